@@ -1,0 +1,245 @@
+//! Typed topic handles.
+//!
+//! In: a name and a codec, chosen once in a constant. Out: the decode, encode and partition functions
+//! that consumers, producers, routers, tests and documents of this topic all use.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, TextKey};
+use crate::error::{DecodeError, EncodeError};
+
+pub(crate) mod describe;
+mod input;
+mod name;
+mod partitioner;
+
+pub use input::InputTopic;
+pub(crate) use name::check_name;
+pub use partitioner::Partitioner;
+
+/// What an app may do with a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// The app only reads it.
+    Input,
+    /// The app only writes it.
+    Output,
+    /// Both.
+    #[default]
+    Bidir,
+}
+
+/// A topic's name, value type, key type, formats and partitioner: one constant used to consume, send,
+/// route, test and document.
+///
+/// ```
+/// use citizenk::prelude::*;
+///
+/// #[citizenk::message]
+/// struct Video { camera_id: u32, path: String }
+///
+/// const VIDEOS: Topic<Video, u32> = Topic::json("videos");
+/// assert_eq!(VIDEOS.name(), "videos");
+/// ```
+pub struct Topic<V, K = String> {
+    pub(crate) name: &'static str,
+    pub(crate) codec: &'static str,
+    pub(crate) media_type: &'static str,
+    pub(crate) decode: Option<fn(&[u8]) -> Result<V, DecodeError>>,
+    pub(crate) encode: Option<fn(&V, &mut Vec<u8>) -> Result<(), EncodeError>>,
+    pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
+    pub(crate) key: KeyCodec<K>,
+    pub(crate) key_schema: Option<fn(&mut SchemaGenerator) -> Schema>,
+    pub(crate) partitioner: Partitioner,
+    pub(crate) direction: Direction,
+    pub(crate) cluster: &'static str,
+}
+
+impl<V, K> Clone for Topic<V, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V, K> Copy for Topic<V, K> {}
+
+impl<V, K> fmt::Debug for Topic<V, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Topic({}, {}, key {})",
+            self.name, self.codec, self.key.name
+        )
+    }
+}
+
+impl<V, K> Topic<V, K> {
+    /// A topic of JSON values.
+    pub const fn json(name: &'static str) -> Self
+    where
+        V: Decode<Json> + Encode<Json> + JsonSchema,
+        K: TextKey,
+    {
+        Self::with_codec::<Json>(name)
+    }
+
+    /// A topic of unmanaged bytes.
+    pub const fn raw(name: &'static str) -> Self
+    where
+        V: Decode<Raw> + Encode<Raw> + JsonSchema,
+        K: TextKey,
+    {
+        Self::with_codec::<Raw>(name)
+    }
+
+    /// A topic in any format, also one of your own.
+    pub const fn with_codec<C: Codec>(name: &'static str) -> Self
+    where
+        V: Decode<C> + Encode<C> + JsonSchema,
+        K: TextKey,
+    {
+        Self {
+            name,
+            codec: C::NAME,
+            media_type: C::MEDIA_TYPE,
+            decode: Some(<V as Decode<C>>::decode),
+            encode: Some(<V as Encode<C>>::encode),
+            schema: |generator| generator.subschema_for::<V>(),
+            key: KeyCodec::text(),
+            key_schema: None,
+            partitioner: Partitioner::Murmur2,
+            direction: Direction::Bidir,
+            cluster: DEFAULT_CLUSTER,
+        }
+    }
+
+    /// A topic this app only reads, of values that need no `Serialize`.
+    pub const fn json_input(name: &'static str) -> Self
+    where
+        V: Decode<Json> + JsonSchema,
+        K: TextKey,
+    {
+        Self {
+            name,
+            codec: Json::NAME,
+            media_type: Json::MEDIA_TYPE,
+            decode: Some(<V as Decode<Json>>::decode),
+            encode: None,
+            schema: |generator| generator.subschema_for::<V>(),
+            key: KeyCodec::text(),
+            key_schema: None,
+            partitioner: Partitioner::Murmur2,
+            direction: Direction::Input,
+            cluster: DEFAULT_CLUSTER,
+        }
+    }
+
+    /// A topic this app only writes, of values that need no `Deserialize`.
+    pub const fn json_output(name: &'static str) -> Self
+    where
+        V: Encode<Json> + JsonSchema,
+        K: TextKey,
+    {
+        Self {
+            name,
+            codec: Json::NAME,
+            media_type: Json::MEDIA_TYPE,
+            decode: None,
+            encode: Some(<V as Encode<Json>>::encode),
+            schema: |generator| generator.subschema_for::<V>(),
+            key: KeyCodec::text(),
+            key_schema: None,
+            partitioner: Partitioner::Murmur2,
+            direction: Direction::Output,
+            cluster: DEFAULT_CLUSTER,
+        }
+    }
+
+    /// Restricts what the app may do with the topic; reading an output or sending to an input is a
+    /// build error.
+    #[must_use]
+    pub const fn direction(mut self, direction: Direction) -> Self {
+        self.direction = direction;
+        self
+    }
+
+    /// Chooses how a key selects its partition. Default: [`Partitioner::Murmur2`], as Java clients do.
+    #[must_use]
+    pub const fn partitioner(mut self, partitioner: Partitioner) -> Self {
+        self.partitioner = partitioner;
+        self
+    }
+
+    /// Keys are big-endian integers.
+    #[must_use]
+    pub const fn key_big_endian(self) -> Self
+    where
+        K: BigEndian + TextKey,
+    {
+        self.key_codec(KeyCodec::big_endian())
+    }
+
+    /// Keys are JSON.
+    #[must_use]
+    pub const fn key_json(self) -> Self
+    where
+        K: serde::Serialize + serde::de::DeserializeOwned,
+    {
+        self.key_codec(KeyCodec::json())
+    }
+
+    /// Keys are bytes as they are.
+    #[must_use]
+    pub const fn key_raw(self) -> Self
+    where
+        K: Decode<Raw> + Encode<Raw>,
+    {
+        self.key_codec(KeyCodec::raw())
+    }
+
+    /// Keys in a format of your own.
+    #[must_use]
+    pub const fn key_codec(mut self, codec: KeyCodec<K>) -> Self {
+        self.key = codec;
+        self
+    }
+
+    /// The name in the program; settings may map it to another on the broker (`--topic NAME=REAL`).
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The same records, as values of another type: lets topics of different types feed one agent.
+    ///
+    /// ```
+    /// use citizenk::prelude::*;
+    /// # #[citizenk::message] struct Order { id: u32 }
+    /// # #[citizenk::message] struct Refund { id: u32 }
+    /// # #[citizenk::message] struct Change { id: u32 }
+    /// # impl From<Order> for Change { fn from(o: Order) -> Self { Self { id: o.id } } }
+    /// # impl From<Refund> for Change { fn from(r: Refund) -> Self { Self { id: r.id } } }
+    /// const ORDERS: Topic<Order> = Topic::json("orders");
+    /// const REFUNDS: Topic<Refund> = Topic::json("refunds");
+    ///
+    /// #[citizenk::agent(topics = [ORDERS.as_input::<Change>(), REFUNDS.as_input::<Change>()])]
+    /// async fn audit(change: Event<Change>) {
+    ///     println!("{}", change.value.id);
+    /// }
+    /// # App::new("audit").register::<audit>();
+    /// ```
+    #[must_use]
+    pub fn as_input<In>(&self) -> InputTopic<In>
+    where
+        In: From<V> + 'static,
+        V: 'static,
+        K: 'static,
+    {
+        InputTopic::converted(self)
+    }
+}
+
+/// The cluster of topics that name none.
+pub(crate) const DEFAULT_CLUSTER: &str = "default";

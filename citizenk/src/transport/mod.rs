@@ -1,0 +1,310 @@
+//! How the runtime reaches a Kafka cluster: the only place that knows a client library.
+//!
+//! In: what to read and write ([`ConsumerSpec`], [`ProducerSpec`]), chunks' backward commands through
+//! [`Control`]. Out: chunks and rebalance events to a [`ConsumerEvents`], delivery results to a
+//! [`DeliverySink`]. `rdkafka` serves real and embedded clusters, `memory` tests. A transport owns the
+//! polling thread; a `ConsumerEvents` is called on that thread alone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::record::{Chunk, TopicPartition};
+use crate::staging::{OutputTopic, StagedBatch};
+
+pub(crate) mod memory;
+pub(crate) mod rdkafka;
+
+/// What serves the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokerKind {
+    /// A Kafka cluster.
+    Kafka,
+    /// The broker inside this process (librdkafka's mock cluster).
+    Embedded,
+    /// The deterministic in-memory log of `TestApp`.
+    Memory,
+}
+
+impl fmt::Display for BrokerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kafka => "kafka",
+            Self::Embedded => "embedded",
+            Self::Memory => "memory",
+        })
+    }
+}
+
+/// A failure of the client or the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{context}: {message} ({code})")]
+pub struct TransportError {
+    /// What was being done, to what.
+    pub context: String,
+    /// The client's error name, e.g. `_MSG_TIMED_OUT`.
+    pub code: String,
+    /// The client's description.
+    pub message: String,
+    /// Doing the same again may succeed.
+    pub retriable: bool,
+    /// The client instance cannot be used any more.
+    pub fatal: bool,
+}
+
+/// Settings of one consumer.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsumerSpec {
+    /// For logs and thread names.
+    pub(crate) name: String,
+    /// `None`: every partition of every topic is read, no group is joined, nothing is committed.
+    pub(crate) group: Option<String>,
+    pub(crate) client_id: String,
+    /// Names on the broker.
+    pub(crate) topics: Vec<String>,
+    /// librdkafka settings, merged and checked by `config`.
+    pub(crate) settings: BTreeMap<String, String>,
+    /// At most this many records in one chunk.
+    pub(crate) max_chunk: usize,
+    /// How long started calls may go on when partitions are taken away.
+    pub(crate) drain: Duration,
+}
+
+/// Settings of one producer.
+#[derive(Clone, Debug)]
+pub(crate) struct ProducerSpec {
+    pub(crate) name: String,
+    pub(crate) client_id: String,
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// Where reading of a partition starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    Beginning,
+    End,
+    Offset(i64),
+}
+
+/// The partitions' first and next offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Watermarks {
+    pub(crate) low: i64,
+    /// The offset the next record will get.
+    pub(crate) high: i64,
+}
+
+/// What the polling thread may do to its consumer, between two polls.
+pub(crate) trait Control {
+    /// Stops fetching; what was fetched and not handed over is dropped and fetched again later.
+    fn pause(&mut self, partitions: &[TopicPartition]);
+    /// Fetches again from the given next offset (a resume is always followed by a seek: see
+    /// ARCHITECTURE.md).
+    fn resume(&mut self, positions: &[(TopicPartition, i64)]);
+    /// Moves the read position.
+    fn seek(&mut self, positions: &[(TopicPartition, i64)]);
+    /// Commits next offsets; the result comes to [`ConsumerEvents::committed`].
+    fn commit(&mut self, offsets: &[(TopicPartition, i64)]);
+    /// Commits and waits for the broker's answer.
+    fn commit_now(
+        &mut self,
+        offsets: &[(TopicPartition, i64)],
+        timeout: Duration,
+    ) -> Result<(), TransportError>;
+    /// The group's committed next offsets; `None` where nothing is committed.
+    fn committed(
+        &mut self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<Vec<Option<i64>>, TransportError>;
+    fn watermarks(
+        &mut self,
+        partition: &TopicPartition,
+        timeout: Duration,
+    ) -> Result<Watermarks, TransportError>;
+    /// The high watermark as of the last fetch, without asking the broker; `None` when unknown.
+    fn cached_high_watermark(&mut self, partition: &TopicPartition) -> Option<i64>;
+    /// How many partitions the topic has.
+    fn partition_count(&mut self, topic: &str, timeout: Duration) -> Result<usize, TransportError>;
+}
+
+/// What a consumer does with what it reads. Called on the polling thread only; nothing here may block
+/// (the transport itself waits for a [`Drain`]).
+pub(crate) trait ConsumerEvents: Send {
+    /// Partitions were given to this consumer (with cooperative assignors: added). Answers where to
+    /// start each, in the same order.
+    fn assigned(&mut self, control: &mut dyn Control, partitions: &[TopicPartition]) -> Vec<Start>;
+    /// Partitions are being taken away: stop intake. The transport waits for the drain (unless `lost`),
+    /// then calls `revoke_end`.
+    fn revoke_begin(&mut self, partitions: &[TopicPartition], lost: bool) -> Drain;
+    /// Commit what is settled (unless `lost`) and forget the partitions. The transport unassigns after.
+    fn revoke_end(&mut self, control: &mut dyn Control, partitions: &[TopicPartition], lost: bool);
+    /// Records of one assigned partition.
+    fn records(&mut self, control: &mut dyn Control, chunk: Chunk);
+    /// Called after every poll and whenever the handle was woken; answers when it wants to be called
+    /// again at the latest.
+    fn tick(&mut self, control: &mut dyn Control) -> Duration;
+    /// An asynchronous commit ended.
+    fn committed(&mut self, offsets: &[(TopicPartition, i64)], result: Result<(), TransportError>);
+    /// The client reported an error; `fatal` ones end the consumer.
+    fn error(&mut self, error: TransportError);
+    /// Offsets `from..to` of the partition are gone (retention) and were skipped.
+    fn skipped(&mut self, partition: &TopicPartition, from: i64, to: i64);
+    /// The client's statistics document (JSON).
+    fn statistics(&mut self, json: &str);
+    /// The consumer has left its group and will call nothing any more.
+    fn closed(&mut self);
+}
+
+/// Counts down to zero as started calls end; can be waited for by a thread or a task.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Drain {
+    inner: Arc<DrainInner>,
+}
+
+#[derive(Debug, Default)]
+struct DrainInner {
+    pending: std::sync::Mutex<usize>,
+    zero: std::sync::Condvar,
+    notify: Notify,
+}
+
+impl Drain {
+    /// Adds one that must end.
+    pub(crate) fn add(&self) -> DrainToken {
+        *lock(&self.inner.pending) += 1;
+        DrainToken {
+            drain: self.clone(),
+        }
+    }
+
+    /// Blocks the thread until all ended or the time is over; answers whether all ended.
+    pub(crate) fn wait_blocking(&self, timeout: Duration) -> bool {
+        let pending = lock(&self.inner.pending);
+        let waited = self
+            .inner
+            .zero
+            .wait_timeout_while(pending, timeout, |pending| *pending > 0);
+        let (pending, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        *pending == 0
+    }
+
+    /// Waits until all ended.
+    pub(crate) async fn wait(&self) {
+        loop {
+            let notified = self.inner.notify.notified();
+            if *lock(&self.inner.pending) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+/// One that must end before its [`Drain`] is empty; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct DrainToken {
+    drain: Drain,
+}
+
+impl Drop for DrainToken {
+    fn drop(&mut self) {
+        let mut pending = lock(&self.drain.inner.pending);
+        *pending -= 1;
+        if *pending == 0 {
+            self.drain.inner.zero.notify_all();
+            self.drain.inner.notify.notify_waiters();
+        }
+    }
+}
+
+/// A running consumer.
+pub(crate) trait ConsumerHandle: Send + Sync + fmt::Debug {
+    /// Makes the polling thread call [`ConsumerEvents::tick`] soon. Cheap; any thread.
+    fn wake(&self);
+    /// Starts an orderly end: revoke, drain, commit, leave; [`ConsumerEvents::closed`] follows within
+    /// the drain time plus `leave`.
+    fn close(&self, leave: Duration);
+}
+
+/// A record reached the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+/// Hears what became of produced records; called on the producer's thread, once per accepted record,
+/// or right inside `produce` for a record that could not be accepted (too large, unknown partition).
+pub(crate) trait DeliverySink: Send + Sync {
+    fn delivered(&self, index: usize, result: Result<Delivered, TransportError>);
+}
+
+/// The producer's index of an output topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProducerTopic(pub(crate) u32);
+
+/// A running producer.
+pub(crate) trait ProducerHandle: Send + Sync + fmt::Debug {
+    /// Finds or makes the topic's handle. Cheap after the first time.
+    fn topic(&self, topic: &OutputTopic) -> Result<ProducerTopic, TransportError>;
+    /// Enqueues records `range` of the batch in order, without blocking; `topics` translates the
+    /// batch's topic indices. Answers how many were taken (each of them is reported to `sink`, once);
+    /// fewer than asked means the queue is full: wait for `space` and go on from there.
+    fn produce(
+        &self,
+        topics: &[ProducerTopic],
+        batch: &StagedBatch,
+        range: Range<usize>,
+        sink: &Arc<dyn DeliverySink>,
+    ) -> usize;
+    /// Notified (all waiters) whenever deliveries made room after the queue was full.
+    fn space(&self) -> &Notify;
+    /// Records accepted and not yet reported.
+    fn in_flight(&self) -> usize;
+    /// Sends what is queued at once and waits for its reports; answers how many are still unreported.
+    /// Blocks the thread (the memory transport returns at once).
+    fn flush(&self, timeout: Duration) -> usize;
+    /// The client's last statistics document (JSON).
+    fn statistics(&self) -> Option<String>;
+}
+
+/// A topic as the broker describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TopicMetadata {
+    pub(crate) name: String,
+    pub(crate) partitions: usize,
+}
+
+/// One cluster.
+pub(crate) trait Transport: Send + Sync + fmt::Debug {
+    fn kind(&self) -> BrokerKind;
+    fn start_consumer(
+        &self,
+        spec: ConsumerSpec,
+        events: Box<dyn ConsumerEvents>,
+    ) -> Result<Arc<dyn ConsumerHandle>, TransportError>;
+    fn start_producer(&self, spec: ProducerSpec)
+    -> Result<Arc<dyn ProducerHandle>, TransportError>;
+    /// All topics, or one. Blocks the thread.
+    fn topics(
+        &self,
+        only: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Vec<TopicMetadata>, TransportError>;
+    /// When a broker last answered anything on this connection, as time passed since; `None`: never.
+    fn last_contact(&self) -> Option<Duration>;
+    /// Creates the topics that do not exist, where the broker can (embedded and memory; real clusters
+    /// answer an error: administration is not this transport's business).
+    fn create_topic(&self, name: &str, partitions: usize) -> Result<(), TransportError>;
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

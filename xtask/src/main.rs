@@ -1,0 +1,100 @@
+//! Developer commands: `cargo xtask --help`.
+//!
+//! Whatever needs more than Rust and a C toolchain (Java for a real Kafka, Python for the OpenAPI
+//! validator, valgrind for instruction counts) lives here and not in `cargo test --workspace`. Each
+//! command fetches what it needs from the package registries' ordinary clients, keeps it below the
+//! target directory, is bounded in time and stops what it started.
+
+mod bench;
+mod ci;
+mod failure;
+mod kafka;
+mod misuse;
+mod openapi;
+mod process;
+mod real;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Result;
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Developer commands of CitizenK for Rust")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Real Apache Kafka on this machine, from its own jars (needs Java 17 and Maven)
+    Kafka {
+        #[command(subcommand)]
+        command: kafka::Command,
+    },
+    /// Tests of tier R: the test target `real` of the library against a temporary Kafka
+    Real {
+        /// Only tests whose name contains one of these
+        #[arg(last = true)]
+        filter: Vec<String>,
+    },
+    /// Compile-fail tests: what rustc says about misused macros
+    Misuse {
+        /// Write what rustc says now as the expected text
+        #[arg(long)]
+        bless: bool,
+        /// Only this case (a path below ui-tests)
+        #[arg(long, value_name = "PATH")]
+        only: Option<PathBuf>,
+    },
+    /// A benchmark beside its floor; `cost` counts instructions and allocations per record
+    Bench {
+        /// `consume`, `produce`, `transform`, `cost`, or another name the bench crate knows
+        name: String,
+        /// Against real Kafka: the one of KAFKA_BOOTSTRAP_SERVERS, else a temporary one
+        #[arg(long)]
+        real: bool,
+        /// Handed to the benchmark
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Check the demo's OpenAPI document with a validator that is not ours (needs Python 3)
+    OpenapiCheck,
+    /// The tiers that `.ci/run` adds to `cargo test --workspace`
+    Ci,
+    /// Print the cargo features that lints and tests switch on, as one `--features` value
+    Features,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    process::watch_signals();
+    match run(cli.task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Kafka { command } => kafka::run(&workspace, command),
+        Task::Real { filter } => real::run(&workspace, &filter),
+        Task::Misuse { bless, only } => misuse::run(&workspace, bless, only.as_deref()),
+        Task::Bench { name, real, args } => bench::run(&workspace, &name, real, &args),
+        Task::OpenapiCheck => openapi::run(&workspace),
+        Task::Ci => ci::run(&workspace),
+        Task::Features => {
+            println!("{}", workspace.features().join(","));
+            Ok(())
+        }
+    }
+}
