@@ -11,6 +11,7 @@ mod policy;
 mod record;
 mod runtime;
 mod staging;
+mod suggest;
 mod time;
 mod timer;
 mod topic;

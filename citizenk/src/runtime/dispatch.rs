@@ -334,13 +334,14 @@ impl ConsumerEvents for Dispatcher {
         if !partitions.is_empty() {
             tracing::info!(group = self.cx.group, partitions = %list(partitions), "assigned");
         }
-        self.cx.status.assigned();
+        self.cx.status.assigned(partitions);
         self.look_due = Instant::now();
         starts
     }
 
     fn revoke_begin(&mut self, partitions: &[TopicPartition], lost: bool) -> Drain {
         self.cx.status.rebalanced();
+        self.cx.status.revoked(partitions);
         let lanes = Drain::default();
         let how = if lost { Closing::Abandon } else { Closing::Drain };
         for partition in partitions {

@@ -5,6 +5,7 @@
 
 pub(crate) mod ack;
 pub(crate) mod dispatch;
+pub(crate) mod engine;
 pub(crate) mod lane;
 pub(crate) mod plan;
 pub(crate) mod produce;

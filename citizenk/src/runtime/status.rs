@@ -1,6 +1,7 @@
 //! What others may know of a group: health, metrics, listings. Written by the polling thread, at most
 //! once a second and at rebalances.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub(crate) struct GroupStatus {
     pub(crate) group: Option<String>,
     assigned: AtomicBool,
     partitions: Mutex<Vec<PartitionStatus>>,
+    owned: Mutex<BTreeSet<TopicPartition>>,
     statistics: Mutex<Option<String>>,
     last_error: Mutex<Option<String>>,
     pub(crate) rebalances: AtomicU64,
@@ -57,6 +59,7 @@ impl GroupStatus {
             group,
             assigned: AtomicBool::new(false),
             partitions: Mutex::default(),
+            owned: Mutex::default(),
             statistics: Mutex::default(),
             last_error: Mutex::default(),
             rebalances: AtomicU64::new(0),
@@ -67,7 +70,8 @@ impl GroupStatus {
         }
     }
 
-    pub(crate) fn assigned(&self) {
+    pub(crate) fn assigned(&self, partitions: &[TopicPartition]) {
+        lock(&self.owned).extend(partitions.iter().cloned());
         self.assigned.store(true, Ordering::Release);
     }
 
@@ -97,8 +101,20 @@ impl GroupStatus {
         lock(&self.partitions).clone()
     }
 
+    pub(crate) fn revoked(&self, partitions: &[TopicPartition]) {
+        let mut owned = lock(&self.owned);
+        for partition in partitions {
+            owned.remove(partition);
+        }
+    }
+
     pub(crate) fn owns(&self, topic: &str, partition: i32) -> bool {
-        lock(&self.partitions).iter().any(|p| &*p.partition.topic == topic && p.partition.partition == partition)
+        lock(&self.owned).contains(&TopicPartition::new(topic, partition))
+    }
+
+    /// The partitions this consumer has now.
+    pub(crate) fn owned(&self) -> Vec<TopicPartition> {
+        lock(&self.owned).iter().cloned().collect()
     }
 
     pub(crate) fn statistics(&self, json: &str) {
@@ -119,6 +135,7 @@ impl GroupStatus {
 
     pub(crate) fn closed(&self) {
         lock(&self.partitions).clear();
+        lock(&self.owned).clear();
         self.closed.send_replace(true);
     }
 
