@@ -3,6 +3,7 @@
 mod agent;
 mod app;
 mod codec;
+mod config;
 mod error;
 pub mod extract;
 mod lifecycle;
@@ -17,7 +18,7 @@ mod timer;
 mod topic;
 mod transport;
 
-pub use app::{Component, Module};
+pub use app::{App, Component, Module, StateContext};
 pub use codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, RawBytes, TextKey};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
@@ -49,8 +50,8 @@ pub mod prelude {
     pub use chrono::{DateTime, Utc};
 
     pub use crate::{
-        AgentError, AgentInfo, Background, Batch, BatchOutcome, BuildIssue, Event, Headers, Key,
-        Meta, Module, Outbox, Outcome, Partitions, Producer, RawBytes, ResultExt, Shutdown, State,
-        Topic,
+        AgentError, AgentInfo, App, Background, Batch, BatchOutcome, BuildIssue, Event, Headers,
+        Key, Meta, Module, Outbox, Outcome, Partitions, Producer, RawBytes, ResultExt, Shutdown,
+        State, Topic,
     };
 }

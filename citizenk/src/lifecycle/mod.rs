@@ -107,9 +107,11 @@ where
 
 /// Runs a hook's or timer's call; a panic is an error.
 pub(crate) async fn contained(mut future: TaskFuture) -> Result<(), String> {
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll.map_err(|error| error.to_string()),
-        Err(panic) => Poll::Ready(Err(format!("panicked: {}", panic_text(&*panic)))),
-    })
+    poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll.map_err(|error| error.to_string()),
+            Err(panic) => Poll::Ready(Err(format!("panicked: {}", panic_text(&*panic)))),
+        },
+    )
     .await
 }

@@ -28,7 +28,12 @@ pub(crate) struct PartitionHooks {
 
 impl fmt::Debug for PartitionHooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PartitionHooks({} assigned, {} revoked)", self.assigned.len(), self.revoked.len())
+        write!(
+            f,
+            "PartitionHooks({} assigned, {} revoked)",
+            self.assigned.len(),
+            self.revoked.len()
+        )
     }
 }
 
@@ -42,7 +47,10 @@ async fn run(hooks: &[PreparedHook], partitions: &Partitions, supervisor: &Super
 
 async fn call(hook: &PreparedHook, partitions: &Partitions) -> Result<(), String> {
     let outbox = Outbox::detached();
-    let future = hook.task.call(&outbox, Some(partitions)).map_err(|error| error.to_string())?;
+    let future = hook
+        .task
+        .call(&outbox, Some(partitions))
+        .map_err(|error| error.to_string())?;
     super::contained(future).await
 }
 
@@ -83,7 +91,9 @@ impl PartitionHooks {
 /// Calls start-up or shutdown hooks in order; the first error ends it.
 pub(crate) async fn call_all(hooks: &[PreparedHook], _: &Env) -> Result<(), (String, String)> {
     for hook in hooks {
-        call(hook, &Partitions::default()).await.map_err(|reason| (hook.component.clone(), reason))?;
+        call(hook, &Partitions::default())
+            .await
+            .map_err(|reason| (hook.component.clone(), reason))?;
     }
     Ok(())
 }

@@ -78,7 +78,11 @@ struct Partition {
 impl Partition {
     /// Everything below is settled by all lanes.
     fn position(&self) -> Option<i64> {
-        self.lanes.iter().map(|lane| lane.ack.position()).min().flatten()
+        self.lanes
+            .iter()
+            .map(|lane| lane.ack.position())
+            .min()
+            .flatten()
     }
 
     fn is_full(&self) -> bool {
@@ -86,7 +90,11 @@ impl Partition {
     }
 
     fn queued(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.inbox.queued()).max().unwrap_or(0)
+        self.lanes
+            .iter()
+            .map(|lane| lane.inbox.queued())
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -101,7 +109,9 @@ pub(crate) struct Dispatcher {
 
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatcher").field("group", &self.cx.group).finish_non_exhaustive()
+        f.debug_struct("Dispatcher")
+            .field("group", &self.cx.group)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,20 +130,30 @@ impl Dispatcher {
     }
 
     fn start_latest(&self, topic: &str) -> bool {
-        self.cx
-            .agents
-            .iter()
-            .any(|agent| agent.plan.start_latest && agent.plan.real_topics.iter().any(|real| &**real == topic))
+        self.cx.agents.iter().any(|agent| {
+            agent.plan.start_latest && agent.plan.real_topics.iter().any(|real| &**real == topic)
+        })
     }
 
-    fn open(&mut self, partition: &TopicPartition, start: Start, hooks: Option<watch::Receiver<bool>>, target: Option<i64>) {
+    fn open(
+        &mut self,
+        partition: &TopicPartition,
+        start: Start,
+        hooks: Option<watch::Receiver<bool>>,
+        target: Option<i64>,
+    ) {
         let position = match start {
             Start::Offset(offset) => Some(offset),
             Start::Committed | Start::Beginning | Start::End => None,
         };
         let mut lanes = Vec::new();
         for (number, agent) in self.cx.agents.iter().enumerate() {
-            let Some(input) = agent.plan.real_topics.iter().position(|real| *real == partition.topic) else {
+            let Some(input) = agent
+                .plan
+                .real_topics
+                .iter()
+                .position(|real| *real == partition.topic)
+            else {
                 continue;
             };
             let tuning = &agent.plan.spec.tuning;
@@ -152,10 +172,17 @@ impl Dispatcher {
                 gates: agent.gates.iter().chain(&hooks).cloned().collect(),
             };
             match agent.factory.lane(cx) {
-                Ok(lane) => self.cx.executor.spawn(&agent.plan.spec.name, inbox.clone(), lane),
+                Ok(lane) => self
+                    .cx
+                    .executor
+                    .spawn(&agent.plan.spec.name, inbox.clone(), lane),
                 Err(issue) => self.cx.supervisor.fail(RunError::Build(issue.into())),
             }
-            lanes.push(Lane { agent: number, inbox, ack });
+            lanes.push(Lane {
+                agent: number,
+                inbox,
+                ack,
+            });
         }
         let opened = Partition {
             lanes,
@@ -170,12 +197,18 @@ impl Dispatcher {
     }
 
     /// Positions that moved since they were committed.
-    fn committable<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition>) -> Vec<(TopicPartition, i64)> {
+    fn committable<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+    ) -> Vec<(TopicPartition, i64)> {
         partitions
             .filter_map(|partition| {
                 let state = self.partitions.get(partition)?;
                 let position = state.position()?;
-                state.committed.is_none_or(|committed| position > committed).then(|| (partition.clone(), position))
+                state
+                    .committed
+                    .is_none_or(|committed| position > committed)
+                    .then(|| (partition.clone(), position))
             })
             .collect()
     }
@@ -213,7 +246,12 @@ impl Dispatcher {
             if state.paused {
                 continue;
             }
-            if state.is_full() && state.lanes.iter().any(|lane| lane.inbox.is_full() && lane.inbox.starve()) {
+            if state.is_full()
+                && state
+                    .lanes
+                    .iter()
+                    .any(|lane| lane.inbox.is_full() && lane.inbox.starve())
+            {
                 let since = *state.full_since.get_or_insert(now);
                 full.push((partition.clone(), since));
             } else {
@@ -240,7 +278,10 @@ impl Dispatcher {
                 return Pace { wait, take: true };
             }
         }
-        Pace { wait: wait.min(PATIENCE), take: false }
+        Pace {
+            wait: wait.min(PATIENCE),
+            take: false,
+        }
     }
 
     /// Lag, stalls, and who has caught up.
@@ -276,15 +317,23 @@ impl Dispatcher {
     fn open_gates(&mut self) {
         let mut all_open = true;
         for (number, agent) in self.cx.agents.iter().enumerate() {
-            let Some(caught_up) = &agent.caught_up else { continue };
+            let Some(caught_up) = &agent.caught_up else {
+                continue;
+            };
             if *caught_up.borrow() {
                 continue;
             }
             let reached = self.cx.status.is_assigned()
                 && self.partitions.values().all(|state| {
-                    state.lanes.iter().filter(|lane| lane.agent == number).all(|lane| {
-                        state.target.is_none_or(|target| lane.ack.position().is_some_and(|at| at >= target))
-                    })
+                    state
+                        .lanes
+                        .iter()
+                        .filter(|lane| lane.agent == number)
+                        .all(|lane| {
+                            state.target.is_none_or(|target| {
+                                lane.ack.position().is_some_and(|at| at >= target)
+                            })
+                        })
                 });
             if reached {
                 tracing::info!(agent = agent.plan.spec.name, "caught up");
@@ -307,7 +356,10 @@ impl Dispatcher {
     }
 
     fn named(&self, partitions: &[TopicPartition]) -> Partitions {
-        Partitions::new(self.cx.group.as_deref().unwrap_or_default(), partitions.to_vec())
+        Partitions::new(
+            self.cx.group.as_deref().unwrap_or_default(),
+            partitions.to_vec(),
+        )
     }
 }
 
@@ -318,14 +370,26 @@ impl ConsumerEvents for Dispatcher {
             start::starts(control, partitions, |topic| self.start_latest(topic))
         } else {
             let start = |partition: &TopicPartition| {
-                if self.start_latest(&partition.topic) { Start::End } else { Start::Beginning }
+                if self.start_latest(&partition.topic) {
+                    Start::End
+                } else {
+                    Start::Beginning
+                }
             };
             partitions.iter().map(start).collect()
         };
-        let gate = if partitions.is_empty() { None } else { self.cx.hooks.assigned(self.named(partitions)) };
+        let gate = if partitions.is_empty() {
+            None
+        } else {
+            self.cx.hooks.assigned(self.named(partitions))
+        };
         for (partition, start) in partitions.iter().zip(&starts) {
             let target = if self.waiting_for_ends {
-                control.watermarks(partition, COMMIT_TIMEOUT).ok().filter(|marks| marks.high > marks.low).map(|marks| marks.high)
+                control
+                    .watermarks(partition, COMMIT_TIMEOUT)
+                    .ok()
+                    .filter(|marks| marks.high > marks.low)
+                    .map(|marks| marks.high)
             } else {
                 None
             };
@@ -343,9 +407,15 @@ impl ConsumerEvents for Dispatcher {
         self.cx.status.rebalanced();
         self.cx.status.revoked(partitions);
         let lanes = Drain::default();
-        let how = if lost { Closing::Abandon } else { Closing::Drain };
+        let how = if lost {
+            Closing::Abandon
+        } else {
+            Closing::Drain
+        };
         for partition in partitions {
-            let Some(state) = self.partitions.get(partition) else { continue };
+            let Some(state) = self.partitions.get(partition) else {
+                continue;
+            };
             for lane in &state.lanes {
                 lane.inbox.close(how, Some(lanes.add()));
             }
@@ -372,9 +442,13 @@ impl ConsumerEvents for Dispatcher {
     }
 
     fn records(&mut self, _: &mut dyn Control, chunk: Chunk) {
-        let Some(last) = chunk.len().checked_sub(1) else { return };
+        let Some(last) = chunk.len().checked_sub(1) else {
+            return;
+        };
         let key = TopicPartition::new(chunk.topic().clone(), chunk.partition());
-        let Some(state) = self.partitions.get_mut(&key) else { return };
+        let Some(state) = self.partitions.get_mut(&key) else {
+            return;
+        };
         state.next = Some(next_offset(chunk.offset(last)));
         for lane in &state.lanes {
             lane.inbox.push(chunk.clone());
@@ -401,7 +475,9 @@ impl ConsumerEvents for Dispatcher {
                 }
             }
             // Positions stay uncommitted and go with the next commit.
-            Err(error) => tracing::warn!(group = self.cx.group, %error, "commit failed; trying again"),
+            Err(error) => {
+                tracing::warn!(group = self.cx.group, %error, "commit failed; trying again")
+            }
         }
     }
 
@@ -433,5 +509,9 @@ impl ConsumerEvents for Dispatcher {
 
 /// `videos/0, videos/1`.
 fn list(partitions: &[TopicPartition]) -> String {
-    partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    partitions
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -76,7 +76,9 @@ pub(crate) struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("groups", &self.groups).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,7 +122,11 @@ impl Engine {
         let hooks = prepare_hooks(&spec, &mut issues);
         let mut tasks = Vec::new();
         for timer in &spec.timers {
-            match timer.task.factory.prepare(&spec.env, &format!("timer `{}`", timer.name)) {
+            match timer
+                .task
+                .factory
+                .prepare(&spec.env, &format!("timer `{}`", timer.name))
+            {
                 Ok(task) => tasks.push(task),
                 Err(issue) => issues.push(issue),
             }
@@ -152,15 +158,24 @@ impl Engine {
     }
 
     fn start_groups(&mut self, hooks: &PartitionHooks) -> Result<(), RunError> {
-        let awaited: Vec<String> =
-            self.spec.agents.iter().flat_map(|agent| agent.plan.spec.after.iter().cloned()).collect();
-        let gates: BTreeMap<String, watch::Sender<bool>> =
-            awaited.into_iter().map(|name| (name, watch::channel(false).0)).collect();
+        let awaited: Vec<String> = self
+            .spec
+            .agents
+            .iter()
+            .flat_map(|agent| agent.plan.spec.after.iter().cloned())
+            .collect();
+        let gates: BTreeMap<String, watch::Sender<bool>> = awaited
+            .into_iter()
+            .map(|name| (name, watch::channel(false).0))
+            .collect();
         let mut groups: BTreeMap<(Option<String>, bool), Vec<PlannedAgent>> = BTreeMap::new();
         for agent in &self.spec.agents {
             // Without a group, agents with different start positions cannot share a consumer.
             let alone = agent.plan.group.is_none() && agent.plan.start_latest;
-            groups.entry((agent.plan.group.clone(), alone)).or_default().push(agent.clone());
+            groups
+                .entry((agent.plan.group.clone(), alone))
+                .or_default()
+                .push(agent.clone());
         }
         for ((group, latest), agents) in groups {
             let running = self.start_group(group, latest, &agents, &gates, hooks)?;
@@ -180,23 +195,40 @@ impl Engine {
         let spec = &self.spec;
         let name = match &group {
             Some(group) => group.clone(),
-            None => format!("{} (no group, {})", spec.app, if latest { "latest" } else { "earliest" }),
+            None => format!(
+                "{} (no group, {})",
+                spec.app,
+                if latest { "latest" } else { "earliest" }
+            ),
         };
         let status = Arc::new(GroupStatus::new(name.clone(), group.clone()));
-        let mut topics: Vec<String> =
-            agents.iter().flat_map(|agent| agent.plan.real_topics.iter().map(|topic| topic.to_string())).collect();
+        let mut topics: Vec<String> = agents
+            .iter()
+            .flat_map(|agent| agent.plan.real_topics.iter().map(|topic| topic.to_string()))
+            .collect();
         topics.sort();
         topics.dedup();
         let mut members = Vec::new();
         for agent in agents {
             let table = &agent.plan.table;
-            let outlet = if table.targets().is_empty() { None } else { Some(self.sender.outlet(table)?) };
+            let outlet = if table.targets().is_empty() {
+                None
+            } else {
+                Some(self.sender.outlet(table)?)
+            };
             members.push(GroupAgent {
                 plan: agent.plan.clone(),
                 factory: agent.factory.clone(),
                 outlet,
                 caught_up: gates.get(&agent.plan.spec.name).cloned(),
-                gates: agent.plan.spec.after.iter().filter_map(|name| gates.get(name)).map(watch::Sender::subscribe).collect(),
+                gates: agent
+                    .plan
+                    .spec
+                    .after
+                    .iter()
+                    .filter_map(|name| gates.get(name))
+                    .map(watch::Sender::subscribe)
+                    .collect(),
             });
         }
         let poller = Arc::new(Poller::default());
@@ -220,7 +252,9 @@ impl Engine {
             max_chunk: spec.max_chunk,
             drain: spec.drain,
         };
-        let handle = spec.transport.start_consumer(consumer, Box::new(dispatcher))?;
+        let handle = spec
+            .transport
+            .start_consumer(consumer, Box::new(dispatcher))?;
         poller.set(handle.clone());
         Ok(Group { status, handle })
     }
@@ -258,9 +292,17 @@ impl Engine {
                 .and_then(|agent| agent.plan.real_topics.first())
                 .map(ToString::to_string),
         };
-        let groups: Vec<_> =
-            self.groups.iter().map(|group| group.status.clone()).filter(|status| status.group.is_some()).collect();
-        Box::new(move || topic.as_ref().is_some_and(|topic| groups.iter().any(|group| group.owns(topic, 0))))
+        let groups: Vec<_> = self
+            .groups
+            .iter()
+            .map(|group| group.status.clone())
+            .filter(|status| status.group.is_some())
+            .collect();
+        Box::new(move || {
+            topic
+                .as_ref()
+                .is_some_and(|topic| groups.iter().any(|group| group.owns(topic, 0)))
+        })
     }
 
     pub(crate) fn agents(&self) -> &[PlannedAgent] {
@@ -285,29 +327,52 @@ impl Engine {
         let mut unfinished = 0;
         for group in &self.groups {
             if timeout_at(left, group.status.until_closed()).await.is_err() {
-                tracing::warn!(group = group.status.name, "the consumer did not leave in time");
+                tracing::warn!(
+                    group = group.status.name,
+                    "the consumer did not leave in time"
+                );
                 unfinished += 1;
             }
         }
-        if timeout_at(left, async { while self.running_timers.join_next().await.is_some() {} }).await.is_err() {
+        if timeout_at(left, async {
+            while self.running_timers.join_next().await.is_some() {}
+        })
+        .await
+        .is_err()
+        {
             tracing::warn!("timers were still running; they are cut off");
             unfinished += 1;
             self.running_timers.abort_all();
         }
         if let Err((component, reason)) =
-            timeout_at(left + LEAVE, call_all(&self.shutdown_hooks, &spec.env)).await.unwrap_or_else(|_| {
-                Err(("a shutdown hook".to_owned(), "did not end before the deadline".to_owned()))
-            })
+            timeout_at(left + LEAVE, call_all(&self.shutdown_hooks, &spec.env))
+                .await
+                .unwrap_or_else(|_| {
+                    Err((
+                        "a shutdown hook".to_owned(),
+                        "did not end before the deadline".to_owned(),
+                    ))
+                })
         {
             tracing::error!(component, reason, "failed");
         }
         if timeout_at(left, spec.env.background.idle()).await.is_err() {
-            tracing::warn!(running = spec.env.background.running(), "background tasks were still running");
+            tracing::warn!(
+                running = spec.env.background.running(),
+                "background tasks were still running"
+            );
         }
         spec.port.set(None);
-        let outputs = flush(self.sender.handle().clone(), left.saturating_duration_since(Instant::now()).max(LEAVE)).await;
+        let outputs = flush(
+            self.sender.handle().clone(),
+            left.saturating_duration_since(Instant::now()).max(LEAVE),
+        )
+        .await;
         if unfinished > 0 || outputs > 0 {
-            return Err(RunError::Drain { calls: unfinished, outputs });
+            return Err(RunError::Drain {
+                calls: unfinished,
+                outputs,
+            });
         }
         Ok(())
     }
@@ -329,9 +394,12 @@ async fn flush(producer: Arc<dyn ProducerHandle>, timeout: Duration) -> usize {
 pub(crate) fn resolve_schedule(def: &TimerDef) -> Result<time::Schedule, BuildIssue> {
     let schedule = match &def.schedule {
         timer::Schedule::Every(interval) => time::Schedule::every(*interval),
-        timer::Schedule::Cron { expression, zone } => time::Schedule::cron(expression, zone.unwrap_or("UTC")),
+        timer::Schedule::Cron { expression, zone } => {
+            time::Schedule::cron(expression, zone.unwrap_or("UTC"))
+        }
     };
     schedule.map_err(|error| {
-        BuildIssue::new(format!("timer `{}`", def.name), error.to_string()).at_text(def.origin.to_string())
+        BuildIssue::new(format!("timer `{}`", def.name), error.to_string())
+            .at_text(def.origin.to_string())
     })
 }

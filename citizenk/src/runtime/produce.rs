@@ -51,7 +51,9 @@ impl DeliverySink for Acks {
     fn delivered(&self, index: usize, result: Result<Delivered, TransportError>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(Delivered { partition, offset }) => inner.sent[index] = Some(Sent { partition, offset }),
+            Ok(Delivered { partition, offset }) => {
+                inner.sent[index] = Some(Sent { partition, offset })
+            }
             Err(error) => {
                 inner.error.get_or_insert(error);
             }
@@ -81,9 +83,15 @@ impl Sender {
 
     /// Where the lanes of an agent with this table send.
     pub(crate) fn outlet(&self, table: &OutputTable) -> Result<Outlet, TransportError> {
-        let topics: Result<Vec<_>, _> =
-            table.targets().iter().map(|target| self.producer.topic(&target.topic)).collect();
-        Ok(Outlet { producer: self.producer.clone(), topics: topics?.into() })
+        let topics: Result<Vec<_>, _> = table
+            .targets()
+            .iter()
+            .map(|target| self.producer.topic(&target.topic))
+            .collect();
+        Ok(Outlet {
+            producer: self.producer.clone(),
+            topics: topics?.into(),
+        })
     }
 
     /// Sends everything an open outbox staged, whatever the topics.
@@ -92,8 +100,11 @@ impl Sender {
         table: &OutputTable,
         batch: StagedBatch,
     ) -> impl Future<Output = Result<usize, TransportError>> + Send + use<> {
-        let topics: Result<Vec<_>, _> =
-            table.targets().iter().map(|target| self.resolve(target.topic.clone())).collect();
+        let topics: Result<Vec<_>, _> = table
+            .targets()
+            .iter()
+            .map(|target| self.resolve(target.topic.clone()))
+            .collect();
         let count = batch.len();
         let sending = topics.map(|topics| self.send_to(topics, batch));
         async move { sending?.await.map(|_| count) }
@@ -111,8 +122,15 @@ impl Sender {
     ) -> impl Future<Output = Result<Vec<Sent>, TransportError>> + Send + use<> {
         let (done, reply) = oneshot::channel();
         let count = batch.len();
-        let inner = AcksInner { sent: vec![None; count], left: count, error: None, done: Some(done) };
-        let sink: Arc<dyn DeliverySink> = Arc::new(Acks { inner: Mutex::new(inner) });
+        let inner = AcksInner {
+            sent: vec![None; count],
+            left: count,
+            error: None,
+            done: Some(done),
+        };
+        let sink: Arc<dyn DeliverySink> = Arc::new(Acks {
+            inner: Mutex::new(inner),
+        });
         let producer = self.producer.clone();
         // At once, so that calls keep their order even when their futures are awaited later.
         let mut taken = producer.produce(&topics, &batch, 0..count, &sink);
@@ -160,7 +178,10 @@ impl Port {
     }
 
     pub(crate) fn get(&self) -> Option<Arc<Sender>> {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sender
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -173,9 +194,19 @@ impl ProducePort for Port {
         match sender.resolve(topic) {
             Ok(topic) => {
                 let sending = sender.send_to(vec![topic], batch);
-                Box::pin(async move { sending.await.map_err(|source| ProduceError::Delivery { topic: name, source }) })
+                Box::pin(async move {
+                    sending.await.map_err(|source| ProduceError::Delivery {
+                        topic: name,
+                        source,
+                    })
+                })
             }
-            Err(source) => Box::pin(async move { Err(ProduceError::Delivery { topic: name, source }) }),
+            Err(source) => Box::pin(async move {
+                Err(ProduceError::Delivery {
+                    topic: name,
+                    source,
+                })
+            }),
         }
     }
 }

@@ -68,7 +68,11 @@ fn ask(
             Decision::FromBeginning if !new => Start::Beginning,
             decision => {
                 let marks = control.watermarks(partition, ASK)?;
-                let offset = if decision == Decision::FromEnd { marks.high } else { marks.low };
+                let offset = if decision == Decision::FromEnd {
+                    marks.high
+                } else {
+                    marks.low
+                };
                 first_commits.push((partition.clone(), offset));
                 Start::Offset(offset)
             }
@@ -85,7 +89,9 @@ fn ask(
 
 fn nothing_committed(control: &mut dyn Control, topic: &Arc<str>) -> Result<bool, TransportError> {
     let count = control.partition_count(topic, ASK)?;
-    let all: Vec<_> = (0..count).map(|number| TopicPartition::new(topic.clone(), number as i32)).collect();
+    let all: Vec<_> = (0..count)
+        .map(|number| TopicPartition::new(topic.clone(), number as i32))
+        .collect();
     Ok(control.committed(&all, ASK)?.iter().all(Option::is_none))
 }
 

@@ -85,12 +85,17 @@ impl GroupStatus {
     }
 
     pub(crate) fn committed(&self, succeeded: bool) {
-        let counter = if succeeded { &self.commits } else { &self.failed_commits };
+        let counter = if succeeded {
+            &self.commits
+        } else {
+            &self.failed_commits
+        };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn skipped(&self, offsets: i64) {
-        self.skipped_offsets.fetch_add(offsets.unsigned_abs(), Ordering::Relaxed);
+        self.skipped_offsets
+            .fetch_add(offsets.unsigned_abs(), Ordering::Relaxed);
     }
 
     pub(crate) fn partitions(&self, list: Vec<PartitionStatus>) {

@@ -70,11 +70,19 @@ impl Executor {
     /// Threads for lanes; sockets and timers of their handlers belong to `shared`.
     pub(crate) fn pinned(count: usize, shared: &Handle) -> std::io::Result<Self> {
         let over = Arc::new(Over::default());
-        let workers = (0..count.max(1)).map(|number| Worker::start(number, shared)).collect::<Result<Vec<_>, _>>()?;
+        let workers = (0..count.max(1))
+            .map(|number| Worker::start(number, shared))
+            .collect::<Result<Vec<_>, _>>()?;
         let pulses: Vec<_> = workers.iter().map(|worker| worker.pulse.clone()).collect();
         let watched = over.clone();
-        thread::Builder::new().name("citizenk-watch".to_owned()).spawn(move || watch(&pulses, &watched))?;
-        Ok(Self::Pinned(Arc::new(Workers { workers, next: AtomicUsize::new(0), over })))
+        thread::Builder::new()
+            .name("citizenk-watch".to_owned())
+            .spawn(move || watch(&pulses, &watched))?;
+        Ok(Self::Pinned(Arc::new(Workers {
+            workers,
+            next: AtomicUsize::new(0),
+            over,
+        })))
     }
 
     pub(crate) fn spawn(&self, agent: &str, inbox: Arc<Inbox>, lane: LaneFuture) {
@@ -86,7 +94,10 @@ impl Executor {
             }
         });
         match self {
-            Self::Pinned(workers) => workers.seat(Seat { agent: agent.into(), lane }),
+            Self::Pinned(workers) => workers.seat(Seat {
+                agent: agent.into(),
+                lane,
+            }),
             Self::Tasks(handle) => drop(handle.spawn(lane)),
         }
     }
@@ -102,14 +113,20 @@ impl Workers {
         let Some(worker) = quietest else { return };
         worker.load.fetch_add(1, Ordering::Relaxed);
         if worker.lanes.try_send(seat).is_err() {
-            tracing::error!("a worker thread does not take lanes; its partitions are not processed");
+            tracing::error!(
+                "a worker thread does not take lanes; its partitions are not processed"
+            );
         }
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        *self.over.flag.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self
+            .over
+            .flag
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
         self.over.changed.notify_all();
     }
 }
@@ -161,14 +178,25 @@ fn watch(pulses: &[Arc<Pulse>], over: &Over) {
     let mut seen: Vec<(u64, Instant)> = pulses.iter().map(|_| (0, Instant::now())).collect();
     let mut done = over.flag.lock().unwrap_or_else(PoisonError::into_inner);
     while !*done {
-        done = over.changed.wait_timeout(done, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+        done = over
+            .changed
+            .wait_timeout(done, LOOK_EVERY)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
         for (pulse, (beats, since)) in pulses.iter().zip(&mut seen) {
             let now = pulse.beats.load(Ordering::Relaxed);
             if now != *beats {
                 (*beats, *since) = (now, Instant::now());
                 pulse.reported.store(false, Ordering::Relaxed);
-            } else if now % 2 == 1 && since.elapsed() >= HELD_TOO_LONG && !pulse.reported.swap(true, Ordering::Relaxed) {
-                let agent = pulse.agent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            } else if now % 2 == 1
+                && since.elapsed() >= HELD_TOO_LONG
+                && !pulse.reported.swap(true, Ordering::Relaxed)
+            {
+                let agent = pulse
+                    .agent
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
                 let agent = agent.as_deref().unwrap_or("?");
                 tracing::warn!(
                     agent,

@@ -50,7 +50,11 @@ impl RunningTimer {
     pub(crate) async fn run(self) {
         let now = self.env.clock.now_utc();
         let at_once = !self.def.wait_first && matches!(self.def.schedule, Schedule::Every(_));
-        let mut due = if at_once { Some(now) } else { self.schedule.next_after(now) };
+        let mut due = if at_once {
+            Some(now)
+        } else {
+            self.schedule.next_after(now)
+        };
         let mut running: Option<Running> = None;
         let mut calls = 0;
         while let Some(next) = due {
@@ -88,7 +92,9 @@ impl RunningTimer {
 
     async fn until(&self, due: DateTime<Utc>) {
         loop {
-            let left = (due - self.env.clock.now_utc()).to_std().unwrap_or_default();
+            let left = (due - self.env.clock.now_utc())
+                .to_std()
+                .unwrap_or_default();
             if left.is_zero() {
                 return;
             }
@@ -107,8 +113,14 @@ impl RunningTimer {
             if batch.is_empty() {
                 return Ok(());
             }
-            let sender = port.get().ok_or_else(|| "the producer is not running".to_owned())?;
-            sender.send_table(&table, batch).await.map(|_| ()).map_err(|error| AgentError::from(error).to_string())
+            let sender = port
+                .get()
+                .ok_or_else(|| "the producer is not running".to_owned())?;
+            sender
+                .send_table(&table, batch)
+                .await
+                .map(|_| ())
+                .map_err(|error| AgentError::from(error).to_string())
         })
     }
 
@@ -117,7 +129,8 @@ impl RunningTimer {
         let Err(error) = result else { return true };
         self.counters.errors.fetch_add(1, Ordering::Relaxed);
         if self.def.stop_on_error {
-            self.supervisor.stop(&format!("timer `{}`", self.def.name), &error);
+            self.supervisor
+                .stop(&format!("timer `{}`", self.def.name), &error);
             return false;
         }
         tracing::error!(timer = self.def.name, error, "failed");
