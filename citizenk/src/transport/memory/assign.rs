@@ -65,10 +65,7 @@ impl<'a> Loads<'a> {
     }
 
     fn of_topic(&self, id: MemberId, topic: &'a str) -> usize {
-        self.by_topic
-            .get(&(id, topic))
-            .copied()
-            .unwrap_or_default()
+        self.by_topic.get(&(id, topic)).copied().unwrap_or_default()
     }
 
     fn add(&mut self, id: MemberId, topic: &'a str) {
@@ -77,13 +74,9 @@ impl<'a> Loads<'a> {
     }
 
     fn remove(&mut self, id: MemberId, topic: &'a str) {
-        for count in [
-            self.total.get_mut(&id),
-            self.by_topic.get_mut(&(id, topic)),
-        ] {
-            if let Some(count) = count {
-                *count -= 1;
-            }
+        let topic = self.by_topic.get_mut(&(id, topic));
+        for count in self.total.get_mut(&id).into_iter().chain(topic) {
+            *count -= 1;
         }
     }
 }
@@ -177,8 +170,7 @@ fn range(partitions: &BTreeSet<TopicPartition>, members: &[Subscriber<'_>]) -> A
         let count = subscribers.len();
         let mut rest = partitions.as_slice();
         for (index, member) in subscribers.into_iter().enumerate() {
-            let share =
-                partitions.len() / count + usize::from(index < partitions.len() % count);
+            let share = partitions.len() / count + usize::from(index < partitions.len() % count);
             let (mine, others) = rest.split_at(share);
             rest = others;
             assignment.extend(mine.iter().map(|p| ((*p).clone(), member.id)));
