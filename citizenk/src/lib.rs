@@ -5,6 +5,8 @@ mod error;
 mod message;
 mod record;
 mod staging;
+mod suggest;
+mod time;
 mod topic;
 mod transport;
 
