@@ -1,6 +1,7 @@
 //! Reactive, typed, asynchronous Kafka microservices with a documented web API.
 
 mod codec;
+mod config;
 mod error;
 mod message;
 mod record;
@@ -11,6 +12,7 @@ mod topic;
 mod transport;
 
 pub use codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, RawBytes, TextKey};
+pub use config::{Flags, Printable, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
     IntoAgentError, ResultExt, RunError,
