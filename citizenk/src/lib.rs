@@ -13,6 +13,8 @@ mod record;
 mod runtime;
 mod staging;
 mod suggest;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod time;
 mod timer;
 mod topic;
