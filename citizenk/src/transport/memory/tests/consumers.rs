@@ -279,3 +279,21 @@ fn without_a_runtime_nothing_starts() {
     };
     assert!(transport.start_producer(spec).is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wake_inside_a_tick_asks_for_another_tick() {
+    let world = World::new(1);
+    let client = world.client("a");
+    world.settle().await;
+    let (desk, handle, journal) = (
+        client.desk.clone(),
+        client.handle.clone(),
+        world.journal.clone(),
+    );
+    client.order(move |_| {
+        let second: Order = Box::new(move |_| journal.write("second".to_owned()));
+        lock(&desk).orders.push_back(second);
+        handle.wake();
+    });
+    assert_eq!(world.settle().await, ["second"]);
+}
