@@ -1,14 +1,26 @@
 //! Reactive, typed, asynchronous Kafka microservices with a documented web API.
 
+mod agent;
+mod app;
 mod codec;
+mod config;
 mod error;
+pub mod extract;
+mod lifecycle;
 mod message;
+mod policy;
 mod record;
+mod runtime;
 mod staging;
+mod suggest;
+mod time;
+mod timer;
 mod topic;
 mod transport;
 
+pub use app::{App, Component, Module, Service, StateContext, run};
 pub use codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, RawBytes, TextKey};
+pub use config::{Flags, Printable, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
     IntoAgentError, ResultExt, RunError,
@@ -17,3 +29,30 @@ pub use message::Message;
 pub use record::{Headers, Timestamp, TopicPartition};
 pub use topic::{Direction, InputTopic, Partitioner, Topic};
 pub use transport::{BrokerKind, TransportError};
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use agent::{Batch, BatchOutcome, Event, IntoOutcome, IntoOutput, Outcome};
+pub use extract::{
+    AgentInfo, Background, Key, Meta, Outbox, OutboxError, Partitions, ProduceError, Producer,
+    Sent, Shutdown, ShutdownTrigger, State,
+};
+pub use policy::Policy;
+
+/// What handlers return: any error becomes an [`AgentError`].
+pub type Result<T, E = AgentError> = std::result::Result<T, E>;
+
+pub use citizenk_macros::*;
+
+/// What a service's source files usually need: `use citizenk::prelude::*;`.
+pub mod prelude {
+    pub use chrono::{DateTime, Utc};
+
+    pub use crate::{
+        AgentError, AgentInfo, App, Background, Batch, BatchOutcome, BuildIssue, Event, Headers,
+        Key, Meta, Module, Outbox, Outcome, Partitions, Producer, RawBytes, ResultExt, Shutdown,
+        State, Topic,
+    };
+}

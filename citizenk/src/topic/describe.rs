@@ -1,10 +1,12 @@
 //! What is known of a topic once its types are forgotten: listings, documents, checks, tools.
 
-use std::any::{TypeId, type_name};
+use std::any::{Any, TypeId, type_name};
 use std::fmt;
 use std::sync::Arc;
 
 use schemars::{Schema, SchemaGenerator};
+
+use crate::codec::KeyCodec;
 
 use super::{Direction, Partitioner, Topic};
 use crate::error::DecodeError;
@@ -25,6 +27,8 @@ pub(crate) struct TopicInfo {
     pub(crate) value_type_id: TypeId,
     pub(crate) key_codec: &'static str,
     pub(crate) key_type: &'static str,
+    /// The `KeyCodec<K>` itself, for whoever knows `K`.
+    pub(crate) key: Arc<dyn Any + Send + Sync>,
     pub(crate) partitioner: Partitioner,
     pub(crate) direction: Direction,
     pub(crate) cluster: &'static str,
@@ -52,6 +56,7 @@ impl TopicInfo {
             value_type_id: TypeId::of::<V>(),
             key_codec: topic.key.name,
             key_type: type_name::<K>(),
+            key: Arc::new(topic.key),
             partitioner: topic.partitioner,
             direction: topic.direction,
             cluster: topic.cluster,
@@ -79,6 +84,10 @@ impl TopicInfo {
                 (key.encode)(&parse(text)?, out).map_err(|error| DecodeError::new(key.name, error))
             }),
         }
+    }
+
+    pub(crate) fn key_codec_of<K: 'static>(&self) -> Option<KeyCodec<K>> {
+        self.key.downcast_ref::<KeyCodec<K>>().copied()
     }
 
     pub(crate) fn output(&self) -> OutputTopic {

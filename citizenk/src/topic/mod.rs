@@ -11,7 +11,7 @@ use crate::codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, TextKe
 use crate::error::{DecodeError, EncodeError};
 
 pub(crate) mod describe;
-mod input;
+pub(crate) mod input;
 mod name;
 mod partitioner;
 

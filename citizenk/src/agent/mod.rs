@@ -1,0 +1,21 @@
+//! What an agent is, accepts and returns.
+//!
+//! In: decoded values with their records. Out: an agent's input ([`AgentInput`]) and the verdict made
+//! of what its handler returned ([`IntoOutcome`], [`IntoOutput`]). The builder collects the settings an
+//! attribute or a program gives; the runtime turns it into lanes.
+
+mod batch;
+mod builder;
+mod event;
+pub(crate) mod input;
+mod outcome;
+mod output;
+
+pub use batch::Batch;
+pub use builder::{AgentBuilder, Origin};
+pub(crate) use builder::{AgentSpec, GroupChoice, InputSpec, Tuning};
+pub use event::Event;
+pub use input::{AgentInput, BatchInput};
+pub use outcome::Verdict;
+pub use outcome::{BatchOutcome, IntoOutcome, Outcome};
+pub use output::{IntoOutput, Reply};

@@ -1,0 +1,14 @@
+//! What all components of a running app share.
+
+use super::{Background, Producer, Shutdown, StateMap};
+use crate::time::Clock;
+
+/// Shared by lanes, timers, hooks and routes of one app.
+#[derive(Clone, Debug)]
+pub(crate) struct Env {
+    pub(crate) states: StateMap,
+    pub(crate) producer: Producer,
+    pub(crate) background: Background,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) clock: Clock,
+}

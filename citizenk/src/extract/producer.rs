@@ -1,0 +1,253 @@
+//! Sending outside an attempt.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::{Call, Extract, Mode, PrepareContext};
+use crate::error::{AgentError, BuildIssue, EncodeError};
+use crate::staging::{OutputTopic, StagedBatch};
+use crate::topic::Topic;
+use crate::transport::TransportError;
+
+/// Where an acknowledged record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The partition's number.
+    pub partition: i32,
+    /// The record's offset.
+    pub offset: i64,
+}
+
+/// Why a record was not sent, or is not known to be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProduceError {
+    /// The key or value has no form in the topic's format.
+    #[error("topic `{topic}`: {source}")]
+    Encode {
+        /// The topic sent to.
+        topic: String,
+        /// What the codec says.
+        source: EncodeError,
+    },
+    /// The topic is read only.
+    #[error("topic `{topic}` is declared for input only")]
+    InputOnly {
+        /// The topic sent to.
+        topic: String,
+    },
+    /// The broker did not take it.
+    #[error("topic `{topic}`: {source}")]
+    Delivery {
+        /// The topic sent to.
+        topic: String,
+        /// What the client says.
+        source: TransportError,
+    },
+    /// The service has stopped, or has not started.
+    #[error("topic `{topic}`: the producer is not running")]
+    NotRunning {
+        /// The topic sent to.
+        topic: String,
+    },
+}
+
+pub(crate) type ProduceReply =
+    Pin<Box<dyn Future<Output = Result<Vec<Sent>, ProduceError>> + Send>>;
+
+/// Sends staged records, all of one topic, and answers when all are acknowledged.
+pub(crate) trait ProducePort: Send + Sync {
+    /// `topic.name` is the name in the program.
+    fn send(&self, topic: OutputTopic, batch: StagedBatch) -> ProduceReply;
+}
+
+/// Sends records at once, independently of any attempt, and answers after the broker's
+/// acknowledgement.
+///
+/// Works everywhere: handlers, timers, hooks, routes, background tasks. Outputs that belong to an input
+/// record go through an [`Outbox`](crate::Outbox) instead, which keeps them with their offset.
+#[derive(Clone)]
+pub struct Producer {
+    port: Arc<dyn ProducePort>,
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Producer")
+    }
+}
+
+impl Producer {
+    pub(crate) fn new(port: Arc<dyn ProducePort>) -> Self {
+        Self { port }
+    }
+
+    /// Sends a record and waits for the broker's acknowledgement.
+    ///
+    /// Awaiting records one by one costs a round trip and the linger time each; to send many, start
+    /// all and await them together.
+    ///
+    /// # Errors
+    /// [`ProduceError`]; after a delivery error the record may or may not have arrived.
+    pub fn send<V, K>(
+        &self,
+        topic: &Topic<V, K>,
+        key: &K,
+        value: V,
+    ) -> impl Future<Output = Result<Sent, ProduceError>> + Send + use<V, K> {
+        self.record(topic).key(key).send(value)
+    }
+
+    /// Sends a tombstone.
+    ///
+    /// # Errors
+    /// As [`Producer::send`].
+    pub fn tombstone<V, K>(
+        &self,
+        topic: &Topic<V, K>,
+        key: &K,
+    ) -> impl Future<Output = Result<Sent, ProduceError>> + Send + use<V, K> {
+        self.record(topic).key(key).tombstone()
+    }
+
+    /// Starts a record with headers, a partition or a timestamp of its own.
+    #[must_use = "nothing is sent before `send` or `tombstone`"]
+    pub fn record<'a, V, K>(&'a self, topic: &'a Topic<V, K>) -> ProducerRecord<'a, V, K> {
+        ProducerRecord {
+            producer: self,
+            topic,
+            key: None,
+            headers: Vec::new(),
+            partition: None,
+            timestamp: None,
+        }
+    }
+
+    /// Sends encoded records of one topic.
+    pub(crate) fn send_staged(&self, topic: OutputTopic, batch: StagedBatch) -> ProduceReply {
+        self.port.send(topic, batch)
+    }
+}
+
+/// A record being sent; see [`Producer::record`].
+#[must_use = "nothing is sent before `send` or `tombstone`"]
+pub struct ProducerRecord<'a, V, K> {
+    producer: &'a Producer,
+    topic: &'a Topic<V, K>,
+    key: Option<&'a K>,
+    headers: Vec<(&'a str, &'a [u8])>,
+    partition: Option<i32>,
+    timestamp: Option<i64>,
+}
+
+impl<V, K> fmt::Debug for ProducerRecord<'_, V, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProducerRecord({})", self.topic.name)
+    }
+}
+
+impl<'a, V, K> ProducerRecord<'a, V, K> {
+    /// The record's key.
+    pub fn key(mut self, key: &'a K) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &'a str, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        self.headers.push((name, value.as_ref()));
+        self
+    }
+
+    /// A partition of your choice instead of the partitioner's.
+    pub fn partition(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Milliseconds since the Unix epoch; default: the time of sending.
+    pub fn timestamp(mut self, millis: i64) -> Self {
+        self.timestamp = Some(millis);
+        self
+    }
+
+    /// Sends the record; see [`Producer::send`].
+    ///
+    /// # Errors
+    /// As [`Producer::send`].
+    pub fn send(
+        self,
+        value: V,
+    ) -> impl Future<Output = Result<Sent, ProduceError>> + Send + use<V, K> {
+        let reply = self.stage(Some(&value));
+        finish(reply)
+    }
+
+    /// Sends a record without value.
+    ///
+    /// # Errors
+    /// As [`Producer::send`].
+    pub fn tombstone(self) -> impl Future<Output = Result<Sent, ProduceError>> + Send + use<V, K> {
+        let reply = self.stage(None);
+        finish(reply)
+    }
+
+    fn stage(self, value: Option<&V>) -> Result<(String, ProduceReply), ProduceError> {
+        let topic = self.topic;
+        let encode = topic.encode.ok_or_else(|| ProduceError::InputOnly {
+            topic: topic.name.to_owned(),
+        })?;
+        let mut batch = StagedBatch::default();
+        {
+            let mut writer = batch.record(0);
+            let wrap = |source| ProduceError::Encode {
+                topic: topic.name.to_owned(),
+                source,
+            };
+            if let Some(key) = self.key {
+                writer
+                    .key_with(|out| (topic.key.encode)(key, out))
+                    .map_err(wrap)?;
+            }
+            for (name, value) in &self.headers {
+                writer.header(name, Some(value));
+            }
+            writer.partition(self.partition).timestamp(self.timestamp);
+            match value {
+                Some(value) => writer.finish_with(|out| encode(value, out)).map_err(wrap)?,
+                None => writer.finish(None),
+            }
+        }
+        let output = OutputTopic {
+            name: topic.name.to_owned(),
+            partitioner: topic.partitioner,
+        };
+        Ok((
+            topic.name.to_owned(),
+            self.producer.port.send(output, batch),
+        ))
+    }
+}
+
+async fn finish(reply: Result<(String, ProduceReply), ProduceError>) -> Result<Sent, ProduceError> {
+    let (topic, reply) = reply?;
+    reply
+        .await?
+        .first()
+        .copied()
+        .ok_or(ProduceError::NotRunning { topic })
+}
+
+impl<M: Mode> Extract<M> for Producer {
+    type Prepared = Self;
+
+    fn prepare(cx: &PrepareContext<'_>) -> Result<Self, BuildIssue> {
+        Ok(cx.env.producer.clone())
+    }
+
+    fn extract(prepared: &Self, _: &Call<'_, M>) -> Result<Self, AgentError> {
+        Ok(prepared.clone())
+    }
+}

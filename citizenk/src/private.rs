@@ -1,0 +1,66 @@
+//! What the attributes' code names. Not for anybody else; changes without notice.
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use schemars;
+pub use serde;
+
+pub use crate::agent::{
+    AgentBuilder, AgentInput, BatchInput, IntoOutcome, IntoOutput, Origin, Reply, Verdict,
+};
+pub use crate::app::ComponentDef;
+pub use crate::error::AgentError;
+pub use crate::extract::{
+    Call, EventBatch, Extract, Hook, Mode, PartitionHook, PrepareContext, SingleEvent, Tick,
+};
+pub use crate::lifecycle::{HookBuilder, HookEvent, hook, hook_handle};
+pub use crate::policy::Policy;
+pub use crate::runtime::lane::handle;
+pub use crate::runtime::task::IntoTaskResult;
+pub use crate::timer::{Schedule, TimerBuilder, timer, timer_handle};
+
+/// Starts an agent whose first argument is `In`.
+#[must_use]
+pub fn agent<In: AgentInput>(name: &str, origin: Origin) -> AgentBuilder<In::Value, In::Mode> {
+    AgentBuilder::new(name, origin, In::BATCH)
+}
+
+/// Sets the batch size, which only batches have.
+#[must_use]
+pub fn batch_size<In: AgentInput + BatchInput>(
+    builder: AgentBuilder<In::Value, In::Mode>,
+    size: usize,
+) -> AgentBuilder<In::Value, In::Mode> {
+    builder.batch_size(size)
+}
+
+/// A duration the attribute has checked.
+#[must_use]
+pub const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// The verdict of what a handler returned.
+pub fn outcome<M, R: IntoOutcome<M>>(returned: R) -> Verdict {
+    returned.into_verdict()
+}
+
+/// Where returned values go.
+#[must_use]
+pub fn reply<M: Mode>(call: &Call<'_, M>) -> Reply<M> {
+    Reply::new(call)
+}
+
+/// The result of a timer or hook.
+///
+/// # Errors
+/// The function's own.
+pub fn task_outcome<R: IntoTaskResult>(returned: R) -> Result<(), AgentError> {
+    returned.into_task_result()
+}
+
+/// Its name is what rustc prints when a handler's future is not `Send`.
+pub fn agent_future_must_be_send<F: Future + Send>(future: F) -> F {
+    future
+}

@@ -1,0 +1,164 @@
+//! How far a lane has come.
+//!
+//! In: tickets opened in offset order and settled in any order. Out: the position below which
+//! everything is settled. Owned by one lane and one assignment of its partition: a lane of an earlier
+//! assignment settles its own tracker, which nobody reads any more.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A span of records that settles as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+/// Contiguous watermark over tickets.
+#[derive(Debug, Default)]
+pub(crate) struct AckTracker {
+    /// The offset to read next after a restart; `None` until something settled.
+    position: Option<i64>,
+    /// Number of the first open ticket.
+    first: u64,
+    open: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    through: i64,
+    settled: bool,
+}
+
+impl AckTracker {
+    /// Starts at a known position.
+    pub(crate) fn at(position: Option<i64>) -> Self {
+        Self {
+            position,
+            ..Self::default()
+        }
+    }
+
+    /// Opens the span that ends with offset `through`; spans are opened in offset order.
+    pub(crate) fn open(&mut self, through: i64) -> Ticket {
+        debug_assert!(self.open.back().is_none_or(|last| last.through < through));
+        self.open.push_back(Entry {
+            through,
+            settled: false,
+        });
+        Ticket(self.first + self.open.len() as u64 - 1)
+    }
+
+    /// Settles a span; settling it twice changes nothing.
+    pub(crate) fn settle(&mut self, ticket: Ticket) {
+        let Some(index) = ticket.0.checked_sub(self.first) else {
+            return;
+        };
+        if let Some(entry) = self.open.get_mut(index as usize) {
+            entry.settled = true;
+        }
+        while self.open.front().is_some_and(|entry| entry.settled) {
+            if let Some(entry) = self.open.pop_front() {
+                self.position = Some(next_offset(entry.through));
+                self.first += 1;
+            }
+        }
+    }
+
+    /// The next offset to read after a restart: everything below is settled.
+    pub(crate) fn position(&self) -> Option<i64> {
+        self.position
+    }
+
+    /// Spans opened and not passed by the position.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.open.len()
+    }
+}
+
+/// Kafka commits the offset of the next record, not of the last one.
+pub(crate) fn next_offset(last: i64) -> i64 {
+    last + 1
+}
+
+/// An [`AckTracker`] shared between a lane, its deliveries and the committing thread.
+#[derive(Debug)]
+pub(crate) struct LaneAck {
+    tracker: Mutex<AckTracker>,
+}
+
+impl LaneAck {
+    pub(crate) fn at(position: Option<i64>) -> Self {
+        Self {
+            tracker: Mutex::new(AckTracker::at(position)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, AckTracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn open(&self, through: i64) -> Ticket {
+        self.lock().open(through)
+    }
+
+    pub(crate) fn settle(&self, ticket: Ticket) {
+        self.lock().settle(ticket);
+    }
+
+    /// Opens and settles a span at once.
+    pub(crate) fn settle_through(&self, through: i64) {
+        let mut tracker = self.lock();
+        let ticket = tracker.open(through);
+        tracker.settle(ticket);
+    }
+
+    pub(crate) fn position(&self) -> Option<i64> {
+        self.lock().position()
+    }
+
+    pub(crate) fn outstanding(&self) -> usize {
+        self.lock().outstanding()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_position_waits_for_the_oldest_span() {
+        let mut tracker = AckTracker::at(Some(5));
+        let (a, b, c) = (tracker.open(7), tracker.open(9), tracker.open(20));
+        tracker.settle(c);
+        tracker.settle(b);
+        assert_eq!(tracker.position(), Some(5));
+        tracker.settle(a);
+        assert_eq!(tracker.position(), Some(21));
+        tracker.settle(a);
+        assert_eq!((tracker.position(), tracker.outstanding()), (Some(21), 0));
+    }
+
+    proptest! {
+        /// Whatever the order of settling, the position never passes an unsettled span, and it
+        /// reaches the end once all are settled.
+        #[test]
+        fn never_passes_an_unsettled_span(
+            gaps in prop::collection::vec(1..50i64, 1..60),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 0..200),
+        ) {
+            let mut tracker = AckTracker::default();
+            let mut offset = 0;
+            let spans: Vec<_> = gaps.iter().map(|gap| { offset += gap; (offset, tracker.open(offset)) }).collect();
+            let mut settled = vec![false; spans.len()];
+            for index in order {
+                let index = index.index(spans.len());
+                tracker.settle(spans[index].1);
+                settled[index] = true;
+                let expected = settled.iter().take_while(|done| **done).count();
+                prop_assert_eq!(tracker.position(), expected.checked_sub(1).map(|last| spans[last].0 + 1));
+            }
+            spans.iter().for_each(|(_, ticket)| tracker.settle(*ticket));
+            prop_assert_eq!(tracker.position(), Some(offset + 1));
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! What every kind of lane does with a record: decode it, call the handler, decide about failures.
+
+use std::any::Any;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::LaneContext;
+use super::inbox::Closing;
+use super::letters::{self, Letter, Stage};
+use crate::agent::{AgentInput, Verdict};
+use crate::error::{AgentError, DecodeError};
+use crate::extract::{Call, Outbox};
+use crate::policy::{Decision, Policy};
+use crate::record::Chunk;
+use crate::topic::input::Decoder;
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Error(AgentError),
+    Panic(String),
+    Timeout(Duration),
+}
+
+impl Failure {
+    fn decide(&self, policy: &Policy, attempt: u32) -> Decision {
+        match self {
+            Self::Error(error) => policy.decide(error, attempt),
+            Self::Panic(_) | Self::Timeout(_) => policy.decide_plain(attempt),
+        }
+    }
+
+    /// For metrics.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Error(_) => "error",
+            Self::Panic(_) => "panic",
+            Self::Timeout(_) => "timeout",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => error.fmt(f),
+            Self::Panic(text) => write!(f, "panicked: {text}"),
+            Self::Timeout(limit) => write!(f, "took longer than {limit:?}"),
+        }
+    }
+}
+
+/// What to do after a failure, once the pause is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Again,
+    /// Skipped, or staged as a dead letter: the record counts as done.
+    Done,
+    /// The lane ends; the record stays unsettled.
+    Halt,
+}
+
+/// The monomorphic heart of a lane.
+pub(crate) struct Core<In: AgentInput, P, H> {
+    decode: Decoder<In::Value>,
+    prepared: P,
+    handler: Arc<H>,
+    pub(crate) cx: LaneContext,
+    /// Whether calls can stage outputs at all.
+    pub(crate) stages: bool,
+    input: PhantomData<fn(In)>,
+}
+
+impl<In: AgentInput, P, H> Core<In, P, H> {
+    pub(crate) fn new(
+        decode: Decoder<In::Value>,
+        prepared: P,
+        handler: Arc<H>,
+        cx: LaneContext,
+    ) -> Self {
+        let stages = cx.plan.spec.output.is_some() || cx.plan.spec.uses_outbox;
+        Self {
+            decode,
+            prepared,
+            handler,
+            cx,
+            stages,
+            input: PhantomData,
+        }
+    }
+
+    pub(crate) fn outbox(&self) -> Outbox {
+        Outbox::with_table(self.cx.plan.table.clone())
+    }
+
+    /// Decodes a record into the buffer; `false`: a tombstone the input does not admit.
+    #[inline]
+    pub(crate) fn decode(
+        &self,
+        buffer: &mut In::Buffer,
+        chunk: &Chunk,
+        index: usize,
+    ) -> Result<bool, DecodeError> {
+        let value = match chunk.payload(index) {
+            Some(bytes) => Some(self.decode.decode(bytes)?),
+            None => None,
+        };
+        Ok(In::push(
+            buffer,
+            value,
+            crate::agent::input::Place { chunk, index },
+        ))
+    }
+
+    /// A record that cannot be decoded: the bytes will not change, so there is no retry.
+    pub(crate) async fn undecodable(
+        &self,
+        outbox: &Outbox,
+        chunk: &Chunk,
+        index: usize,
+        error: &DecodeError,
+    ) -> Next {
+        let plan = &self.cx.plan;
+        plan.counters.error("decode");
+        let letter = Letter {
+            chunk,
+            index,
+            stage: Stage::Decode,
+            attempts: 1,
+            reason: error,
+        };
+        self.carry_out(plan.on_decode.end(), &plan.on_decode, outbox, &letter)
+            .await
+    }
+
+    /// A failed attempt: counts, logs, pauses before the next one, or carries out the policy's end.
+    pub(crate) async fn failed(
+        &self,
+        failure: &Failure,
+        attempt: u32,
+        outbox: &Outbox,
+        chunk: &Chunk,
+        index: usize,
+    ) -> Next {
+        let plan = &self.cx.plan;
+        plan.counters.error(failure.kind());
+        let letter = Letter {
+            chunk,
+            index,
+            stage: Stage::Handler,
+            attempts: attempt,
+            reason: failure,
+        };
+        self.carry_out(
+            failure.decide(&plan.on_error, attempt),
+            &plan.on_error,
+            outbox,
+            &letter,
+        )
+        .await
+    }
+
+    /// Decides about a failed attempt at a whole batch: only a retry, or leave it to the records.
+    pub(crate) async fn batch_failed(
+        &self,
+        failure: &Failure,
+        attempt: u32,
+        records: usize,
+    ) -> Next {
+        let plan = &self.cx.plan;
+        plan.counters.error(failure.kind());
+        match failure.decide(&plan.on_error, attempt) {
+            Decision::RetryAfter(pause) => {
+                tracing::warn!(
+                    agent = plan.spec.name, partition = %self.cx.partition, records, attempt, error = %failure, ?pause,
+                    "batch failed; trying again"
+                );
+                self.pause(pause).await
+            }
+            _ => Next::Done,
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        decision: Decision,
+        policy: &Policy,
+        outbox: &Outbox,
+        letter: &Letter<'_>,
+    ) -> Next {
+        let plan = &self.cx.plan;
+        let (agent, place) = (&plan.spec.name, letter.place());
+        match decision {
+            Decision::RetryAfter(pause) => {
+                tracing::warn!(agent, record = %place, attempt = letter.attempts, error = %letter.reason, ?pause, "failed; trying again");
+                self.pause(pause).await
+            }
+            Decision::Skip => {
+                plan.counters.skipped(letter.stage.name());
+                tracing::warn!(agent, record = %place, attempts = letter.attempts, error = %letter.reason, "skipped");
+                Next::Done
+            }
+            Decision::DeadLetter => {
+                let index = policy
+                    .dead_letter_topic()
+                    .and_then(|topic| plan.table.index_of(topic.name));
+                let Some(index) = index else {
+                    return self.stop(letter).await;
+                };
+                plan.counters.dead_lettered();
+                tracing::warn!(agent, record = %place, attempts = letter.attempts, error = %letter.reason, "sent to the dead-letter topic");
+                letters::stage(outbox, index, &plan.spec.name, letter, &self.cx.env.clock);
+                Next::Done
+            }
+            Decision::Stop => self.stop(letter).await,
+        }
+    }
+
+    async fn stop(&self, letter: &Letter<'_>) -> Next {
+        let plan = &self.cx.plan;
+        let reason = format!(
+            "{} at {}: {}",
+            letter.stage.verb(),
+            letter.place(),
+            letter.reason
+        );
+        self.cx.supervisor.stop(&plan.component, &reason);
+        self.cx.inbox.closed().await;
+        Next::Halt
+    }
+
+    pub(crate) async fn stop_for(&self, reason: &str) -> Next {
+        self.cx.supervisor.stop(&self.cx.plan.component, reason);
+        self.cx.inbox.closed().await;
+        Next::Halt
+    }
+
+    /// Waits before a retry; a lane that is told to end discards it.
+    pub(crate) async fn pause(&self, pause: Duration) -> Next {
+        self.cx.plan.counters.retried();
+        tokio::select! {
+            biased;
+            _ = self.cx.inbox.closed() => Next::Halt,
+            () = tokio::time::sleep(pause) => Next::Again,
+        }
+    }
+
+    /// Waits for the agents this one comes after; `false`: the lane is told to end.
+    pub(crate) async fn gates_open(&self) -> bool {
+        for gate in &self.cx.gates {
+            let mut gate = gate.clone();
+            tokio::select! {
+                biased;
+                _ = self.cx.inbox.closed() => return false,
+                // An error means the awaited agent's consumer is gone; the service is ending.
+                _ = gate.wait_for(|open| *open) => {}
+            }
+        }
+        self.cx.inbox.closing() == Closing::No
+    }
+}
+
+impl<In, P, H, Fut> Core<In, P, H>
+where
+    In: AgentInput,
+    P: Send + Sync + 'static,
+    H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    /// Calls the handler once. Outputs of a failed attempt are forgotten. Sets `suspended` when the
+    /// handler had to wait for something.
+    #[inline]
+    pub(crate) async fn attempt(
+        &self,
+        input: In,
+        record: Option<(&Chunk, usize)>,
+        outbox: &mut Outbox,
+        attempt: u32,
+        suspended: &mut bool,
+    ) -> Result<Verdict, Failure> {
+        if self.stages {
+            outbox.begin();
+        }
+        let started = {
+            let call = Call {
+                record,
+                outbox,
+                partitions: None,
+                attempt,
+                mode: PhantomData,
+            };
+            catch_unwind(AssertUnwindSafe(|| {
+                (self.handler)(&self.prepared, &call, input)
+            }))
+        };
+        let result = match started {
+            Ok(Ok(future)) => self.guard(future, suspended).await,
+            Ok(Err(error)) => Err(Failure::Error(error)),
+            Err(panic) => Err(Failure::Panic(panic_text(&*panic))),
+        };
+        let result = match result {
+            Ok(Verdict::Failed(error)) => Err(Failure::Error(error)),
+            other => other,
+        };
+        if self.stages {
+            outbox.end(result.is_ok());
+        }
+        result
+    }
+
+    #[inline]
+    async fn guard(&self, future: Fut, suspended: &mut bool) -> Result<Verdict, Failure> {
+        let tuning = &self.cx.plan.spec.tuning;
+        if self.cx.plan.spec.blocking {
+            *suspended = true;
+            return blocking(future, tuning.timeout).await;
+        }
+        let mut future = pin!(future);
+        let poll =
+            poll_fn(
+                |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                    Ok(Poll::Ready(verdict)) => Poll::Ready(Ok(verdict)),
+                    Ok(Poll::Pending) => {
+                        *suspended = true;
+                        Poll::Pending
+                    }
+                    Err(panic) => Poll::Ready(Err(Failure::Panic(panic_text(&*panic)))),
+                },
+            );
+        match tuning.timeout {
+            None => poll.await,
+            Some(limit) => tokio::time::timeout(limit, poll)
+                .await
+                .unwrap_or(Err(Failure::Timeout(limit))),
+        }
+    }
+}
+
+/// Runs a call on the pool of blocking threads. A call cut off by its timeout goes on there, but what
+/// it stages is refused.
+async fn blocking<Fut>(future: Fut, limit: Option<Duration>) -> Result<Verdict, Failure>
+where
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    let handle = tokio::runtime::Handle::current();
+    let task = tokio::task::spawn_blocking(move || handle.block_on(future));
+    let joined = match limit {
+        None => task.await,
+        Some(limit) => match tokio::time::timeout(limit, task).await {
+            Ok(joined) => joined,
+            Err(_) => return Err(Failure::Timeout(limit)),
+        },
+    };
+    joined.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => Failure::Panic(panic_text(&*panic)),
+        Err(error) => Failure::Error(AgentError::new(error)),
+    })
+}
+
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "(a payload that is not text)".to_owned())
+}

@@ -1,0 +1,199 @@
+//! The hand-over from the polling thread to a lane.
+//!
+//! In: chunks, and at the end a close. Out: chunks in order, until closed. Never blocks the polling
+//! thread: it is told when the inbox is full and stops fetching.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::record::Chunk;
+use crate::transport::{ConsumerHandle, DrainToken};
+
+/// The consumer's handle, known only after its lanes could first be made.
+#[derive(Debug, Default)]
+pub(crate) struct Poller(OnceLock<Arc<dyn ConsumerHandle>>);
+
+impl Poller {
+    /// Called once, right after the consumer was started.
+    pub(crate) fn set(&self, handle: Arc<dyn ConsumerHandle>) {
+        // A second call would mean a second consumer for one dispatcher, which nothing makes.
+        let _ = self.0.set(handle);
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(handle) = self.0.get() {
+            handle.wake();
+        }
+    }
+}
+
+/// How a lane is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Goes on.
+    No,
+    /// Finish started calls and their outputs; discard the rest unsettled.
+    Drain,
+    /// Drop everything at once: the partition belongs to somebody else already.
+    Abandon,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    chunks: VecDeque<Chunk>,
+    /// Held until the lane has ended.
+    tokens: Vec<DrainToken>,
+    ended: bool,
+}
+
+/// Chunks on their way to one lane.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    queue: Mutex<Queue>,
+    records: AtomicUsize,
+    closing: AtomicU8,
+    /// Set by the dispatcher when it stopped fetching because of this inbox.
+    starving: AtomicBool,
+    /// Full above this many records; hungry again below half of it.
+    capacity: usize,
+    pub(crate) notify: Notify,
+    abandoned: Notify,
+    poller: Arc<Poller>,
+}
+
+impl Inbox {
+    pub(crate) fn new(capacity: usize, poller: Arc<Poller>) -> Self {
+        Self {
+            queue: Mutex::default(),
+            records: AtomicUsize::new(0),
+            closing: AtomicU8::new(0),
+            starving: AtomicBool::new(false),
+            capacity: capacity.max(1),
+            notify: Notify::new(),
+            abandoned: Notify::new(),
+            poller,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Called by the dispatcher only.
+    pub(crate) fn push(&self, chunk: Chunk) {
+        self.records.fetch_add(chunk.len(), Ordering::Relaxed);
+        self.lock().chunks.push_back(chunk);
+        self.notify.notify_one();
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.load(Ordering::Relaxed) >= self.capacity
+    }
+
+    /// Remembers that fetching waits for this inbox; `false` when there is room after all.
+    pub(crate) fn starve(&self) -> bool {
+        self.starving.store(true, Ordering::SeqCst);
+        // The lane may have emptied the inbox between the check and the mark.
+        self.records.load(Ordering::SeqCst) >= self.capacity / 2
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.records.load(Ordering::Relaxed) <= self.capacity / 2
+    }
+
+    /// Records handed over and not yet taken.
+    pub(crate) fn queued(&self) -> usize {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Called by the lane only.
+    pub(crate) fn pop(&self) -> Option<Chunk> {
+        let chunk = self.lock().chunks.pop_front()?;
+        let left = self.records.fetch_sub(chunk.len(), Ordering::SeqCst) - chunk.len();
+        if left <= self.capacity / 2 && self.starving.swap(false, Ordering::SeqCst) {
+            self.poller.wake();
+        }
+        Some(chunk)
+    }
+
+    pub(crate) fn closing(&self) -> Closing {
+        match self.closing.load(Ordering::Acquire) {
+            0 => Closing::No,
+            1 => Closing::Drain,
+            _ => Closing::Abandon,
+        }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing() != Closing::No
+    }
+
+    /// Tells the lane to end; the token is dropped once it has.
+    pub(crate) fn close(&self, how: Closing, token: Option<DrainToken>) {
+        let level = match how {
+            Closing::No => 0,
+            Closing::Drain => 1,
+            Closing::Abandon => 2,
+        };
+        self.closing.fetch_max(level, Ordering::AcqRel);
+        let mut queue = self.lock();
+        if !queue.ended {
+            queue.tokens.extend(token);
+        }
+        drop(queue);
+        self.notify.notify_one();
+        if how == Closing::Abandon {
+            self.abandoned.notify_one();
+        }
+    }
+
+    /// Waits until the lane is to be dropped wherever it is; for whoever runs it.
+    pub(crate) async fn abandoned(&self) {
+        while self.closing() != Closing::Abandon {
+            self.abandoned.notified().await;
+        }
+    }
+
+    /// Called by the lane when it is over: releases whoever waits for it.
+    pub(crate) fn ended(&self) {
+        let mut queue = self.lock();
+        queue.ended = true;
+        queue.chunks.clear();
+        queue.tokens.clear();
+        self.records.store(0, Ordering::SeqCst);
+    }
+
+    /// Waits until the lane is told to end.
+    pub(crate) async fn closed(&self) -> Closing {
+        loop {
+            let notified = self.notify.notified();
+            match self.closing() {
+                Closing::No => notified.await,
+                closing => {
+                    // Others may wait on the same permit.
+                    self.notify.notify_one();
+                    return closing;
+                }
+            }
+        }
+    }
+}
+
+/// Releases whoever waits for the lane, also when the lane is dropped in the middle.
+#[derive(Debug)]
+pub(crate) struct EndGuard(Arc<Inbox>);
+
+impl EndGuard {
+    pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
+        Self(inbox)
+    }
+}
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}

@@ -1,0 +1,176 @@
+//! The lane of `concurrency = N`: up to N keys of the partition at once, each key in offset order.
+
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::core::{Core, Next};
+use super::inbox::{Closing, EndGuard};
+use super::refusal;
+use super::schedule::{KeyId, KeySchedule};
+use super::shipping::Shipping;
+use crate::agent::{AgentInput, Verdict};
+use crate::error::AgentError;
+use crate::extract::{Call, Outbox};
+use crate::record::Chunk;
+use crate::runtime::ack::Ticket;
+use crate::staging::StagedBatch;
+
+/// A record that waits for its key or for a place.
+struct Job {
+    chunk: Chunk,
+    index: usize,
+    ticket: Ticket,
+}
+
+/// A record that was run to its end.
+struct Ended {
+    key: KeyId,
+    ticket: Ticket,
+    next: Next,
+    outbox: Outbox,
+}
+
+pub(super) async fn run<In, P, H, Fut>(core: Arc<Core<In, P, H>>, limit: usize)
+where
+    In: AgentInput,
+    P: Send + Sync + 'static,
+    H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    let inbox = core.cx.inbox.clone();
+    let _end = EndGuard::new(inbox.clone());
+    if !core.gates_open().await {
+        return;
+    }
+    let hasher = RandomState::new();
+    let mut shipping = Shipping::new(core.cx.outlet.clone(), inbox.clone());
+    let mut schedule: KeySchedule<Job> = KeySchedule::new(limit);
+    let mut running = FuturesUnordered::new();
+    let mut outboxes: Vec<Outbox> = Vec::new();
+    // Enough look-ahead to find N different keys, and no more.
+    let look_ahead = (limit * 16).max(256);
+
+    loop {
+        let closing = inbox.is_closing();
+        while !closing && schedule.waiting() < look_ahead {
+            let Some(chunk) = inbox.pop() else { break };
+            core.cx.plan.counters.received(chunk.len());
+            for index in 0..chunk.len() {
+                let key = chunk.key(index).map(|key| hasher.hash_one(key));
+                let ticket = core.cx.ack.open(chunk.offset(index));
+                schedule.push(
+                    key,
+                    Job {
+                        chunk: chunk.clone(),
+                        index,
+                        ticket,
+                    },
+                );
+            }
+        }
+        if !closing {
+            while let Some((key, job)) = schedule.start() {
+                let outbox = outboxes.pop().unwrap_or_else(|| core.outbox());
+                running.push(run_job(core.clone(), key, job, outbox));
+            }
+        } else if running.is_empty() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            Some(ended) = running.next() => {
+                let Ended { key, ticket, next, outbox } = ended;
+                schedule.done(key);
+                if next == Next::Halt {
+                    continue;
+                }
+                let mut batch = shipping.spare();
+                outbox.swap(&mut batch);
+                settle(&core, &mut shipping, batch, ticket).await;
+                outboxes.push(outbox);
+            }
+            () = inbox.notify.notified() => {}
+        }
+        while let Some(refused) = shipping.reap() {
+            if refusal::attend(&core, &mut shipping, refused).await == Next::Halt {
+                break;
+            }
+        }
+    }
+    while !shipping.is_idle() && shipping.oldest_complete().await {
+        if shipping.reap().is_some() || inbox.closing() == Closing::Abandon {
+            return;
+        }
+    }
+}
+
+async fn settle<In: AgentInput, P, H>(
+    core: &Core<In, P, H>,
+    shipping: &mut Shipping,
+    batch: StagedBatch,
+    ticket: Ticket,
+) {
+    let ack = &core.cx.ack;
+    if batch.is_empty() || core.cx.outlet.is_none() {
+        ack.settle(ticket);
+        return;
+    }
+    let sent = shipping.ship(batch, Some((ack.clone(), ticket))).await;
+    core.cx.plan.counters.sent(sent);
+}
+
+async fn run_job<In, P, H, Fut>(
+    core: Arc<Core<In, P, H>>,
+    key: KeyId,
+    job: Job,
+    mut outbox: Outbox,
+) -> Ended
+where
+    In: AgentInput,
+    P: Send + Sync + 'static,
+    H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    let Job {
+        chunk,
+        index,
+        ticket,
+    } = job;
+    let mut attempt = 1;
+    let mut suspended = false;
+    let next = loop {
+        let mut buffer = In::Buffer::default();
+        match core.decode(&mut buffer, &chunk, index) {
+            Ok(true) => {}
+            Ok(false) => {
+                core.cx.plan.counters.skipped("tombstone");
+                break Next::Done;
+            }
+            Err(error) => break core.undecodable(&outbox, &chunk, index, &error).await,
+        }
+        let Some(input) = In::take(&mut buffer) else {
+            break Next::Done;
+        };
+        let record = Some((&chunk, index));
+        let result = core
+            .attempt(input, record, &mut outbox, attempt, &mut suspended)
+            .await;
+        let Err(failure) = result else {
+            break Next::Done;
+        };
+        match core.failed(&failure, attempt, &outbox, &chunk, index).await {
+            Next::Again => attempt += 1,
+            next => break next,
+        }
+    };
+    Ended {
+        key,
+        ticket,
+        next,
+        outbox,
+    }
+}

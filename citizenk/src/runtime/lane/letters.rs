@@ -1,0 +1,147 @@
+//! Dead letters: the record's bytes, key and headers, and why it is there.
+
+use std::fmt;
+
+use crate::extract::{Outbox, OutputTable};
+use crate::record::Chunk;
+use crate::staging::{Staged, StagedBatch};
+use crate::time::Clock;
+use crate::transport::TransportError;
+
+/// Where a record failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Decode,
+    Handler,
+}
+
+impl Stage {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Handler => "handler",
+        }
+    }
+
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Decode => "could not decode the record",
+            Self::Handler => "failed",
+        }
+    }
+}
+
+/// A record that failed.
+pub(crate) struct Letter<'a> {
+    pub(crate) chunk: &'a Chunk,
+    pub(crate) index: usize,
+    pub(crate) stage: Stage,
+    pub(crate) attempts: u32,
+    pub(crate) reason: &'a (dyn fmt::Display + Sync),
+}
+
+/// `topic/partition@offset`.
+pub(crate) struct PlaceText<'a>(&'a Chunk, usize);
+
+impl fmt::Display for PlaceText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{}@{}",
+            self.0.topic(),
+            self.0.partition(),
+            self.0.offset(self.1)
+        )
+    }
+}
+
+impl<'a> Letter<'a> {
+    pub(crate) fn place(&self) -> PlaceText<'a> {
+        PlaceText(self.chunk, self.index)
+    }
+}
+
+/// Headers a dead letter gets besides the record's own.
+pub(crate) const HEADER_PREFIX: &str = "citizenk.dead-letter.";
+
+/// A reason longer than this is cut: brokers limit the size of a record.
+const MAX_REASON: usize = 2000;
+
+pub(crate) fn stage(
+    outbox: &Outbox,
+    topic: usize,
+    agent: &str,
+    letter: &Letter<'_>,
+    clock: &Clock,
+) {
+    let mut reason = letter.reason.to_string();
+    if reason.len() > MAX_REASON {
+        reason.truncate(reason.floor_char_boundary(MAX_REASON));
+    }
+    let (chunk, index) = (letter.chunk, letter.index);
+    outbox.stage_raw(topic, |mut writer| {
+        if let Some(key) = chunk.key(index) {
+            writer.key_bytes(key);
+        }
+        chunk.headers(index, &mut |name, value| {
+            // A letter that failed again keeps only its latest story.
+            if !name.starts_with(HEADER_PREFIX) {
+                writer.header(name, value);
+            }
+        });
+        let facts: [(&str, &dyn fmt::Display); 8] = [
+            ("reason", &reason),
+            ("stage", &letter.stage.name()),
+            ("agent", &agent),
+            ("topic", chunk.topic()),
+            ("partition", &chunk.partition()),
+            ("offset", &chunk.offset(index)),
+            ("attempts", &letter.attempts),
+            (
+                "time",
+                &clock
+                    .now_utc()
+                    .to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            ),
+        ];
+        for (name, value) in facts {
+            writer.header(
+                &format!("{HEADER_PREFIX}{name}"),
+                Some(value.to_string().as_bytes()),
+            );
+        }
+        writer.finish(chunk.payload(index));
+    });
+}
+
+/// The letter of an output that the broker refused: its own bytes, and why.
+pub(crate) fn stage_output(
+    letters: &mut StagedBatch,
+    topic: usize,
+    agent: &str,
+    output: &Staged<'_>,
+    table: &OutputTable,
+    error: &TransportError,
+) {
+    let mut writer = letters.record(topic);
+    if let Some(key) = output.key {
+        writer.key_bytes(key);
+    }
+    for (name, value) in output.headers() {
+        writer.header(name, value);
+    }
+    let refused_by = table.targets()[output.topic].topic.name.as_str();
+    let facts = [
+        ("reason", error.to_string()),
+        ("stage", "produce".to_owned()),
+    ];
+    for (name, value) in facts {
+        writer.header(&format!("{HEADER_PREFIX}{name}"), Some(value.as_bytes()));
+    }
+    writer.header(&format!("{HEADER_PREFIX}agent"), Some(agent.as_bytes()));
+    writer.header(
+        &format!("{HEADER_PREFIX}topic"),
+        Some(refused_by.as_bytes()),
+    );
+    writer.finish(output.value);
+}

@@ -1,0 +1,192 @@
+//! One agent on one partition: decode → assemble → invoke → produce.
+//!
+//! In: chunks from an [`inbox`]. Out: settled spans to an ack tracker, outputs to a producer, and, when
+//! a policy says so, the end of the service to the supervisor. Types are erased here, once per lane
+//! ([`LaneFactory`]): inside, decoding, batching and the handler call are monomorphic. A lane owns its
+//! buffer, its outbox and its shipments; it runs on one worker at a time.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub(crate) mod core;
+pub(crate) mod direct;
+pub(crate) mod inbox;
+mod keyed;
+mod letters;
+mod refusal;
+mod schedule;
+mod sequential;
+pub(crate) mod shipping;
+
+use self::core::Core;
+use self::inbox::Inbox;
+use self::shipping::Outlet;
+use crate::agent::{AgentBuilder, AgentInput, AgentSpec, InputSpec, Verdict};
+use crate::error::{AgentError, BuildIssue};
+use crate::extract::{AgentInfo, Call, Env, PrepareContext};
+use crate::record::TopicPartition;
+use crate::runtime::ack::LaneAck;
+use crate::runtime::plan::AgentPlan;
+use crate::runtime::supervisor::Supervisor;
+use crate::topic::describe::TopicInfo;
+
+/// A lane, ready to be run to its end.
+pub(crate) type LaneFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Everything a lane works with.
+#[derive(Clone, Debug)]
+pub(crate) struct LaneContext {
+    pub(crate) plan: Arc<AgentPlan>,
+    pub(crate) env: Env,
+    /// Which of the agent's topics this is.
+    pub(crate) input: usize,
+    pub(crate) partition: TopicPartition,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) ack: Arc<LaneAck>,
+    pub(crate) outlet: Option<Outlet>,
+    pub(crate) supervisor: Supervisor,
+    /// Open when the agents this one waits for have caught up.
+    pub(crate) gates: Vec<watch::Receiver<bool>>,
+}
+
+impl LaneContext {
+    fn topic(&self) -> &TopicInfo {
+        &self.plan.spec.topics[self.input]
+    }
+
+    fn prepare_context(&self) -> PrepareContext<'_> {
+        let group = self.plan.group.as_deref();
+        PrepareContext {
+            env: &self.env,
+            component: &self.plan.component,
+            topic: Some(self.topic()),
+            info: AgentInfo::new(&self.plan.spec.name).on(
+                group,
+                &self.partition.topic,
+                self.partition.partition,
+            ),
+        }
+    }
+}
+
+/// Makes lanes of one agent; the only place where its types are known.
+pub(crate) trait LaneFactory: Send + Sync {
+    /// Resolves the handler's arguments once, to find what is missing before anything starts.
+    fn check(&self, env: &Env, plan: &AgentPlan) -> Vec<BuildIssue>;
+    /// A lane for one partition.
+    fn lane(&self, cx: LaneContext) -> Result<LaneFuture, BuildIssue>;
+    /// Calls the handler once with a record that did not come through Kafka.
+    fn call(&self, cx: direct::DirectCall) -> direct::DirectFuture;
+}
+
+/// An agent: its settings and its handler.
+#[derive(Clone)]
+pub struct AgentDef {
+    pub(crate) spec: AgentSpec,
+    pub(crate) factory: Arc<dyn LaneFactory>,
+}
+
+impl fmt::Debug for AgentDef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.spec.fmt(f)
+    }
+}
+
+struct Factory<In: AgentInput, F, H> {
+    inputs: Vec<InputSpec<In::Value>>,
+    prepare: F,
+    handler: Arc<H>,
+}
+
+impl<In, P, F, H, Fut> Factory<In, F, H>
+where
+    In: AgentInput,
+    P: Send + Sync + 'static,
+    F: Fn(&PrepareContext<'_>) -> Result<P, BuildIssue> + Send + Sync + 'static,
+    H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    fn core(&self, cx: LaneContext) -> Result<Core<In, P, H>, BuildIssue> {
+        let prepared = (self.prepare)(&cx.prepare_context())?;
+        let decode = self.inputs[cx.input].decode.clone();
+        Ok(Core::new(decode, prepared, self.handler.clone(), cx))
+    }
+}
+
+impl<In, P, F, H, Fut> LaneFactory for Factory<In, F, H>
+where
+    In: AgentInput,
+    P: Send + Sync + 'static,
+    F: Fn(&PrepareContext<'_>) -> Result<P, BuildIssue> + Send + Sync + 'static,
+    H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    fn check(&self, env: &Env, plan: &AgentPlan) -> Vec<BuildIssue> {
+        let mut issues = Vec::new();
+        for topic in &plan.spec.topics {
+            let info = AgentInfo::new(&plan.spec.name);
+            let cx = PrepareContext {
+                env,
+                component: &plan.component,
+                topic: Some(topic),
+                info,
+            };
+            if let Err(issue) = (self.prepare)(&cx)
+                && !issues.contains(&issue)
+            {
+                issues.push(issue);
+            }
+        }
+        issues
+    }
+
+    fn lane(&self, cx: LaneContext) -> Result<LaneFuture, BuildIssue> {
+        let concurrency = cx.plan.spec.tuning.concurrency;
+        let core = self.core(cx)?;
+        Ok(if concurrency > 1 && !In::BATCH {
+            Box::pin(keyed::run(Arc::new(core), concurrency))
+        } else {
+            Box::pin(sequential::run(core))
+        })
+    }
+
+    fn call(&self, call: direct::DirectCall) -> direct::DirectFuture {
+        match self.core(call.cx.clone()) {
+            Ok(core) => Box::pin(direct::run(core, call.record)),
+            Err(issue) => Box::pin(async move { Err(AgentError::new(issue.to_string())) }),
+        }
+    }
+}
+
+/// Joins an agent's settings and its handler; what `#[citizenk::agent]` expands to ends here.
+#[doc(hidden)]
+pub fn handle<In, P, F, H, Fut>(
+    builder: AgentBuilder<In::Value, In::Mode>,
+    prepare: F,
+    handler: H,
+) -> AgentDef
+where
+    In: AgentInput,
+    P: Send + Sync + 'static,
+    F: Fn(&PrepareContext<'_>) -> Result<P, BuildIssue> + Send + Sync + 'static,
+    H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    let AgentBuilder {
+        mut spec, inputs, ..
+    } = builder;
+    spec.is_batch = In::BATCH;
+    let factory = Factory::<In, F, H> {
+        inputs,
+        prepare,
+        handler: Arc::new(handler),
+    };
+    AgentDef {
+        spec,
+        factory: Arc::new(factory),
+    }
+}

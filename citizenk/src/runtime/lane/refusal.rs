@@ -1,0 +1,64 @@
+//! What a lane does when the broker refused its outputs.
+
+use super::core::{Core, Next};
+use super::shipping::{Refused, Shipping};
+use crate::agent::AgentInput;
+use crate::policy::Decision;
+
+/// Asks the produce policy and carries it out. The handler is never run again: the staged bytes are
+/// sent again.
+pub(super) async fn attend<In: AgentInput, P, H>(
+    core: &Core<In, P, H>,
+    shipping: &mut Shipping,
+    refused: Refused,
+) -> Next {
+    let plan = &core.cx.plan;
+    let Some((first, error)) = refused.failures.first() else {
+        return Next::Done;
+    };
+    plan.counters.error("produce");
+    let topic_of = |index: usize| {
+        &plan.table.targets()[refused.batch.get(index).topic]
+            .topic
+            .name
+    };
+    let (agent, partition, count) = (&plan.spec.name, &core.cx.partition, refused.failures.len());
+    match plan.on_produce.decide_plain(refused.attempt) {
+        Decision::RetryAfter(pause) => {
+            tracing::warn!(agent, %partition, count, %error, ?pause, "outputs were not delivered; sending them again");
+            if core.pause(pause).await == Next::Halt {
+                return Next::Halt;
+            }
+            shipping.resend(refused).await;
+            Next::Done
+        }
+        Decision::Skip => {
+            for (index, error) in &refused.failures {
+                plan.counters.skipped("produce");
+                tracing::warn!(agent, %partition, topic = topic_of(*index), %error, "output skipped");
+            }
+            refused.settle();
+            Next::Done
+        }
+        Decision::DeadLetter => {
+            let topic = plan
+                .on_produce
+                .dead_letter_topic()
+                .and_then(|topic| plan.table.index_of(topic.name));
+            let Some(topic) = topic else {
+                return core.stop_for("has no dead-letter topic").await;
+            };
+            tracing::warn!(agent, %partition, count, %error, "outputs sent to the dead-letter topic");
+            (0..count).for_each(|_| plan.counters.dead_lettered());
+            shipping.redirect(refused, topic, agent, &plan.table).await;
+            Next::Done
+        }
+        Decision::Stop => {
+            let topic = topic_of(*first);
+            core.stop_for(&format!(
+                "could not deliver {count} outputs to topic `{topic}`: {error}"
+            ))
+            .await
+        }
+    }
+}

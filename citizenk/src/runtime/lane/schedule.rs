@@ -1,0 +1,117 @@
+//! Which record may run next when several keys run at once.
+//!
+//! In: records in offset order, each with its key's identity. Out: records that may start: at most N
+//! keys at once, each key in offset order; records without key are independent. Pure.
+
+use std::collections::{HashMap, VecDeque};
+
+/// Identifies a key; `None`: the record has none. Two keys of one identity only wait for each other.
+pub(crate) type KeyId = Option<u64>;
+
+#[derive(Debug)]
+pub(crate) struct KeySchedule<T> {
+    limit: usize,
+    running: usize,
+    /// Records that may start as soon as a place is free.
+    ready: VecDeque<(KeyId, T)>,
+    /// Keys that are ready or running, with the records behind them.
+    busy: HashMap<u64, VecDeque<T>>,
+    len: usize,
+}
+
+impl<T> KeySchedule<T> {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.max(1),
+            running: 0,
+            ready: VecDeque::new(),
+            busy: HashMap::new(),
+            len: 0,
+        }
+    }
+
+    /// Adds a record behind all earlier ones of its key.
+    pub(crate) fn push(&mut self, key: KeyId, item: T) {
+        self.len += 1;
+        if let Some(key) = key {
+            if let Some(queue) = self.busy.get_mut(&key) {
+                queue.push_back(item);
+                return;
+            }
+            self.busy.insert(key, VecDeque::new());
+        }
+        self.ready.push_back((key, item));
+    }
+
+    /// The next record to start; tell `done` when it ended.
+    pub(crate) fn start(&mut self) -> Option<(KeyId, T)> {
+        if self.running >= self.limit {
+            return None;
+        }
+        let next = self.ready.pop_front()?;
+        self.running += 1;
+        self.len -= 1;
+        Some(next)
+    }
+
+    /// A started record ended: the next one of its key may start.
+    pub(crate) fn done(&mut self, key: KeyId) {
+        self.running = self.running.saturating_sub(1);
+        let Some(key) = key else { return };
+        match self.busy.get_mut(&key).and_then(VecDeque::pop_front) {
+            Some(item) => self.ready.push_back((Some(key), item)),
+            None => {
+                self.busy.remove(&key);
+            }
+        }
+    }
+
+    /// Records added and not started.
+    pub(crate) fn waiting(&self) -> usize {
+        self.len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Never more than the limit runs, never one key twice at once, each key in order, and
+        /// everything runs in the end.
+        #[test]
+        fn keys_keep_their_order(
+            keys in prop::collection::vec(prop::option::of(0..6u64), 1..120),
+            limit in 1..9usize,
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 300),
+        ) {
+            let mut schedule = KeySchedule::new(limit);
+            keys.iter().enumerate().for_each(|(n, key)| schedule.push(*key, n));
+            let mut running: Vec<(KeyId, usize)> = Vec::new();
+            let mut last: HashMap<u64, usize> = HashMap::new();
+            let mut seen = HashSet::new();
+            let mut picks = picks.into_iter().cycle();
+            loop {
+                while let Some((key, n)) = schedule.start() {
+                    if let Some(key) = key {
+                        prop_assert!(running.iter().all(|(other, _)| *other != Some(key)));
+                        prop_assert!(last.insert(key, n).is_none_or(|before| before < n));
+                    }
+                    prop_assert!(seen.insert(n));
+                    running.push((key, n));
+                    prop_assert!(running.len() <= limit);
+                }
+                if running.is_empty() { break }
+                let pick = picks.next().expect("the picks are cycled").index(running.len());
+                let (key, _) = running.swap_remove(pick);
+                schedule.done(key);
+            }
+            prop_assert_eq!(seen.len(), keys.len());
+            prop_assert_eq!(schedule.waiting(), 0);
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! The usual lane: one call at a time, in offset order.
+
+use std::future::Future;
+
+use tokio::time::Instant;
+
+use super::core::{Core, Failure, Next};
+use super::inbox::EndGuard;
+use super::letters::Stage;
+use super::refusal;
+use super::shipping::Shipping;
+use crate::agent::{AgentInput, Verdict};
+use crate::error::{AgentError, DecodeError};
+use crate::extract::{Call, Outbox};
+use crate::policy::Decision;
+use crate::record::Chunk;
+
+/// Quick calls settle and ship together after this many records; a call that had to wait settles at
+/// once.
+const SETTLE_EVERY: u32 = 64;
+
+/// Consecutive records of a chunk that wait for their batch.
+struct Segment {
+    chunk: Chunk,
+    start: usize,
+    end: usize,
+}
+
+struct Sequential<In: AgentInput, P, H> {
+    core: Core<In, P, H>,
+    buffer: In::Buffer,
+    /// Records in `buffer`, for retries and dead letters.
+    waiting: Vec<Segment>,
+    waiting_len: usize,
+    /// When the batch goes even if it is not full.
+    deadline: Option<Instant>,
+    outbox: Outbox,
+    shipping: Shipping,
+    /// The last record that needs nothing more than its outputs' acknowledgement.
+    done: Option<i64>,
+    /// How far spans were opened.
+    opened: Option<i64>,
+    unsettled: u32,
+    suspended: bool,
+}
+
+pub(super) async fn run<In, P, H, Fut>(core: Core<In, P, H>)
+where
+    In: AgentInput,
+    P: Send + Sync + 'static,
+    H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    let _end = EndGuard::new(core.cx.inbox.clone());
+    if !core.gates_open().await {
+        return;
+    }
+    let outbox = core.outbox();
+    let shipping = Shipping::new(core.cx.outlet.clone(), core.cx.inbox.clone());
+    let mut lane = Sequential {
+        core,
+        buffer: In::Buffer::default(),
+        waiting: Vec::new(),
+        waiting_len: 0,
+        deadline: None,
+        outbox,
+        shipping,
+        done: None,
+        opened: None,
+        unsettled: 0,
+        suspended: false,
+    };
+    lane.work().await;
+    lane.drain().await;
+}
+
+impl<In, P, H, Fut> Sequential<In, P, H>
+where
+    In: AgentInput,
+    P: Send + Sync + 'static,
+    H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    async fn work(&mut self) {
+        let inbox = self.core.cx.inbox.clone();
+        loop {
+            if inbox.is_closing() || self.attend().await == Next::Halt {
+                return;
+            }
+            if let Some(chunk) = inbox.pop() {
+                let next = self.chunk(&chunk).await;
+                drop(chunk);
+                if next == Next::Halt {
+                    return;
+                }
+                self.settle().await;
+                // Other lanes of this worker get their turn.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let notified = inbox.notify.notified();
+            if inbox.queued() > 0 || inbox.is_closing() || self.shipping.has_news() {
+                continue;
+            }
+            match self.deadline {
+                None => notified.await,
+                Some(deadline) => {
+                    let due = tokio::time::timeout_at(deadline, notified).await.is_err();
+                    if due {
+                        if self.batch().await == Next::Halt {
+                            return;
+                        }
+                        self.settle().await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn chunk(&mut self, chunk: &Chunk) -> Next {
+        let counters = self.core.cx.plan.counters.clone();
+        counters.received(chunk.len());
+        for index in 0..chunk.len() {
+            if self.core.cx.inbox.is_closing() {
+                return Next::Halt;
+            }
+            let next = match self.core.decode(&mut self.buffer, chunk, index) {
+                Ok(true) if In::BATCH => self.wait_for_batch(chunk, index).await,
+                Ok(true) => self.single(chunk, index).await,
+                Ok(false) => {
+                    counters.skipped("tombstone");
+                    self.finished(chunk.offset(index));
+                    Next::Done
+                }
+                Err(error) => self.undecodable(chunk, index, error).await,
+            };
+            if next == Next::Halt {
+                return Next::Halt;
+            }
+            self.unsettled += 1;
+            if self.suspended || self.unsettled >= SETTLE_EVERY {
+                self.settle().await;
+                if self.attend().await == Next::Halt {
+                    return Next::Halt;
+                }
+            }
+        }
+        Next::Done
+    }
+
+    async fn undecodable(&mut self, chunk: &Chunk, index: usize, error: DecodeError) -> Next {
+        // Order: the batch before it must be done before the record can be passed.
+        if self.batch().await == Next::Halt {
+            return Next::Halt;
+        }
+        let next = self
+            .core
+            .undecodable(&self.outbox, chunk, index, &error)
+            .await;
+        if next != Next::Halt {
+            self.finished(chunk.offset(index));
+        }
+        next
+    }
+
+    /// Calls the handler for one event until it is done with.
+    async fn single(&mut self, chunk: &Chunk, index: usize) -> Next {
+        let mut attempt = 1;
+        while let Some(input) = In::take(&mut self.buffer) {
+            let record = Some((chunk, index));
+            let result = self
+                .core
+                .attempt(
+                    input,
+                    record,
+                    &mut self.outbox,
+                    attempt,
+                    &mut self.suspended,
+                )
+                .await;
+            let Err(failure) = result else { break };
+            match self
+                .core
+                .failed(&failure, attempt, &self.outbox, chunk, index)
+                .await
+            {
+                Next::Again => {
+                    attempt += 1;
+                    if let Err(error) = self.core.decode(&mut self.buffer, chunk, index) {
+                        return self.undecodable(chunk, index, error).await;
+                    }
+                }
+                Next::Done => break,
+                Next::Halt => return Next::Halt,
+            }
+        }
+        self.finished(chunk.offset(index));
+        Next::Done
+    }
+
+    async fn wait_for_batch(&mut self, chunk: &Chunk, index: usize) -> Next {
+        match self.waiting.last_mut() {
+            Some(last) if last.end == index && std::sync::Arc::ptr_eq(&last.chunk, chunk) => {
+                last.end += 1
+            }
+            _ => self.waiting.push(Segment {
+                chunk: chunk.clone(),
+                start: index,
+                end: index + 1,
+            }),
+        }
+        self.waiting_len += 1;
+        let tuning = &self.core.cx.plan.spec.tuning;
+        if self.waiting_len >= tuning.batch_size {
+            return self.batch().await;
+        }
+        if self.deadline.is_none() {
+            self.deadline = Some(Instant::now() + tuning.batch_timeout);
+        }
+        Next::Done
+    }
+
+    /// Calls the handler for the records that wait, if any, until all are done with.
+    async fn batch(&mut self) -> Next {
+        self.deadline = None;
+        if self.waiting.is_empty() {
+            return Next::Done;
+        }
+        let segments = std::mem::take(&mut self.waiting);
+        self.waiting_len = 0;
+        let records: Vec<(Chunk, usize)> = segments
+            .iter()
+            .flat_map(|segment| {
+                (segment.start..segment.end).map(|index| (segment.chunk.clone(), index))
+            })
+            .collect();
+        let last = records.last().map(|(chunk, index)| chunk.offset(*index));
+        let input = In::take(&mut self.buffer);
+        let next = self.batch_of(records, input).await;
+        if next != Next::Halt
+            && let Some(last) = last
+        {
+            self.finished(last);
+        }
+        next
+    }
+
+    /// Tries a batch as a whole; then, or where the handler answered per record, its parts.
+    async fn batch_of(&mut self, mut records: Vec<(Chunk, usize)>, mut input: Option<In>) -> Next {
+        let mut attempt = 1;
+        loop {
+            let batch = match input.take().or_else(|| self.decode_again(&records)) {
+                Some(batch) => batch,
+                None => return Next::Done,
+            };
+            let result = self
+                .core
+                .attempt(batch, None, &mut self.outbox, attempt, &mut self.suspended)
+                .await;
+            match result {
+                Ok(Verdict::PerRecord(verdicts)) => {
+                    if verdicts.len() != records.len() {
+                        let reason = format!(
+                            "returned {} outcomes for a batch of {} records",
+                            verdicts.len(),
+                            records.len()
+                        );
+                        return self.core.stop_for(&reason).await;
+                    }
+                    let mut again = Vec::new();
+                    let mut pause = Next::Done;
+                    for ((chunk, index), error) in records.into_iter().zip(verdicts) {
+                        let Some(error) = error else { continue };
+                        let decision = self.core.cx.plan.on_error.decide(&error, attempt);
+                        let retry = matches!(decision, Decision::RetryAfter(_));
+                        let failure = Failure::Error(error);
+                        if retry && pause == Next::Again {
+                            // One pause serves all records of the attempt.
+                            again.push((chunk, index));
+                            continue;
+                        }
+                        match self
+                            .core
+                            .failed(&failure, attempt, &self.outbox, &chunk, index)
+                            .await
+                        {
+                            Next::Again => {
+                                pause = Next::Again;
+                                again.push((chunk, index));
+                            }
+                            Next::Done => {}
+                            Next::Halt => return Next::Halt,
+                        }
+                    }
+                    if again.is_empty() {
+                        return Next::Done;
+                    }
+                    records = again;
+                    attempt += 1;
+                }
+                Ok(_) => return Next::Done,
+                Err(failure) => match self
+                    .core
+                    .batch_failed(&failure, attempt, records.len())
+                    .await
+                {
+                    Next::Again => attempt += 1,
+                    Next::Halt => return Next::Halt,
+                    Next::Done if records.len() == 1 => {
+                        let (chunk, index) = &records[0];
+                        return self
+                            .core
+                            .failed(&failure, attempt, &self.outbox, chunk, *index)
+                            .await;
+                    }
+                    Next::Done => return self.one_by_one(records).await,
+                },
+            }
+        }
+    }
+
+    /// Isolates bad records: each is tried once more alone, and only those that fail meet the policy's
+    /// end.
+    async fn one_by_one(&mut self, records: Vec<(Chunk, usize)>) -> Next {
+        for (chunk, index) in records {
+            if self.core.cx.inbox.is_closing() {
+                return Next::Halt;
+            }
+            let Some(input) = self.decode_again(&[(chunk.clone(), index)]) else {
+                continue;
+            };
+            let retries = self
+                .core
+                .cx
+                .plan
+                .on_error
+                .retry
+                .map_or(0, |retry| retry.count);
+            let attempt = retries + 1;
+            let result = self
+                .core
+                .attempt(input, None, &mut self.outbox, attempt, &mut self.suspended)
+                .await;
+            let failure = match result {
+                Ok(Verdict::PerRecord(mut verdicts)) => match verdicts.pop().flatten() {
+                    Some(error) => Failure::Error(error),
+                    None => continue,
+                },
+                Ok(_) => continue,
+                Err(failure) => failure,
+            };
+            if self
+                .core
+                .failed(&failure, attempt, &self.outbox, &chunk, index)
+                .await
+                == Next::Halt
+            {
+                return Next::Halt;
+            }
+        }
+        Next::Done
+    }
+
+    fn decode_again(&mut self, records: &[(Chunk, usize)]) -> Option<In> {
+        for (chunk, index) in records {
+            // It could be decoded before, and the bytes are the same.
+            if let Err(error) = self.core.decode(&mut self.buffer, chunk, *index) {
+                tracing::error!(stage = Stage::Decode.name(), %error, "a record decoded once cannot be decoded again");
+            }
+        }
+        In::take(&mut self.buffer)
+    }
+
+    fn finished(&mut self, offset: i64) {
+        self.done = Some(offset);
+    }
+
+    /// Ships what is staged and opens the span up to the last record done.
+    async fn settle(&mut self) {
+        self.unsettled = 0;
+        self.suspended = false;
+        if self.done <= self.opened {
+            return;
+        }
+        let Some(through) = self.done else { return };
+        self.opened = Some(through);
+        let ack = &self.core.cx.ack;
+        let mut batch = self.shipping.spare();
+        if self.core.cx.outlet.is_some() {
+            self.outbox.swap(&mut batch);
+        }
+        if batch.is_empty() {
+            ack.settle_through(through);
+            return;
+        }
+        let ticket = ack.open(through);
+        let sent = self.shipping.ship(batch, Some((ack.clone(), ticket))).await;
+        self.core.cx.plan.counters.sent(sent);
+    }
+
+    /// Looks after deliveries: waits while too much is on its way, and handles what was refused.
+    async fn attend(&mut self) -> Next {
+        loop {
+            while let Some(refused) = self.shipping.reap() {
+                if refusal::attend(&self.core, &mut self.shipping, refused).await == Next::Halt {
+                    return Next::Halt;
+                }
+            }
+            if !self.shipping.is_congested() {
+                return Next::Done;
+            }
+            if !self.shipping.oldest_complete().await {
+                return Next::Halt;
+            }
+        }
+    }
+
+    /// The lane is told to end: what was shipped settles, everything else stays unsettled.
+    async fn drain(&mut self) {
+        self.settle().await;
+        while !self.shipping.is_idle() {
+            if !self.shipping.oldest_complete().await {
+                return;
+            }
+            if let Some(refused) = self.shipping.reap() {
+                tracing::warn!(
+                    agent = self.core.cx.plan.spec.name, partition = %self.core.cx.partition,
+                    count = refused.failures.len(), "outputs not delivered while stopping; their input will be processed again"
+                );
+                return;
+            }
+        }
+    }
+}

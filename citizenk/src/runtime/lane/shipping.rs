@@ -1,0 +1,277 @@
+//! A lane's outputs on their way to the broker.
+//!
+//! In: staged batches, each with the span of input it belongs to. Out: settled spans, once every output
+//! of a span is acknowledged. Nothing waits record by record: one counter per shipment, and the
+//! producer's thread settles the span itself. Only a failed delivery needs the lane: later shipments
+//! wait behind it, so that order holds.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::extract::OutputTable;
+use crate::runtime::ack::{LaneAck, Ticket};
+use crate::runtime::lane::inbox::{Closing, Inbox};
+use crate::runtime::lane::letters;
+use crate::staging::StagedBatch;
+use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
+
+/// At most this many records of a lane are on their way; above, the lane waits.
+const MAX_IN_FLIGHT: usize = 10_000;
+
+/// Where a lane's outputs go.
+#[derive(Clone, Debug)]
+pub(crate) struct Outlet {
+    pub(crate) producer: Arc<dyn ProducerHandle>,
+    /// Translates the topic indices of the lane's output table.
+    pub(crate) topics: Arc<[ProducerTopic]>,
+}
+
+/// Outputs of some attempts, sent together and settled together.
+#[derive(Debug)]
+struct Shipment {
+    remaining: AtomicUsize,
+    failed: AtomicBool,
+    failures: Mutex<Vec<(usize, TransportError)>>,
+    span: Option<(Arc<LaneAck>, Ticket)>,
+    lane: Arc<Inbox>,
+}
+
+impl DeliverySink for Shipment {
+    fn delivered(&self, index: usize, result: Result<Delivered, TransportError>) {
+        if let Err(error) = result {
+            self.failures
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((index, error));
+            self.failed.store(true, Ordering::Release);
+        }
+        if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if !self.failed.load(Ordering::Acquire)
+                && let Some((ack, ticket)) = &self.span
+            {
+                ack.settle(*ticket);
+            }
+            self.lane.notify.notify_one();
+        }
+    }
+}
+
+impl Shipment {
+    fn is_complete(&self) -> bool {
+        self.remaining.load(Ordering::Acquire) == 0
+    }
+}
+
+#[derive(Debug)]
+struct InFlight {
+    shipment: Arc<Shipment>,
+    batch: StagedBatch,
+    /// Deliveries tried so far.
+    attempt: u32,
+}
+
+/// A shipment some of whose records the broker refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) batch: StagedBatch,
+    pub(crate) failures: Vec<(usize, TransportError)>,
+    pub(crate) attempt: u32,
+    span: Option<(Arc<LaneAck>, Ticket)>,
+}
+
+impl Refused {
+    /// Gives the outputs up: their input counts as done.
+    pub(crate) fn settle(self) {
+        if let Some((ack, ticket)) = &self.span {
+            ack.settle(*ticket);
+        }
+    }
+}
+
+/// The lane's own bookkeeping of what is on its way.
+#[derive(Debug)]
+pub(crate) struct Shipping {
+    outlet: Option<Outlet>,
+    inbox: Arc<Inbox>,
+    in_flight: VecDeque<InFlight>,
+    /// Cleared batches with their capacity.
+    spare: Vec<StagedBatch>,
+}
+
+impl Shipping {
+    pub(crate) fn new(outlet: Option<Outlet>, inbox: Arc<Inbox>) -> Self {
+        Self {
+            outlet,
+            inbox,
+            in_flight: VecDeque::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// An empty batch to stage into.
+    pub(crate) fn spare(&mut self) -> StagedBatch {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Sends a batch; `span` settles when all of it is acknowledged. Waits while too much is on its
+    /// way. Answers how many records left.
+    pub(crate) async fn ship(
+        &mut self,
+        batch: StagedBatch,
+        span: Option<(Arc<LaneAck>, Ticket)>,
+    ) -> usize {
+        let records = batch.len();
+        self.send(batch, span, 1).await;
+        records
+    }
+
+    /// Sends again what was refused, after what was decided about it.
+    pub(crate) async fn resend(&mut self, refused: Refused) {
+        let Refused {
+            batch,
+            mut failures,
+            attempt,
+            span,
+        } = refused;
+        failures.sort_by_key(|(index, _)| *index);
+        let mut again = self.spare();
+        for (index, _) in &failures {
+            again.push_from(&batch, *index);
+        }
+        self.recycle(batch);
+        self.send(again, span, attempt + 1).await;
+    }
+
+    /// Sends what was refused to a dead-letter topic instead; its input settles with that.
+    pub(crate) async fn redirect(
+        &mut self,
+        refused: Refused,
+        topic: usize,
+        agent: &str,
+        table: &OutputTable,
+    ) {
+        let Refused {
+            batch,
+            failures,
+            span,
+            ..
+        } = refused;
+        let mut letters = self.spare();
+        for (index, error) in &failures {
+            letters::stage_output(&mut letters, topic, agent, &batch.get(*index), table, error);
+        }
+        self.recycle(batch);
+        self.send(letters, span, 1).await;
+    }
+
+    async fn send(
+        &mut self,
+        batch: StagedBatch,
+        span: Option<(Arc<LaneAck>, Ticket)>,
+        attempt: u32,
+    ) {
+        let Some(outlet) = self.outlet.clone() else {
+            return;
+        };
+        let shipment = Arc::new(Shipment {
+            remaining: AtomicUsize::new(batch.len()),
+            failed: AtomicBool::new(false),
+            failures: Mutex::default(),
+            span,
+            lane: self.inbox.clone(),
+        });
+        let sink: Arc<dyn DeliverySink> = shipment.clone();
+        let mut taken = 0;
+        loop {
+            let space = outlet.producer.space().notified();
+            tokio::pin!(space);
+            // Registered before asking, so that room made meanwhile is not missed.
+            space.as_mut().enable();
+            taken += outlet
+                .producer
+                .produce(&outlet.topics, &batch, taken..batch.len(), &sink);
+            if taken == batch.len() {
+                break;
+            }
+            space.await;
+        }
+        self.in_flight.push_back(InFlight {
+            shipment,
+            batch,
+            attempt,
+        });
+    }
+
+    /// Forgets acknowledged shipments; answers the oldest refused one.
+    pub(crate) fn reap(&mut self) -> Option<Refused> {
+        while let Some(front) = self.in_flight.front() {
+            if !front.shipment.is_complete() {
+                return None;
+            }
+            let done = self.in_flight.pop_front()?;
+            if !done.shipment.failed.load(Ordering::Acquire) {
+                self.recycle(done.batch);
+                continue;
+            }
+            let failures = std::mem::take(
+                &mut *done
+                    .shipment
+                    .failures
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
+            let span = done.shipment.span.clone();
+            return Some(Refused {
+                batch: done.batch,
+                failures,
+                attempt: done.attempt,
+                span,
+            });
+        }
+        None
+    }
+
+    fn recycle(&mut self, mut batch: StagedBatch) {
+        batch.clear();
+        if self.spare.len() < 4 {
+            self.spare.push(batch);
+        }
+    }
+
+    /// Whether the lane has to wait before it stages more.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.in_flight
+            .iter()
+            .map(|flight| flight.batch.len())
+            .sum::<usize>()
+            >= MAX_IN_FLIGHT
+    }
+
+    /// Waits until the oldest shipment is complete; `false` when the lane was abandoned meanwhile.
+    pub(crate) async fn oldest_complete(&self) -> bool {
+        loop {
+            let notified = self.inbox.notify.notified();
+            match self.in_flight.front() {
+                None => return true,
+                Some(front) if front.shipment.is_complete() => return true,
+                Some(_) => {}
+            }
+            if self.inbox.closing() == Closing::Abandon {
+                return false;
+            }
+            notified.await;
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Whether an acknowledged or refused shipment waits to be reaped.
+    pub(crate) fn has_news(&self) -> bool {
+        self.in_flight
+            .front()
+            .is_some_and(|front| front.shipment.is_complete())
+    }
+}

@@ -1,0 +1,16 @@
+//! Runs agents: from the polling thread to the committed offset.
+//!
+//! In: plans of agents and a transport. Out: handler calls, outputs, commits. Data flows one way
+//! (ARCHITECTURE.md); the only thing that flows back is a command to the polling thread.
+
+pub(crate) mod ack;
+pub(crate) mod dispatch;
+pub(crate) mod engine;
+pub(crate) mod lane;
+pub(crate) mod plan;
+pub(crate) mod produce;
+mod start;
+pub(crate) mod status;
+pub(crate) mod supervisor;
+pub(crate) mod task;
+pub(crate) mod worker;
