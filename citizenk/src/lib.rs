@@ -7,6 +7,7 @@ mod message;
 mod record;
 mod staging;
 mod suggest;
+mod telemetry;
 mod time;
 mod topic;
 mod transport;

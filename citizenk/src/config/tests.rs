@@ -135,7 +135,7 @@ fn a_file_says_everything() {
         Duration::from_secs(20)
     );
     assert!(!tuning.enabled.as_ref().unwrap().value);
-    assert_eq!(tuning.source.to_string(), "c.toml:28");
+    assert_eq!(tuning.source.to_string(), "c.toml:29");
 }
 
 #[test]
