@@ -31,11 +31,10 @@ fn offline() -> Flags {
 }
 
 fn errors(flags: Flags, vars: &[(&str, &str)], file: &str) -> Vec<String> {
-    Settings::resolve(flags, &env(vars), Some(("c.toml", file)))
-        .expect_err("should be refused")
-        .iter()
-        .map(ConfigError::to_string)
-        .collect()
+    let Err(errors) = Settings::resolve(flags, &env(vars), Some(("c.toml", file))) else {
+        panic!("should be refused: {file}");
+    };
+    errors.iter().map(ConfigError::to_string).collect()
 }
 
 const FULL: &str = r#"
@@ -414,7 +413,7 @@ fn printed(settings: &Settings) -> String {
         "{settings:?}{settings:#?}{}{:?}{}{:?}{:?}{:?}",
         settings.printable(),
         settings.printable(),
-        serde_json::to_string(&settings.printable()).unwrap(),
+        serde_json::json!(settings.printable()),
         settings.warnings(),
         settings.http,
         settings.agents,

@@ -13,6 +13,6 @@ mod metrics;
 pub(crate) use client_log::client_line;
 pub(crate) use limited::{Limited, Suppressed};
 pub(crate) use metrics::{
-    CONTENT_TYPE, CommitResult, ConsumerMetrics, LaneId, LaneMetrics, Metrics, PartitionMetrics,
-    ProducerMetrics, SkipReason, Stage, TickResult, TimerMetrics,
+    CONTENT_TYPE, CommitResult, ConsumerMetrics, InFlight, LaneId, LaneMetrics, Metrics,
+    PartitionMetrics, ProducerMetrics, SkipReason, Stage, TickResult, TimerMetrics,
 };

@@ -1,7 +1,9 @@
 //! What the parts of a running app hold: counters resolved once.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -72,30 +74,18 @@ impl LaneMetrics {
         &self.0.id
     }
 
-    /// Records were taken; they are in flight until [`settled`](Self::settled).
+    /// Records were taken.
     pub(crate) fn taken(&self, records: usize, bytes: usize) {
         add(&self.0.records, records);
         add(&self.0.bytes, bytes);
-        self.in_flight(records, true);
     }
 
-    /// Records were settled, in whatever way.
-    pub(crate) fn settled(&self, records: usize) {
-        self.in_flight(records, false);
-    }
-
-    fn in_flight(&self, records: usize, up: bool) {
-        let records = i64::try_from(records).unwrap_or(i64::MAX);
-        if up {
-            self.0.in_flight.inc_by(records);
-        } else {
-            self.0.in_flight.dec_by(records);
+    /// The share of one run of this lane in the records in flight.
+    pub(crate) fn in_flight(&self) -> InFlight {
+        InFlight {
+            gauge: self.0.in_flight.clone(),
+            held: AtomicI64::new(0),
         }
-    }
-
-    /// The lane ended: what it held is taken again elsewhere.
-    pub(crate) fn ended(&self) {
-        self.0.in_flight.set(0);
     }
 
     /// A call, or a slice of calls, took this long.
@@ -173,6 +163,40 @@ impl LaneMetrics {
     }
 }
 
+/// Records that one run of a lane has taken and not settled. What it still holds when it is dropped (a
+/// partition was taken away) is subtracted, so that the gauge cannot drift.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    gauge: Gauge,
+    held: AtomicI64,
+}
+
+impl InFlight {
+    /// Records were taken.
+    pub(crate) fn add(&self, records: usize) {
+        let records = signed(records);
+        self.held.fetch_add(records, Ordering::Relaxed);
+        self.gauge.inc_by(records);
+    }
+
+    /// Records were settled, in whatever way.
+    pub(crate) fn sub(&self, records: usize) {
+        let records = signed(records);
+        self.held.fetch_sub(records, Ordering::Relaxed);
+        self.gauge.dec_by(records);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.gauge.dec_by(*self.held.get_mut());
+    }
+}
+
+fn signed(records: usize) -> i64 {
+    i64::try_from(records).unwrap_or(i64::MAX)
+}
+
 /// The counters of one consumer.
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerMetrics {
@@ -182,10 +206,11 @@ pub(crate) struct ConsumerMetrics {
     failed: Counter,
     last_commit: Floats,
     families: Families,
+    assigned: Assigned,
 }
 
 impl ConsumerMetrics {
-    pub(super) fn new(group: &str, families: Families) -> Self {
+    pub(super) fn new(group: &str, families: Families, assigned: Assigned) -> Self {
         let labels = GroupLabels {
             group: group.to_owned(),
         };
@@ -203,6 +228,7 @@ impl ConsumerMetrics {
             failed: commits(CommitResult::Failed),
             last_commit: families.last_commit.get_or_create_owned(&labels),
             families,
+            assigned,
         }
     }
 
@@ -232,29 +258,43 @@ impl ConsumerMetrics {
             topic: topic.to_owned(),
             partition,
         };
-        PartitionMetrics(Arc::new(PartitionGauges {
+        let mut assigned = self.assigned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gauges) = assigned.get(&labels).and_then(Weak::upgrade) {
+            return PartitionMetrics(gauges);
+        }
+        let gauges = Arc::new(PartitionGauges {
             lag: self.families.lag.get_or_create_owned(&labels),
             paused: self.families.paused.get_or_create_owned(&labels),
-            lost: self.families.lost.clone(),
-            lags: self.families.lag.clone(),
-            pauses: self.families.paused.clone(),
-            labels,
-        }))
+            families: self.families.clone(),
+            assigned: Arc::clone(&self.assigned),
+            labels: labels.clone(),
+        });
+        assigned.insert(labels, Arc::downgrade(&gauges));
+        PartitionMetrics(gauges)
     }
 }
+
+/// The partitions somebody holds gauges of.
+pub(super) type Assigned = Arc<Mutex<BTreeMap<PartitionLabels, Weak<PartitionGauges>>>>;
 
 /// The gauges of one assigned partition.
 #[derive(Clone, Debug)]
 pub(crate) struct PartitionMetrics(Arc<PartitionGauges>);
 
-#[derive(Debug)]
-struct PartitionGauges {
+pub(super) struct PartitionGauges {
     labels: PartitionLabels,
     lag: Gauge,
     paused: Gauge,
-    lost: Family<PartitionLabels, Counter>,
-    lags: Family<PartitionLabels, Gauge>,
-    pauses: Family<PartitionLabels, Gauge>,
+    families: Families,
+    assigned: Assigned,
+}
+
+impl fmt::Debug for PartitionGauges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PartitionGauges")
+            .field(&self.labels)
+            .finish()
+    }
 }
 
 impl PartitionMetrics {
@@ -269,19 +309,22 @@ impl PartitionMetrics {
 
     /// Records were deleted before they were read.
     pub(crate) fn lost(&self, records: u64) {
-        self.0
-            .lost
-            .get_or_create_owned(&self.0.labels)
-            .inc_by(records);
+        let lost = &self.0.families.lost;
+        lost.get_or_create_owned(&self.0.labels).inc_by(records);
     }
 }
 
 impl Drop for PartitionGauges {
     fn drop(&mut self) {
-        // A partition that moved away has no lag here; a frozen value would raise false alarms. Given
-        // back at once, it has a newer handle by now only if that was made before this one was dropped.
-        self.lags.remove(&self.labels);
-        self.pauses.remove(&self.labels);
+        let mut assigned = self.assigned.lock().unwrap_or_else(PoisonError::into_inner);
+        // Given back meanwhile, the partition has a newer handle on the same gauges, which must stay.
+        let mine = |held: &Weak<Self>| std::ptr::eq(held.as_ptr(), self);
+        if assigned.get(&self.labels).is_some_and(mine) {
+            assigned.remove(&self.labels);
+            // A partition that moved away has no lag here; a frozen value would raise false alarms.
+            self.families.lag.remove(&self.labels);
+            self.families.paused.remove(&self.labels);
+        }
     }
 }
 

@@ -121,7 +121,7 @@ pub(super) struct CommitLabels {
     pub(super) result: CommitResult,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
 pub(super) struct PartitionLabels {
     pub(super) group: String,
     pub(super) topic: String,

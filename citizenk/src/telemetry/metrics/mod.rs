@@ -23,8 +23,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use handles::Assigned;
 pub(crate) use handles::{
-    ConsumerMetrics, LaneMetrics, PartitionMetrics, ProducerMetrics, TimerMetrics,
+    ConsumerMetrics, InFlight, LaneMetrics, PartitionMetrics, ProducerMetrics, TimerMetrics,
 };
 use labels::{
     AgentLabels, CommitLabels, ErrorLabels, GroupLabels, HttpLabels, InfoLabels, PartitionLabels,
@@ -82,6 +83,7 @@ struct Inner {
     families: Families,
     /// One handle per lane, so that two askers share it and `/stats` can list them.
     lanes: Mutex<BTreeMap<LaneId, LaneMetrics>>,
+    assigned: Assigned,
 }
 
 impl fmt::Debug for Metrics {
@@ -129,6 +131,7 @@ impl Metrics {
             registry: registry(&families),
             families,
             lanes: Mutex::default(),
+            assigned: Assigned::default(),
         }))
     }
 
@@ -170,7 +173,7 @@ impl Metrics {
 
     /// The handle of a group's consumer.
     pub(crate) fn consumer(&self, group: &str) -> ConsumerMetrics {
-        ConsumerMetrics::new(group, self.0.families.clone())
+        ConsumerMetrics::new(group, self.0.families.clone(), Arc::clone(&self.0.assigned))
     }
 
     /// The handle of a producer.

@@ -25,7 +25,9 @@ fn everything_has_a_name_a_unit_and_labels() {
     metrics.set_info("video-counter", "1.2.3", "embedded");
     let process = metrics.lane(&lane("process", 0));
     process.taken(10, 1_000);
-    process.settled(4);
+    let in_flight = process.in_flight();
+    in_flight.add(10);
+    in_flight.sub(4);
     process.handled(Duration::from_micros(150));
     process.retried(2);
     process.dead_lettered(1);
@@ -123,9 +125,26 @@ fn gauges_of_lost_partitions_go_and_counters_stay() {
 fn an_ended_lane_holds_nothing() {
     let metrics = Metrics::new();
     let lane = metrics.lane(&lane("a", 0));
-    lane.taken(5, 0);
-    lane.ended();
+    let (old, new) = (lane.in_flight(), lane.in_flight());
+    old.add(5);
+    new.add(2);
+    drop(old);
+    assert!(lane.values().contains(&("in_flight".to_owned(), 2)));
+    new.sub(2);
     assert!(lane.values().contains(&("in_flight".to_owned(), 0)));
+}
+
+#[test]
+fn a_partition_given_back_keeps_its_gauges() {
+    let metrics = Metrics::new();
+    let old = metrics.consumer("g").partition("videos", 0);
+    let new = metrics.consumer("g").partition("videos", 0);
+    drop(old);
+    new.lag(3);
+    has(
+        &metrics.render(),
+        r#"citizenk_consumer_lag_records{group="g",topic="videos",partition="0"} 3"#,
+    );
 }
 
 #[test]
