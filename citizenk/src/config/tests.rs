@@ -536,7 +536,61 @@ fn what_is_harmless_is_printed_with_its_source() {
     assert_eq!(json["drain"], "90s");
 }
 
+#[test]
+fn weak_settings_are_accepted_with_a_warning() {
+    let file = "[kafka]\nenable.ssl.certificate.verification = false";
+    let settings = Settings::resolve(offline(), &env(&[]), Some(("c.toml", file))).unwrap();
+    assert_eq!(
+        settings.warnings(),
+        [
+            "c.toml:2: `enable.ssl.certificate.verification`: anybody can pose as the broker: its certificate is not verified"
+        ]
+    );
+    assert_eq!(merge_producer(&settings).len(), 1);
+}
+
+#[test]
+fn a_file_is_loaded_and_a_missing_one_is_a_mistake() {
+    let path = std::env::temp_dir().join(format!("citizenk-config-{}.toml", std::process::id()));
+    std::fs::write(&path, "[topics]\nvideos = 'from-file'").unwrap();
+    let config = path.to_str().map(str::to_owned);
+    let loaded = Settings::load(Flags {
+        config,
+        ..offline()
+    });
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(loaded.unwrap().real_topic("videos"), "from-file");
+
+    let missing = Flags {
+        config: some("/no/such/file.toml"),
+        http: some("8000"),
+        ..offline()
+    };
+    let errors = Settings::load(missing).unwrap_err();
+    assert_eq!(errors[0].key, "--config");
+    assert!(
+        errors[0]
+            .message
+            .starts_with("cannot read `/no/such/file.toml`: ")
+    );
+    assert_eq!(errors[1].key, "--http");
+}
+
 proptest! {
+    #[test]
+    fn the_strongest_source_wins(
+        flag in prop::option::of("[a-z]{1,8}"),
+        var in prop::option::of("[a-z ]{0,8}"),
+        file in prop::option::of("[a-z]{1,8}"),
+    ) {
+        let text = file.as_ref().map_or(String::new(), |file| format!("group = '{file}'"));
+        let vars: Vec<_> = var.iter().map(|var| ("CITIZENK_GROUP", var.as_str())).collect();
+        let flags = Flags { group: flag.clone(), ..offline() };
+        let settings = Settings::resolve(flags, &env(&vars), Some(("c.toml", &text))).unwrap();
+        let var = var.map(|var| var.trim().to_owned()).filter(|var| !var.is_empty());
+        prop_assert_eq!(settings.group.map(|group| group.value), flag.or(var).or(file));
+    }
+
     #[test]
     fn no_input_panics(name in "(KAFKA|CITIZENK)_[A-Z_]{0,16}", value in ".{0,16}", file in "[a-z\\[\\]=.'\"0-9\n ]{0,60}") {
         let flags = Flags { consumer: vec![value.clone()], topic: vec![value.clone()], http: Some(value.clone()), ..offline() };
