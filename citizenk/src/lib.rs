@@ -15,6 +15,7 @@ mod staging;
 mod suggest;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod telemetry;
 mod time;
 mod timer;
 mod topic;
