@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+#[cfg(test)]
+mod tests;
 mod topic;
 
 pub use topic::{DeadLetter, SentRecord, TestTopic};

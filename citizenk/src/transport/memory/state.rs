@@ -282,7 +282,7 @@ impl State {
         let log = self.topics.get(&partition.topic)?;
         let fetched = log.fetch(partition.partition, position, max)?;
         if let (Some(permits), Some(chunk)) = (&mut self.permits, &fetched.chunk) {
-            *permits -= chunk.len();
+            *permits -= crate::record::ChunkStore::len(chunk);
         }
         if fetched.chunk.is_some() || fetched.from != position {
             self.bump();
