@@ -13,13 +13,19 @@ mod record;
 mod runtime;
 mod staging;
 mod suggest;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod telemetry;
 mod time;
 mod timer;
 mod topic;
 mod transport;
+#[cfg(feature = "web")]
+mod web;
 
-pub use app::{App, Component, Module, StateContext};
+pub use app::{App, Component, Module, Service, StateContext, run};
 pub use codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, RawBytes, TextKey};
+pub use config::{Flags, Printable, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
     IntoAgentError, ResultExt, RunError,
@@ -39,6 +45,15 @@ pub use extract::{
     Sent, Shutdown, ShutdownTrigger, State,
 };
 pub use policy::Policy;
+
+#[cfg(feature = "web")]
+pub use web::Problem;
+
+/// What HTTP handlers take and answer.
+#[cfg(feature = "web")]
+pub mod http {
+    pub use crate::web::{ApiInput, ApiOutput, Json, Operation, Path, Problem, Query, Routes};
+}
 
 /// What handlers return: any error becomes an [`AgentError`].
 pub type Result<T, E = AgentError> = std::result::Result<T, E>;
