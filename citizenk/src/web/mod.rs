@@ -12,6 +12,7 @@
 //!                                    └ health: neither names nor limit
 //! ```
 
+mod arguments;
 mod assemble;
 mod auto;
 mod config;

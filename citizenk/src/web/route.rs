@@ -14,6 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::describe::Operation;
 use crate::agent::Origin;
 use crate::error::BuildIssue;
+use crate::extract::StateRequirement;
 
 type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
@@ -71,6 +72,11 @@ impl RouteDef {
             };
         }
         self
+    }
+
+    /// The state the handler needs.
+    pub(crate) fn states(&self) -> Vec<StateRequirement> {
+        super::describe::states(&self.path, self.describe)
     }
 
     /// For messages: "route `submit`".

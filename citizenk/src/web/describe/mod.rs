@@ -15,6 +15,7 @@ pub use input::ApiInput;
 pub use output::ApiOutput;
 
 use super::Problem;
+use crate::extract::StateRequirement;
 
 /// A generator whose references fit an OpenAPI 3.1 document.
 pub(super) fn generator() -> SchemaGenerator {
@@ -32,6 +33,8 @@ pub struct Operation {
     pub(super) parameters: Vec<Value>,
     pub(super) body: Option<Value>,
     pub(super) responses: Map<String, Value>,
+    /// State the handler needs.
+    pub(super) states: Vec<StateRequirement>,
 }
 
 impl Operation {
@@ -42,6 +45,7 @@ impl Operation {
             parameters: Vec::new(),
             body: None,
             responses: Map::new(),
+            states: Vec::new(),
         }
     }
 
@@ -136,6 +140,13 @@ impl Operation {
         operation.insert("responses".to_owned(), self.responses.into());
         (operation, self.generator)
     }
+}
+
+/// The state a handler needs.
+pub(super) fn states(path: &str, describe: fn(&mut Operation)) -> Vec<StateRequirement> {
+    let mut operation = Operation::new(path, generator());
+    describe(&mut operation);
+    operation.states
 }
 
 /// The parameter names of an axum path, in order.
