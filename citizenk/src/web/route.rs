@@ -84,6 +84,9 @@ impl RouteDef {
 
     /// The handler for axum; `None` for methods no server routes (CONNECT, extensions).
     pub(super) fn method_router(&self) -> Option<MethodRouter> {
+        if self.method == Method::CONNECT {
+            return None;
+        }
         let filter = MethodFilter::try_from(self.method.clone()).ok()?;
         let handler = self.handler.clone();
         Some(on(filter, move |request: Request| handler(request)))

@@ -195,6 +195,7 @@ fn clashes_and_impossible_paths_are_issues_and_not_panics() {
             get("twice", "/d/{x}/{x}"),
             get("unclosed", "/e/{x"),
             plain_route("connect", Method::CONNECT, "/f"),
+            plain_route("purge", Method::from_bytes(b"PURGE").unwrap(), "/f"),
         ],
         ..Parts::default()
     }
@@ -210,10 +211,11 @@ fn clashes_and_impossible_paths_are_issues_and_not_panics() {
         "route `twice`: path `/d/{x}/{x}` has the parameter `x` twice",
         "route `unclosed`: path `/e/{x`: ",
         "route `connect`: method CONNECT cannot be routed",
+        "route `purge`: method PURGE cannot be routed",
     ]) {
         assert!(issue.starts_with(expected), "{issue}\n{expected}");
     }
-    assert_eq!(issues.len(), 10, "{issues:#?}");
+    assert_eq!(issues.len(), 11, "{issues:#?}");
 }
 
 #[test]
