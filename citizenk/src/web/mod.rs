@@ -22,6 +22,7 @@ mod guard;
 mod offload;
 mod openapi;
 mod port;
+pub mod private;
 mod problem;
 mod route;
 mod routers;
@@ -29,11 +30,9 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use assemble::WebPlan;
+pub(crate) use assemble::{Attach, Surroundings, WebPlan};
 pub(crate) use config::{ServerLimits, Token, WebConfig};
-pub use describe::{
-    ApiInput, ApiOutput, InputProbe, NoInputProbe, NoOutputProbe, Operation, OutputProbe, Probe,
-};
+pub use describe::{ApiInput, ApiOutput, Operation};
 pub use extract::{Json, Path, Query};
 pub(crate) use guard::Exposure;
 pub(crate) use port::{
@@ -41,7 +40,7 @@ pub(crate) use port::{
     ServiceInfo, TaskDoc, TopicDoc,
 };
 pub use problem::Problem;
-pub use route::{HttpArgument, HttpPart, RouteDef, last, part, route};
+pub(crate) use route::RouteDef;
 pub use routers::Routes;
 pub(crate) use routers::WebLayer;
 pub(crate) use server::{Bound, Server};

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use super::private::*;
 use super::*;
 use crate::agent::Origin;
 use crate::codec::RawBytes;
@@ -194,7 +195,7 @@ impl Parts {
 
     pub(super) fn router(self) -> Router {
         self.plan()
-            .router(Arc::new(Fake::new()), Exposure::Test, None)
+            .router(Arc::new(Fake::new()), surroundings(Exposure::Test, None))
     }
 }
 
@@ -203,7 +204,23 @@ pub(super) fn router_of(fake: &Arc<Fake>, config: WebConfig, exposure: Exposure)
         config,
         ..Parts::default()
     };
-    parts.plan().router(fake.clone(), exposure, None)
+    parts
+        .plan()
+        .router(fake.clone(), surroundings(exposure, None))
+}
+
+/// Requests carry a text that [`attached`] finds.
+pub(super) fn surroundings(
+    exposure: Exposure,
+    executor: Option<tokio::runtime::Handle>,
+) -> Surroundings {
+    Surroundings {
+        exposure,
+        executor,
+        attach: Arc::new(|extensions| {
+            extensions.insert("attached");
+        }),
+    }
 }
 
 /// An answer, read.

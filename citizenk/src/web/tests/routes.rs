@@ -129,6 +129,12 @@ async fn routers_and_layers_of_the_service_are_served() {
             axum::routing::get(|| async { StatusCode::IM_A_TEAPOT }),
         )
         .route(
+            "/attached",
+            axum::routing::get(
+                |axum::Extension(text): axum::Extension<&'static str>| async move { text },
+            ),
+        )
+        .route(
             "/upload",
             axum::routing::post(|body: axum::body::Bytes| async move { body.len().to_string() })
                 .layer(axum::extract::DefaultBodyLimit::max(3_000_000)),
@@ -153,6 +159,7 @@ async fn routers_and_layers_of_the_service_are_served() {
     let plain = get(&router, "/api/plain/5").await;
     assert_eq!((plain.text.as_str(), plain.header("x-layer")), ("5", "1"));
     get(&router, "/api/bare").await.problem(418);
+    assert_eq!(get(&router, "/api/attached").await.text, "attached");
     assert_eq!(get(&router, "/api/anything").await.text, "<p>app</p>");
     assert_eq!(get(&router, "/api/info").await.header("x-layer"), "1");
     assert_eq!(get(&router, "/api/health/live").await.header("x-layer"), "");
@@ -269,7 +276,10 @@ async fn a_panicking_handler_is_a_500_without_its_text() {
     let plan = parts.plan();
     let here = tokio::runtime::Handle::current();
     for executor in [None, Some(here)] {
-        let router = plan.router(Arc::new(Fake::new()), Exposure::Test, executor);
+        let router = plan.router(
+            Arc::new(Fake::new()),
+            surroundings(Exposure::Test, executor),
+        );
         let answer = get(&router, "/panics").await;
         answer.problem(500);
         assert!(!answer.text.contains("s3cret"));
@@ -298,9 +308,10 @@ async fn a_client_that_leaves_ends_the_handler() {
         ..Parts::default()
     };
     let here = tokio::runtime::Handle::current();
-    let router = parts
-        .plan()
-        .router(Arc::new(Fake::new()), Exposure::Test, Some(here));
+    let router = parts.plan().router(
+        Arc::new(Fake::new()),
+        surroundings(Exposure::Test, Some(here)),
+    );
     let client = tokio::spawn(async move { get(&router, "/slow").await.status });
     starts.recv().await.unwrap();
     client.abort();
@@ -322,9 +333,10 @@ async fn a_streamed_answer_is_relayed_whole() {
         ..Parts::default()
     };
     let here = tokio::runtime::Handle::current();
-    let router = parts
-        .plan()
-        .router(Arc::new(Fake::new()), Exposure::Test, Some(here));
+    let router = parts.plan().router(
+        Arc::new(Fake::new()),
+        surroundings(Exposure::Test, Some(here)),
+    );
     assert_eq!(get(&router, "/stream").await.text, "abc");
 }
 
