@@ -108,7 +108,7 @@ impl WebPlan {
         }
         if issues.is_empty() {
             // Also tries whether annotated routes and routers go together.
-            merged("routes", user.clone(), annotated(&routes), &mut issues);
+            let _ = merged("routes", user.clone(), annotated(&routes), &mut issues);
         }
         if !issues.is_empty() {
             return Err(issues);

@@ -9,7 +9,7 @@
 //!         let (mut parts, body) = request.into_parts();
 //!         let a = match web::part::<A>(&mut parts).await { Ok(a) => a, Err(refused) => return refused };
 //!         let b = match web::last::<B, _>(parts, body).await { Ok(b) => b, Err(refused) => return refused };
-//!         web::IntoResponse::into_response(f(a, b).await)
+//!         web::respond(f(a, b).await)
 //!     },
 //!     |operation| {
 //!         (&web::Probe::<A>::new()).input(operation);
@@ -25,4 +25,4 @@ pub use axum::response::{IntoResponse, Response};
 pub use super::describe::{
     ApiInput, ApiOutput, InputProbe, NoInputProbe, NoOutputProbe, Operation, OutputProbe, Probe,
 };
-pub use super::route::{HttpArgument, HttpPart, RouteDef, last, part, route};
+pub use super::route::{HttpAnswer, HttpArgument, HttpPart, RouteDef, last, part, respond, route};

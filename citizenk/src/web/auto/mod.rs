@@ -209,7 +209,7 @@ async fn call(
             .collect();
         return Err(unknown("agent", &agent, &known).with("agents", known));
     };
-    let read = agent.topics.iter().any(|name| *name == topic);
+    let read = agent.topics.contains(&topic);
     let Some(topic) = info.topic(&topic).filter(|_| read) else {
         let known: Vec<_> = agent.topics.iter().map(String::as_str).collect();
         let problem = Problem::not_found(format!(
