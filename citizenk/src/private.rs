@@ -20,9 +20,6 @@ pub use crate::runtime::lane::handle;
 pub use crate::runtime::task::IntoTaskResult;
 pub use crate::timer::{Schedule, TimerBuilder, timer, timer_handle};
 
-#[cfg(feature = "web")]
-pub use crate::web::private as web;
-
 /// Starts an agent whose first argument is `In`.
 #[must_use]
 pub fn agent<In: AgentInput>(name: &str, origin: Origin) -> AgentBuilder<In::Value, In::Mode> {

@@ -22,7 +22,6 @@ mod guard;
 mod offload;
 mod openapi;
 mod port;
-pub mod private;
 mod problem;
 mod route;
 mod routers;
@@ -32,7 +31,9 @@ mod tests;
 
 pub(crate) use assemble::{Attach, Surroundings, WebPlan};
 pub(crate) use config::{ServerLimits, Token, WebConfig};
-pub use describe::{ApiInput, ApiOutput, Operation};
+pub use describe::{
+    ApiInput, ApiOutput, InputProbe, NoInputProbe, NoOutputProbe, Operation, OutputProbe, Probe,
+};
 pub use extract::{Json, Path, Query};
 pub(crate) use guard::Exposure;
 pub(crate) use port::{
@@ -40,7 +41,7 @@ pub(crate) use port::{
     ServiceInfo, TaskDoc, TopicDoc,
 };
 pub use problem::Problem;
-pub(crate) use route::RouteDef;
+pub use route::{HttpAnswer, HttpArgument, HttpPart, RouteDef, last, part, respond, route};
 pub use routers::Routes;
 pub(crate) use routers::WebLayer;
 pub(crate) use server::{Bound, Server};

@@ -1,4 +1,21 @@
 //! An endpoint made from an annotated function: what `#[citizenk::route]` expands to.
+//!
+//! For `#[route(put = "/cameras/{id}", tag = "Videos")] async fn f(a: A, b: B) -> R` that is
+//!
+//! ```text
+//! route("f", origin, Method::PUT, "/cameras/{id}", Some("Videos"),
+//!     |request: Request| async move {
+//!         let (mut parts, body) = request.into_parts();
+//!         let a = match part::<A>(&mut parts).await { Ok(a) => a, Err(refused) => return refused };
+//!         let b = match last::<B, _>(parts, body).await { Ok(b) => b, Err(refused) => return refused };
+//!         respond(f(a, b).await)
+//!     },
+//!     |operation| {
+//!         (&Probe::<A>::new()).input(operation);
+//!         (&Probe::<B>::new()).input(operation);
+//!         (&Probe::<R>::new()).output(operation);
+//!     })
+//! ```
 
 use std::fmt;
 use std::future::Future;

@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::private::*;
 use super::*;
 use crate::agent::Origin;
 use crate::codec::RawBytes;
