@@ -3,6 +3,7 @@
 mod agent;
 mod app;
 mod codec;
+mod config;
 mod error;
 pub mod extract;
 mod lifecycle;
@@ -11,6 +12,10 @@ mod policy;
 mod record;
 mod runtime;
 mod staging;
+mod suggest;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod telemetry;
 mod time;
 mod timer;
 mod topic;
@@ -18,8 +23,9 @@ mod transport;
 #[cfg(feature = "web")]
 mod web;
 
-pub use app::{Component, Module};
+pub use app::{App, Component, Module, Service, StateContext, run};
 pub use codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, RawBytes, TextKey};
+pub use config::{Flags, Printable, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
     IntoAgentError, ResultExt, RunError,
@@ -59,8 +65,8 @@ pub mod prelude {
     pub use chrono::{DateTime, Utc};
 
     pub use crate::{
-        AgentError, AgentInfo, Background, Batch, BatchOutcome, BuildIssue, Event, Headers, Key,
-        Meta, Module, Outbox, Outcome, Partitions, Producer, RawBytes, ResultExt, Shutdown, State,
-        Topic,
+        AgentError, AgentInfo, App, Background, Batch, BatchOutcome, BuildIssue, Event, Headers,
+        Key, Meta, Module, Outbox, Outcome, Partitions, Producer, RawBytes, ResultExt, Shutdown,
+        State, Topic,
     };
 }

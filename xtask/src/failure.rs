@@ -18,11 +18,17 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: FAILED }
+        Self {
+            message: message.into(),
+            code: FAILED,
+        }
     }
 
     pub(crate) fn interrupted() -> Self {
-        Self { message: "interrupted; what was started is stopped again".into(), code: INTERRUPTED }
+        Self {
+            message: "interrupted; what was started is stopped again".into(),
+            code: INTERRUPTED,
+        }
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {

@@ -24,7 +24,11 @@ use crate::failure::Result;
 use crate::workspace::Workspace;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Developer commands of CitizenK for Rust")]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Developer commands of CitizenK for Rust"
+)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -96,5 +100,41 @@ fn run(task: Task) -> Result<()> {
             println!("{}", workspace.features().join(","));
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_of_others_pass_untouched() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.task);
+        let Ok(Task::Kafka {
+            command: kafka::Command::Up { nodes, port },
+        }) = parse("x kafka up --nodes 3 --port 9092")
+        else {
+            panic!("`kafka up` takes nodes and a port");
+        };
+        assert_eq!((nodes, port), (Some(3), Some(9092)));
+        let Ok(Task::Kafka {
+            command: kafka::Command::Exec { tool, args },
+        }) = parse("x kafka exec topics --create --topic a")
+        else {
+            panic!("`kafka exec` takes a tool and its own options");
+        };
+        assert_eq!((tool.as_str(), args.len()), ("topics", 3));
+        let Ok(Task::Bench { name, real, args }) = parse("x bench consume --real -- --records 5")
+        else {
+            panic!("`bench` takes a name and what stands after the dashes");
+        };
+        assert_eq!((name.as_str(), real, args.len()), ("consume", true, 2));
+        assert!(parse("x kafka up --nodes 2").is_err());
     }
 }

@@ -20,6 +20,8 @@ use crate::failure::{Failure, OrFail, Result};
 
 /// How often a waiting loop looks again.
 const POLL: Duration = Duration::from_millis(50);
+/// How often a long wait says that it still waits.
+pub(crate) const TELL: Duration = Duration::from_secs(5);
 /// How long a child may take to end by itself once it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -43,10 +45,17 @@ pub(crate) fn stop_requested() -> bool {
 /// Waits one poll interval; fails when somebody asked us to stop.
 pub(crate) fn pause() -> Result<()> {
     sleep();
-    if stop_requested() { Err(Failure::interrupted()) } else { Ok(()) }
+    if stop_requested() {
+        Err(Failure::interrupted())
+    } else {
+        Ok(())
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "other processes give no event to wait on portably; no async runtime here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "other processes give no event to wait on portably; no async runtime here"
+)]
 fn sleep() {
     std::thread::sleep(POLL);
 }
@@ -65,55 +74,90 @@ pub(crate) fn find_program(name: &str, install: &str) -> Result<PathBuf> {
 pub(crate) fn run(mut command: Command, what: &str, limit: Duration) -> Result<()> {
     let child = command.spawn().or_fail(|| format!("start {what}"))?;
     let status = wait(child, what, limit)?;
-    if status.success() { Ok(()) } else { Err(Failure::new(format!("{what} failed ({status})"))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("{what} failed ({status})")))
+    }
 }
 
 /// Waits for a child under a deadline; at the deadline, or when asked to stop, ends its whole tree.
-pub(crate) fn wait(mut child: Child, what: &str, limit: Duration) -> Result<ExitStatus> {
-    let deadline = Instant::now() + limit;
+pub(crate) fn wait(child: Child, what: &str, limit: Duration) -> Result<ExitStatus> {
+    wait_telling(child, what, limit, |_| {})
+}
+
+/// Like [`wait`], calling `tell` with the time that has passed every five seconds.
+pub(crate) fn wait_telling(
+    mut child: Child,
+    what: &str,
+    limit: Duration,
+    mut tell: impl FnMut(Duration),
+) -> Result<ExitStatus> {
+    let begun = Instant::now();
+    let mut told = Duration::ZERO;
     loop {
         if let Some(status) = child.try_wait().or_fail(|| format!("wait for {what}"))? {
             // A terminal's Ctrl-C reaches the child first: its end is then not its own failure.
-            return if stop_requested() { Err(Failure::interrupted()) } else { Ok(status) };
+            return if stop_requested() {
+                Err(Failure::interrupted())
+            } else {
+                Ok(status)
+            };
         }
-        let failure = if Instant::now() >= deadline {
-            Some(Failure::new(format!("{what} took longer than {} s and was ended", limit.as_secs())))
+        let passed = begun.elapsed();
+        if passed >= told + TELL {
+            told = passed;
+            tell(passed);
+        }
+        let failure = if passed >= limit {
+            Some(Failure::new(format!(
+                "{what} took longer than {} s and was ended",
+                limit.as_secs()
+            )))
         } else {
             pause().err()
         };
         if let Some(failure) = failure {
-            end_tree(&mut child);
+            end(&descendants(child.id()), is_running, GRACE);
+            child.wait().or_fail(|| format!("collect {what}"))?;
             return Err(failure);
         }
     }
 }
 
-/// Ends a child and everything it started, politely first.
-fn end_tree(child: &mut Child) {
-    let family = descendants(child.id());
-    for pid in &family {
-        signal(*pid, Signal::SIGTERM);
-    }
-    let deadline = Instant::now() + GRACE;
-    while family.iter().any(|pid| is_running(*pid)) && Instant::now() < deadline {
-        // The child's own exit is collected here, or it would stay a zombie.
-        let _ = child.try_wait();
-        sleep();
-    }
-    for pid in family {
-        if is_running(pid) {
-            signal(pid, Signal::SIGKILL);
+/// Ends processes: a request first, force after `grace`. Returns those that even then remain.
+///
+/// `ours` is asked before each signal, for an id may meanwhile belong to another process.
+pub(crate) fn end(pids: &[u32], ours: impl Fn(u32) -> bool, grace: Duration) -> Vec<u32> {
+    for (wanted, limit) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, GRACE)] {
+        for pid in pids.iter().filter(|pid| ours(**pid)) {
+            signal(*pid, wanted);
+        }
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline && pids.iter().any(|pid| ours(*pid)) {
+            // Not interruptible: this is the tidying up that a first Ctrl-C asked for.
+            sleep();
         }
     }
-    let _ = child.wait();
+    pids.iter().copied().filter(|pid| ours(*pid)).collect()
 }
 
 /// A process and its living descendants, itself first.
 fn descendants(root: u32) -> Vec<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if let Some(parent) = fs::read_to_string(entry.path().join("stat")).ok().as_deref().and_then(parent_of) {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        if let Some(parent) = fs::read_to_string(entry.path().join("stat"))
+            .ok()
+            .as_deref()
+            .and_then(parent_of)
+        {
             children.entry(parent).or_default().push(pid);
         }
     }
@@ -128,7 +172,12 @@ fn descendants(root: u32) -> Vec<u32> {
 
 /// The parent's id in a line of `/proc/PID/stat`; the name before it may hold spaces and brackets.
 fn parent_of(stat: &str) -> Option<u32> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
 }
 
 /// The arguments of a running process; `None` if there is no such process or it has ended.
@@ -139,7 +188,12 @@ pub(crate) fn arguments(pid: u32) -> Option<Vec<String>> {
         return None;
     }
     let text = String::from_utf8_lossy(&line);
-    Some(text.trim_end_matches('\0').split('\0').map(str::to_owned).collect())
+    Some(
+        text.trim_end_matches('\0')
+            .split('\0')
+            .map(str::to_owned)
+            .collect(),
+    )
 }
 
 /// Whether a process lives; one that ended but was not yet collected does not.
@@ -148,9 +202,11 @@ pub(crate) fn is_running(pid: u32) -> bool {
 }
 
 /// Sends a signal to one process; that it has just ended is no error.
-pub(crate) fn signal(pid: u32, signal: Signal) {
+fn signal(pid: u32, signal: Signal) {
     // 0 and negative ids address whole groups: never send those.
-    let Some(id) = i32::try_from(pid).ok().filter(|id| *id > 0) else { return };
+    let Some(id) = i32::try_from(pid).ok().filter(|id| *id > 0) else {
+        return;
+    };
     match kill(Pid::from_raw(id), signal) {
         Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
         Err(error) => eprintln!("warning: {signal} to process {pid}: {error}"),
@@ -164,7 +220,9 @@ pub(crate) fn need_process_table() -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::new(
             "this command checks processes in /proc, which this system lacks; use `docker compose up` (compose.yaml) instead",
         )),
-        Err(error) => Err(Failure::new(format!("cannot read /proc/self/cmdline: {error}"))),
+        Err(error) => Err(Failure::new(format!(
+            "cannot read /proc/self/cmdline: {error}"
+        ))),
     }
 }
 
@@ -187,13 +245,19 @@ mod tests {
     #[test]
     fn the_exit_status_is_reported() {
         assert!(run(shell("exit 0"), "a command", Duration::from_secs(10)).is_ok());
-        let failure = run(shell("exit 3"), "the third", Duration::from_secs(10)).expect_err("it exits with 3");
-        assert!(failure.to_string().contains("the third") && failure.to_string().contains('3'), "{failure}");
+        let failure = run(shell("exit 3"), "the third", Duration::from_secs(10))
+            .expect_err("it exits with 3");
+        assert!(
+            failure.to_string().contains("the third") && failure.to_string().contains('3'),
+            "{failure}"
+        );
     }
 
     #[test]
     fn a_deadline_ends_grandchildren_too() {
-        let child = shell("sleep 60 & wait").spawn().expect("every Unix has a shell");
+        let child = shell("sleep 60 & wait")
+            .spawn()
+            .expect("every Unix has a shell");
         let root = child.id();
         let deadline = Instant::now() + Duration::from_secs(10);
         let grandchild = loop {
@@ -203,8 +267,12 @@ mod tests {
             assert!(Instant::now() < deadline, "the shell started nothing");
             sleep();
         };
-        let failure = wait(child, "a sleeper", Duration::from_millis(1)).expect_err("it sleeps for a minute");
-        assert!(failure.to_string().contains("a sleeper took longer"), "{failure}");
+        let failure =
+            wait(child, "a sleeper", Duration::from_millis(1)).expect_err("it sleeps for a minute");
+        assert!(
+            failure.to_string().contains("a sleeper took longer"),
+            "{failure}"
+        );
         assert!(!is_running(root) && !is_running(grandchild));
     }
 
@@ -216,7 +284,11 @@ mod tests {
 
     #[test]
     fn a_missing_program_says_what_to_install() {
-        let failure = find_program("no-such-program", "the package `x`").expect_err("nobody has that");
-        assert!(failure.to_string().contains("no-such-program") && failure.to_string().contains("package `x`"));
+        let failure =
+            find_program("no-such-program", "the package `x`").expect_err("nobody has that");
+        assert!(
+            failure.to_string().contains("no-such-program")
+                && failure.to_string().contains("package `x`")
+        );
     }
 }

@@ -29,20 +29,28 @@ impl Workspace {
             .or_fail(|| "run `cargo metadata`".into())?;
         if !output.status.success() {
             let text = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::new(format!("`cargo metadata` failed: {}", text.trim())));
+            return Err(Failure::new(format!(
+                "`cargo metadata` failed: {}",
+                text.trim()
+            )));
         }
         Self::from_metadata(&output.stdout)
     }
 
     fn from_metadata(json: &[u8]) -> Result<Self> {
-        let metadata: Value = serde_json::from_slice(json).or_fail(|| "read the answer of `cargo metadata`".into())?;
+        let metadata: Value = serde_json::from_slice(json)
+            .or_fail(|| "read the answer of `cargo metadata`".into())?;
         let path = |field: &str| {
             metadata[field]
                 .as_str()
                 .map(PathBuf::from)
                 .ok_or_else(|| Failure::new(format!("`cargo metadata` did not say its `{field}`")))
         };
-        Ok(Self { root: path("workspace_root")?, target: path("target_directory")?, metadata })
+        Ok(Self {
+            root: path("workspace_root")?,
+            target: path("target_directory")?,
+            metadata,
+        })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -66,8 +74,14 @@ impl Workspace {
     pub(crate) fn features(&self) -> Vec<String> {
         let mut found = Vec::new();
         for package in self.metadata["packages"].as_array().into_iter().flatten() {
-            let Some(name) = package["name"].as_str() else { continue };
-            for feature in package["features"].as_object().into_iter().flat_map(|map| map.keys()) {
+            let Some(name) = package["name"].as_str() else {
+                continue;
+            };
+            for feature in package["features"]
+                .as_object()
+                .into_iter()
+                .flat_map(|map| map.keys())
+            {
                 if !NEEDS_A_SYSTEM_LIBRARY.contains(&feature.as_str()) && feature != "default" {
                     found.push(format!("{name}/{feature}"));
                 }
@@ -110,8 +124,12 @@ mod tests {
 
     #[test]
     fn a_missing_path_is_named() {
-        let failure = Workspace::from_metadata(br#"{"workspace_root":"/w"}"#).expect_err("no target directory");
-        assert!(failure.to_string().contains("target_directory"), "{failure}");
+        let failure = Workspace::from_metadata(br#"{"workspace_root":"/w"}"#)
+            .expect_err("no target directory");
+        assert!(
+            failure.to_string().contains("target_directory"),
+            "{failure}"
+        );
     }
 
     #[test]

@@ -1,8 +1,355 @@
 //! Collects components and state, validates all of it at once, starts, stops, and gives the program its
 //! command line.
+//!
+//! In: registered components, state values, settings. Out: a running service. An app is a description:
+//! it can be cloned, checked and started more than once, also several times in one process.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+mod assemble;
 mod component;
 mod module;
+mod service;
+mod start;
 
+pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten};
 pub use component::{Component, ComponentDef};
 pub use module::Module;
+pub use service::{Service, run};
+pub(crate) use service::overrides;
+pub(crate) use start::{RunOptions, Running};
+
+use self::assemble::Flat;
+use self::module::{Defaults, Item};
+use crate::config::Settings;
+use crate::error::{AgentError, BuildError};
+use crate::extract::{StateMap, StateRequirement};
+use crate::policy::Policy;
+use crate::topic::Topic;
+use crate::topic::describe::TopicInfo;
+
+type StateFuture = Pin<Box<dyn Future<Output = Result<StateInsert, AgentError>> + Send>>;
+type StateInsert = Box<dyn FnOnce(&mut StateMap) + Send>;
+
+#[derive(Clone)]
+struct StateEntry {
+    what: StateRequirement,
+    make: Arc<dyn Fn(StateContext) -> StateFuture + Send + Sync>,
+}
+
+/// What a `state_with` function may look at.
+#[derive(Clone, Debug)]
+pub struct StateContext {
+    states: StateMap,
+    settings: Arc<Settings>,
+}
+
+impl StateContext {
+    /// A state value registered before this one.
+    #[must_use]
+    pub fn state<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.states.get::<T>()
+    }
+
+    /// The program's own settings: the `[app]` table of the settings file, and `APP_*` variables.
+    ///
+    /// # Errors
+    /// When a field is missing or of the wrong type; the error names it.
+    pub fn settings<S: serde::de::DeserializeOwned>(&self) -> Result<S, crate::ConfigError> {
+        self.settings.app()
+    }
+}
+
+/// What the API document says about the service.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ApiInfo {
+    pub(crate) title: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) license: Option<(String, Option<String>)>,
+    pub(crate) docs_path: Option<String>,
+    pub(crate) no_auto_endpoints: bool,
+}
+
+/// A service: its components, state, policies and web API.
+///
+/// ```no_run
+/// use citizenk::prelude::*;
+///
+/// #[citizenk::message]
+/// struct Order { id: u64, amount: f64 }
+///
+/// const ORDERS: Topic<Order> = Topic::json("orders");
+///
+/// #[citizenk::agent(topics = [ORDERS])]
+/// async fn print(order: Event<Order>) {
+///     println!("{}: {}", order.value.id, order.value.amount);
+/// }
+///
+/// fn app() -> App {
+///     App::new("printer").register::<print>()
+/// }
+///
+/// fn main() -> citizenk::Exit {
+///     citizenk::run(app())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct App {
+    pub(crate) name: String,
+    items: Vec<Item>,
+    defaults: Defaults,
+    states: Vec<StateEntry>,
+    topics: Vec<TopicInfo>,
+    pub(crate) api: ApiInfo,
+    pub(crate) embedded_by_default: bool,
+    pub(crate) drain: Option<Duration>,
+    pub(crate) commit_every: Duration,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let components: Vec<String> = self
+            .components()
+            .iter()
+            .map(|flat| flat.component.title())
+            .collect();
+        f.debug_struct("App")
+            .field("name", &self.name)
+            .field("components", &components)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// An empty app. Its name is the consumer group of its agents, so it follows Kafka's rule for names.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            items: Vec::new(),
+            defaults: Defaults::default(),
+            states: Vec::new(),
+            topics: Vec::new(),
+            api: ApiInfo::default(),
+            embedded_by_default: false,
+            drain: None,
+            commit_every: Duration::from_secs(1),
+        }
+    }
+
+    /// Adds a function marked with one of the attributes: `.register::<orders>()`.
+    #[must_use]
+    pub fn register<C: Component>(self) -> Self {
+        self.component(C::describe())
+    }
+
+    /// Adds a component built by hand.
+    #[must_use]
+    pub fn component(mut self, component: impl Into<ComponentDef>) -> Self {
+        self.items.push(Item::Component(component.into()));
+        self
+    }
+
+    /// Adds a module.
+    #[must_use]
+    pub fn include(mut self, module: Module) -> Self {
+        self.items.push(Item::Module(module));
+        self
+    }
+
+    /// Declares a topic that no agent names, so that it is listed, documented and can be sent to through
+    /// the web.
+    #[must_use]
+    pub fn topic<V: 'static, K: 'static>(mut self, topic: &Topic<V, K>) -> Self {
+        self.topics.push(TopicInfo::of(topic));
+        self
+    }
+
+    /// Adds a value for [`State<T>`](crate::State); one per type.
+    #[must_use]
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        let make = move |_: StateContext| -> StateFuture {
+            let value = value.clone();
+            Box::pin(async move {
+                Ok(Box::new(move |map: &mut StateMap| map.insert(value)) as StateInsert)
+            })
+        };
+        self.states.push(StateEntry {
+            what: StateRequirement::of::<T>(),
+            make: Arc::new(make),
+        });
+        self
+    }
+
+    /// Adds a value that takes time to make or may fail, e.g. a database pool. Made before consumers
+    /// start; never by commands that only print documents. An error ends the program.
+    ///
+    /// ```
+    /// use citizenk::prelude::*;
+    /// #[derive(Clone)]
+    /// struct Pool;
+    /// impl Pool { async fn connect(_url: &str) -> citizenk::Result<Self> { Ok(Pool) } }
+    /// let app = App::new("writer").state_with(async |_cx| Pool::connect("db").await);
+    /// # let _ = app;
+    /// ```
+    #[must_use]
+    pub fn state_with<T, E, F, Fut>(mut self, make: F) -> Self
+    where
+        T: Clone + Send + Sync + 'static,
+        E: Into<AgentError>,
+        F: Fn(StateContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let make = move |cx: StateContext| -> StateFuture {
+            let value = make(cx);
+            Box::pin(async move {
+                let value = value.await.map_err(Into::into)?;
+                Ok(Box::new(move |map: &mut StateMap| map.insert(value)) as StateInsert)
+            })
+        };
+        self.states.push(StateEntry {
+            what: StateRequirement::of::<T>(),
+            make: Arc::new(make),
+        });
+        self
+    }
+
+    /// Puts a value in the place of the registered one of its type: for tests.
+    #[must_use]
+    pub fn override_state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        let what = StateRequirement::of::<T>();
+        self.states.retain(|entry| entry.what.id != what.id);
+        self.state(value)
+    }
+
+    /// For agents whose own attribute and module say nothing else; default `retry(5, ..)`, then `stop`.
+    #[must_use]
+    pub fn on_error(mut self, policy: Policy) -> Self {
+        self.defaults.on_error = Some(policy);
+        self
+    }
+
+    /// For agents whose own attribute and module say nothing else; default `stop`.
+    #[must_use]
+    pub fn on_decode_error(mut self, policy: Policy) -> Self {
+        self.defaults.on_decode_error = Some(policy);
+        self
+    }
+
+    /// For agents whose own attribute and module say nothing else; default `stop`.
+    #[must_use]
+    pub fn on_produce_error(mut self, policy: Policy) -> Self {
+        self.defaults.on_produce_error = Some(policy);
+        self
+    }
+
+    /// The title of the API document; default: the app's name.
+    #[must_use]
+    pub fn title(mut self, title: &str) -> Self {
+        self.api.title = Some(title.to_owned());
+        self
+    }
+
+    /// The version of the API; default `0.1.0`.
+    #[must_use]
+    pub fn version(mut self, version: &str) -> Self {
+        self.api.version = Some(version.to_owned());
+        self
+    }
+
+    /// What the service is for, in Markdown.
+    #[must_use]
+    pub fn description(mut self, description: &str) -> Self {
+        self.api.description = Some(description.to_owned());
+        self
+    }
+
+    /// The licence of the API.
+    #[must_use]
+    pub fn license(mut self, name: &str, url: &str) -> Self {
+        self.api.license = Some((name.to_owned(), (!url.is_empty()).then(|| url.to_owned())));
+        self
+    }
+
+    /// Where the documentation page is served, below the prefix; default `/docs`.
+    #[must_use]
+    pub fn docs_path(mut self, path: &str) -> Self {
+        self.api.docs_path = Some(path.to_owned());
+        self
+    }
+
+    /// Serves only the app's own routes, health and metrics.
+    #[must_use]
+    pub fn without_auto_endpoints(mut self) -> Self {
+        self.api.no_auto_endpoints = true;
+        self
+    }
+
+    /// Without bootstrap servers, runs on the embedded broker instead of ending with an error: for
+    /// examples and demonstrations.
+    #[must_use]
+    pub fn embedded_by_default(mut self) -> Self {
+        self.embedded_by_default = true;
+        self
+    }
+
+    /// How often offsets are committed; default 1 s.
+    #[must_use]
+    pub fn commit_interval(mut self, interval: Duration) -> Self {
+        self.commit_every = interval;
+        self
+    }
+
+    /// How long started calls may go on when the service stops; default 10 s, or `--drain`.
+    #[must_use]
+    pub fn drain(mut self, deadline: Duration) -> Self {
+        self.drain = Some(deadline);
+        self
+    }
+
+    pub(crate) fn components(&self) -> Vec<Flat> {
+        flatten(&self.items, &self.defaults)
+    }
+
+    /// Finds every mistake of the app without starting anything.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn check(&self) -> Result<(), BuildError> {
+        self.assembled(&Overrides::default()).map(|_| ())
+    }
+
+    pub(crate) fn assembled(&self, overrides: &Overrides) -> Result<Assembled, BuildError> {
+        let states: Vec<StateRequirement> = self.states.iter().map(|entry| entry.what).collect();
+        assemble(
+            &self.name,
+            &self.components(),
+            &states,
+            &self.topics,
+            overrides,
+        )
+    }
+
+    async fn make_states(
+        &self,
+        settings: &Arc<Settings>,
+    ) -> Result<StateMap, (String, AgentError)> {
+        let mut states = StateMap::default();
+        for entry in &self.states {
+            let cx = StateContext {
+                states: states.clone(),
+                settings: settings.clone(),
+            };
+            let insert = (entry.make)(cx)
+                .await
+                .map_err(|error| (format!("state `{}`", entry.what.name), error))?;
+            insert(&mut states);
+        }
+        Ok(states)
+    }
+}

@@ -24,7 +24,7 @@ pub use producer::{ProduceError, Producer, ProducerRecord, Sent};
 pub(crate) use producer::{ProducePort, ProduceReply};
 pub use record::{Key, Meta};
 pub use state::State;
-pub(crate) use state::{StateMap, StateRequirement};
+pub(crate) use state::{StateMap, StateRequirement, missing_state};
 
 use crate::error::{AgentError, BuildIssue};
 use crate::record::{Chunk, RecordRef};

@@ -303,6 +303,13 @@ impl Outbox {
         area.start_bytes = 0;
     }
 
+    /// Ends the outbox of a call that succeeded: its table and records.
+    pub(crate) fn finish(&self) -> (Arc<OutputTable>, StagedBatch) {
+        let mut area = self.lock();
+        area.ended = true;
+        (area.table.clone(), std::mem::take(&mut area.batch))
+    }
+
     /// Stages raw bytes on behalf of the runtime (dead letters, outputs keyed as the input).
     pub(crate) fn stage_raw(&self, topic: usize, write: impl FnOnce(RecordWriter<'_>)) {
         let mut area = self.lock();

@@ -1,13 +1,20 @@
 //! Functions called when the service starts, stops, or gets and loses partitions.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+
+mod partitions;
+
+pub(crate) use partitions::{PartitionHooks, PreparedHook, call_all};
 
 use crate::agent::Origin;
 use crate::error::{AgentError, BuildIssue};
 use crate::extract::{Call, Extract, Mode, PrepareContext, StateRequirement};
-use crate::runtime::task::{self, TaskDef};
+use crate::runtime::lane::core::panic_text;
+use crate::runtime::task::{self, TaskDef, TaskFuture};
 
 /// When a hook is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,4 +103,15 @@ where
         event,
         task: task::task(states, prepare, handler),
     }
+}
+
+/// Runs a hook's or timer's call; a panic is an error.
+pub(crate) async fn contained(mut future: TaskFuture) -> Result<(), String> {
+    poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll.map_err(|error| error.to_string()),
+            Err(panic) => Poll::Ready(Err(format!("panicked: {}", panic_text(&*panic)))),
+        },
+    )
+    .await
 }

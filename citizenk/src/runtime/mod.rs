@@ -4,7 +4,13 @@
 //! (ARCHITECTURE.md); the only thing that flows back is a command to the polling thread.
 
 pub(crate) mod ack;
+pub(crate) mod dispatch;
+pub(crate) mod engine;
 pub(crate) mod lane;
 pub(crate) mod plan;
+pub(crate) mod produce;
+mod start;
+pub(crate) mod status;
 pub(crate) mod supervisor;
 pub(crate) mod task;
+pub(crate) mod worker;

@@ -1,30 +1,13 @@
-//! Placeholder until merged.
-use chrono::{DateTime, Utc};
-#[derive(Clone, Debug)]
-pub(crate) enum Clock {
-    System,
-    Tokio {
-        base: DateTime<Utc>,
-        start: tokio::time::Instant,
-    },
-}
-impl Clock {
-    pub(crate) fn system() -> Self {
-        Self::System
-    }
-    pub(crate) fn tokio(base: DateTime<Utc>) -> Self {
-        Self::Tokio {
-            base,
-            start: tokio::time::Instant::now(),
-        }
-    }
-    pub(crate) fn now_utc(&self) -> DateTime<Utc> {
-        match self {
-            Self::System => Utc::now(),
-            Self::Tokio { base, start } => *base + start.elapsed(),
-        }
-    }
-    pub(crate) fn millis(&self) -> i64 {
-        self.now_utc().timestamp_millis()
-    }
-}
+//! Time as data: durations in text, an injected clock, and schedules.
+//!
+//! In: texts of attributes and settings, the present instant. Out: durations, instants, the next tick.
+//! Nothing here sleeps; who waits asks a [`Clock`] and hands its answer to a [`Schedule`]. The app owns
+//! the one clock of a process and gives clones away.
+
+mod clock;
+mod duration;
+mod schedule;
+
+pub(crate) use clock::Clock;
+pub(crate) use duration::{DurationError, Human, parse_duration};
+pub(crate) use schedule::{Schedule, ScheduleError};

@@ -3,6 +3,10 @@
 //! In: a schedule and a task. Out: calls, on every worker or on one. A tick that is due while the last
 //! call still runs is skipped and counted.
 
+mod run;
+
+pub(crate) use run::{RunningTimer, TimerCounters};
+
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::record::{Chunk, TopicPartition};
 use crate::staging::{OutputTopic, StagedBatch};
 
+#[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
 pub(crate) mod rdkafka;
 
@@ -85,6 +86,8 @@ pub(crate) struct ProducerSpec {
 /// Where reading of a partition starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
+    /// The group's committed offset, or the beginning where there is none.
+    Committed,
     Beginning,
     End,
     Offset(i64),
@@ -132,6 +135,16 @@ pub(crate) trait Control {
     fn partition_count(&mut self, topic: &str, timeout: Duration) -> Result<usize, TransportError>;
 }
 
+/// How the polling thread goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// `tick` wants to be called again after this time at the latest.
+    pub(crate) wait: Duration,
+    /// Whether records may be taken meanwhile. While not, the client's own queue fills up and fetching
+    /// ends by itself, which throws nothing away (a pause does); rebalances are still served.
+    pub(crate) take: bool,
+}
+
 /// What a consumer does with what it reads. Called on the polling thread only; nothing here may block
 /// (the transport itself waits for a [`Drain`]).
 pub(crate) trait ConsumerEvents: Send {
@@ -145,9 +158,8 @@ pub(crate) trait ConsumerEvents: Send {
     fn revoke_end(&mut self, control: &mut dyn Control, partitions: &[TopicPartition], lost: bool);
     /// Records of one assigned partition.
     fn records(&mut self, control: &mut dyn Control, chunk: Chunk);
-    /// Called after every poll and whenever the handle was woken; answers when it wants to be called
-    /// again at the latest.
-    fn tick(&mut self, control: &mut dyn Control) -> Duration;
+    /// Called after every poll and whenever the handle was woken; answers how to go on.
+    fn tick(&mut self, control: &mut dyn Control) -> Pace;
     /// An asynchronous commit ended.
     fn committed(&mut self, offsets: &[(TopicPartition, i64)], result: Result<(), TransportError>);
     /// The client reported an error; `fatal` ones end the consumer.

@@ -1,1 +1,178 @@
+//! Kafka through librdkafka: real clusters and the broker embedded in this process.
+//!
+//! In: a cluster's settings, then a [`ConsumerSpec`] or a [`ProducerSpec`] per client. Out: chunks and
+//! events from one polling thread per consumer (`consumer`), delivery results from one thread per
+//! producer (`producer`). Every client handle is owned by an `Arc<Client>` (`client`) that its
+//! messages share: the handle is destroyed, on a thread of its own, when the last of them is gone.
+//!
+//! Raw bindings and not rdkafka's consumers and producers, because those hand out one message at a
+//! time, poll in slices of 100 ms and hide the rebalance callback (see ARCHITECTURE.md).
+#![allow(
+    unsafe_code,
+    reason = "librdkafka is a C library: this folder is the one place that calls it"
+)]
+#![deny(unsafe_op_in_unsafe_fn)]
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use crate::transport::{
+    BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, ProducerHandle, ProducerSpec,
+    TopicMetadata, Transport, TransportError,
+};
+
+mod admin;
+mod chunk;
+mod client;
+mod conf;
+mod consumer;
+mod embedded;
+mod error;
+mod list;
+mod log;
+mod producer;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use embedded::{EmbeddedBroker, EmbeddedOptions};
+
+use admin::Admin;
+use client::Contact;
+
+/// One cluster, reached through librdkafka.
+#[derive(Debug)]
+pub(crate) struct KafkaTransport {
+    settings: Settings,
+    embedded: Option<Arc<EmbeddedBroker>>,
+    contact: Arc<Contact>,
+    /// Made at the first use: a program that only prints its topics needs no connection.
+    admin: OnceLock<Admin>,
+    admin_start: Mutex<()>,
+}
+
+/// The settings all clients of a cluster share. Their values are never printed: some are secrets.
+pub(crate) struct Settings(BTreeMap<String, String>);
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl KafkaTransport {
+    /// A cluster that `bootstrap.servers` of the settings names. Nothing is connected yet.
+    pub(crate) fn new(settings: BTreeMap<String, String>) -> Result<Self, TransportError> {
+        if settings
+            .get("bootstrap.servers")
+            .is_none_or(|servers| servers.trim().is_empty())
+        {
+            return Err(error::invalid(
+                "setting `bootstrap.servers`",
+                "no broker address is given",
+            ));
+        }
+        Ok(Self::with(settings, None))
+    }
+
+    /// A fresh broker inside this process, which lives as long as the transport and its clients.
+    pub(crate) fn embedded(options: EmbeddedOptions) -> Result<Self, TransportError> {
+        Ok(Self::on_embedded(EmbeddedBroker::start(options)?))
+    }
+
+    /// A broker inside this process that other transports may use too.
+    pub(crate) fn on_embedded(broker: Arc<EmbeddedBroker>) -> Self {
+        let settings = [(
+            "bootstrap.servers".to_owned(),
+            broker.bootstrap_servers().to_owned(),
+        )];
+        Self::with(settings.into(), Some(broker))
+    }
+
+    fn with(settings: BTreeMap<String, String>, embedded: Option<Arc<EmbeddedBroker>>) -> Self {
+        Self {
+            settings: Settings(settings),
+            embedded,
+            contact: Arc::default(),
+            admin: OnceLock::new(),
+            admin_start: Mutex::new(()),
+        }
+    }
+
+    /// The addresses other clients reach this cluster at.
+    pub(crate) fn bootstrap_servers(&self) -> &str {
+        self.settings
+            .0
+            .get("bootstrap.servers")
+            .map_or("", String::as_str)
+    }
+
+    fn admin(&self) -> Result<&Admin, TransportError> {
+        let _one_at_a_time = client::lock(&self.admin_start);
+        if let Some(admin) = self.admin.get() {
+            return Ok(admin);
+        }
+        let admin = Admin::start(&self.settings.0, self.contact.clone())?;
+        Ok(self.admin.get_or_init(|| admin))
+    }
+}
+
+impl Transport for KafkaTransport {
+    fn kind(&self) -> BrokerKind {
+        match self.embedded {
+            Some(_) => BrokerKind::Embedded,
+            None => BrokerKind::Kafka,
+        }
+    }
+
+    fn start_consumer(
+        &self,
+        spec: ConsumerSpec,
+        events: Box<dyn ConsumerEvents>,
+    ) -> Result<Arc<dyn ConsumerHandle>, TransportError> {
+        self.admin()?;
+        consumer::start(
+            &self.settings.0,
+            self.kind(),
+            self.contact.clone(),
+            self.embedded.clone(),
+            spec,
+            events,
+        )
+    }
+
+    fn start_producer(
+        &self,
+        spec: ProducerSpec,
+    ) -> Result<Arc<dyn ProducerHandle>, TransportError> {
+        self.admin()?;
+        producer::start(
+            &self.settings.0,
+            self.contact.clone(),
+            self.embedded.clone(),
+            spec,
+        )
+    }
+
+    fn topics(
+        &self,
+        only: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Vec<TopicMetadata>, TransportError> {
+        self.admin()?.topics(only, timeout)
+    }
+
+    fn last_contact(&self) -> Option<Duration> {
+        self.contact.elapsed()
+    }
+
+    fn create_topic(&self, name: &str, partitions: usize) -> Result<(), TransportError> {
+        match &self.embedded {
+            Some(broker) => broker.create_topic(name, partitions),
+            None => Err(error::invalid(
+                format!("creating topic `{name}`"),
+                "topics of a Kafka cluster are created by its administration",
+            )),
+        }
+    }
+}

@@ -1,0 +1,531 @@
+//! From registered components to plans.
+//!
+//! In: the app's items and the names and numbers a run overrides. Out: everything that runs, resolved;
+//! or everything that is wrong, at once. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::component::{ComponentDef, Kind};
+use super::module::{Defaults, Item};
+use crate::Direction;
+use crate::agent::{AgentSpec, GroupChoice};
+use crate::error::{BuildError, BuildIssue};
+use crate::extract::{OutputTable, OutputTarget, StateRequirement};
+use crate::lifecycle::HookDef;
+use crate::policy::{Policy, Then};
+use crate::runtime::engine::{PlannedAgent, resolve_schedule};
+use crate::runtime::plan::{AgentCounters, AgentPlan};
+use crate::runtime::produce::TopicNames;
+use crate::suggest::did_you_mean;
+use crate::timer::{Placement, TimerDef};
+use crate::topic::check_name;
+use crate::topic::describe::TopicInfo;
+
+/// What a run may change without changing the program.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides {
+    pub(crate) group: Option<String>,
+    pub(crate) names: TopicNames,
+    pub(crate) agents: BTreeMap<String, AgentOverride>,
+}
+
+/// `[agents.NAME]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AgentOverride {
+    pub(crate) batch_size: Option<usize>,
+    pub(crate) batch_timeout: Option<Duration>,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) enabled: Option<bool>,
+}
+
+/// An app's components with the defaults of their modules.
+#[derive(Clone, Debug)]
+pub(crate) struct Flat {
+    pub(crate) component: ComponentDef,
+    pub(crate) defaults: Defaults,
+}
+
+/// Everything that runs.
+#[derive(Clone)]
+pub(crate) struct Assembled {
+    pub(crate) agents: Vec<PlannedAgent>,
+    pub(crate) timers: Vec<TimerDef>,
+    pub(crate) hooks: Vec<HookDef>,
+    /// Every topic the app names, by name.
+    pub(crate) topics: BTreeMap<&'static str, TopicInfo>,
+}
+
+/// Components in registration order, each with what its modules and the app say.
+pub(crate) fn flatten(items: &[Item], outer: &Defaults) -> Vec<Flat> {
+    items
+        .iter()
+        .flat_map(|item| match item {
+            Item::Component(component) => {
+                vec![Flat {
+                    component: component.clone(),
+                    defaults: outer.clone(),
+                }]
+            }
+            Item::Module(module) => {
+                let own = &module.defaults;
+                let inner = Defaults {
+                    on_decode_error: own
+                        .on_decode_error
+                        .clone()
+                        .or_else(|| outer.on_decode_error.clone()),
+                    on_error: own.on_error.clone().or_else(|| outer.on_error.clone()),
+                    on_produce_error: own
+                        .on_produce_error
+                        .clone()
+                        .or_else(|| outer.on_produce_error.clone()),
+                    prefix: format!("{}{}", outer.prefix, own.prefix),
+                };
+                flatten(&module.items, &inner)
+            }
+        })
+        .collect()
+}
+
+/// Checks everything and resolves it.
+pub(crate) fn assemble(
+    app: &str,
+    flat: &[Flat],
+    states: &[StateRequirement],
+    extra_topics: &[TopicInfo],
+    overrides: &Overrides,
+) -> Result<Assembled, BuildError> {
+    let mut checks = Checks {
+        app,
+        overrides,
+        issues: Vec::new(),
+        topics: BTreeMap::new(),
+    };
+    checks.app_name();
+    checks.component_names(flat);
+    checks.states(flat, states);
+    for topic in extra_topics {
+        checks.topic("app", topic);
+    }
+    let mut assembled = Assembled {
+        agents: Vec::new(),
+        timers: Vec::new(),
+        hooks: Vec::new(),
+        topics: BTreeMap::new(),
+    };
+    for Flat {
+        component,
+        defaults,
+    } in flat
+    {
+        match &component.kind {
+            Kind::Agent(agent) => {
+                let spec = checks.tuned(&agent.spec);
+                checks.agent(&spec);
+                let overridden = overrides.agents.get(&spec.name);
+                if overridden.and_then(|agent| agent.enabled) == Some(false) {
+                    continue;
+                }
+                let plan = Arc::new(plan(app, spec, defaults, overrides));
+                checks.dead_letters(&plan);
+                assembled.agents.push(PlannedAgent {
+                    plan,
+                    factory: agent.factory.clone(),
+                });
+            }
+            Kind::Timer(timer) => {
+                if let Placement::Owner(topic) = &timer.placement {
+                    checks.topic(&component.title(), topic);
+                }
+                if let Err(issue) = resolve_schedule(timer) {
+                    checks.issues.push(issue);
+                }
+                assembled.timers.push(timer.clone());
+            }
+            Kind::Hook(hook) => assembled.hooks.push(hook.clone()),
+        }
+    }
+    checks.groups(&assembled.agents);
+    checks.after(&assembled.agents);
+    checks.placements(&assembled);
+    checks.unknown_overrides(flat);
+    assembled.topics = std::mem::take(&mut checks.topics);
+    match BuildError::from_issues(checks.issues) {
+        Some(error) => Err(error),
+        None => Ok(assembled),
+    }
+}
+
+fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrides) -> AgentPlan {
+    let or = |own: &Option<Policy>, outer: &Option<Policy>, default: Policy| {
+        own.clone().or_else(|| outer.clone()).unwrap_or(default)
+    };
+    let on_decode = or(
+        &spec.on_decode_error,
+        &defaults.on_decode_error,
+        Policy::stop(),
+    );
+    let on_error = or(&spec.on_error, &defaults.on_error, Policy::retry(5));
+    let on_produce = or(
+        &spec.on_produce_error,
+        &defaults.on_produce_error,
+        Policy::stop(),
+    );
+    spec.on_decode_error = Some(on_decode.clone());
+    spec.on_error = Some(on_error.clone());
+    spec.on_produce_error = Some(on_produce.clone());
+    let names = &overrides.names;
+    let mut targets: Vec<OutputTarget> = Vec::new();
+    for topic in spec.written() {
+        if targets.iter().all(|target| target.name != topic.name) {
+            let mut output = topic.output();
+            output.name = names.real(topic.name);
+            targets.push(OutputTarget {
+                name: topic.name,
+                topic: output,
+            });
+        }
+    }
+    AgentPlan {
+        component: spec.component(),
+        group: match &spec.group {
+            GroupChoice::App => Some(overrides.group.clone().unwrap_or_else(|| app.to_owned())),
+            GroupChoice::Named(group) => Some(group.clone()),
+            GroupChoice::None => None,
+        },
+        real_topics: spec
+            .topics
+            .iter()
+            .map(|topic| names.real(topic.name).into())
+            .collect(),
+        start_latest: spec.start_latest.unwrap_or(false),
+        on_decode,
+        on_error,
+        on_produce,
+        table: Arc::new(OutputTable::new(targets)),
+        counters: Arc::new(AgentCounters::default()),
+        spec,
+    }
+}
+
+struct Checks<'a> {
+    app: &'a str,
+    overrides: &'a Overrides,
+    issues: Vec<BuildIssue>,
+    topics: BTreeMap<&'static str, TopicInfo>,
+}
+
+impl Checks<'_> {
+    fn issue(&mut self, component: &str, message: impl Into<String>) {
+        self.issues.push(BuildIssue::new(component, message));
+    }
+
+    fn agent_issue(&mut self, spec: &AgentSpec, message: impl Into<String>) {
+        let issue = BuildIssue::new(spec.component(), message).at_text(spec.origin.to_string());
+        self.issues.push(issue);
+    }
+
+    fn app_name(&mut self) {
+        if let Err(reason) = check_name(self.app) {
+            let reason = reason.replace("topic name", "app name");
+            self.issue("app", format!("{reason}; the name is the consumer group"));
+        }
+    }
+
+    fn component_names(&mut self, flat: &[Flat]) {
+        let mut seen: BTreeMap<(&str, String), String> = BTreeMap::new();
+        for Flat { component, .. } in flat {
+            let origin = component.origin().to_string();
+            let title = component.title();
+            let kind = title.split(' ').next().unwrap_or_default().to_owned();
+            if let Some(first) = seen.get(&(component.name(), kind.clone())) {
+                let message = if *first == origin {
+                    format!("is registered twice (at {origin})")
+                } else {
+                    format!(
+                        "has the name of another one (at {first}); give one of them `name = \"..\"`"
+                    )
+                };
+                self.issues
+                    .push(BuildIssue::new(title, message).at_text(origin));
+            } else {
+                seen.insert((component.name(), kind), origin);
+            }
+        }
+    }
+
+    fn states(&mut self, flat: &[Flat], states: &[StateRequirement]) {
+        let mut given = BTreeSet::new();
+        for state in states {
+            if !given.insert(state.name) {
+                self.issue(
+                    "app",
+                    format!(
+                        "has two states of type `{}`; wrap one in a type of its own",
+                        state.name
+                    ),
+                );
+            }
+        }
+        for Flat { component, .. } in flat {
+            let needed = match &component.kind {
+                Kind::Agent(agent) => &agent.spec.states,
+                Kind::Timer(timer) => &timer.task.states,
+                Kind::Hook(hook) => &hook.task.states,
+            };
+            for need in needed {
+                if states.iter().all(|state| state.id != need.id) {
+                    let issue = crate::extract::missing_state(&component.title(), need.name);
+                    self.issues
+                        .push(issue.at_text(component.origin().to_string()));
+                }
+            }
+        }
+    }
+
+    /// Notes a topic; one name means one format everywhere in the app.
+    fn topic(&mut self, component: &str, topic: &TopicInfo) {
+        if let Err(reason) = check_name(topic.name) {
+            self.issue(component, reason);
+            return;
+        }
+        let real = self.overrides.names.real(topic.name);
+        if let Err(reason) = check_name(&real) {
+            self.issue(
+                component,
+                format!("topic `{}` is renamed: {reason}", topic.name),
+            );
+        }
+        let Some(known) = self.topics.get(topic.name) else {
+            self.topics.insert(topic.name, topic.clone());
+            return;
+        };
+        let pairs = [
+            ("codec", known.codec, topic.codec),
+            ("key codec", known.key_codec, topic.key_codec),
+            ("value type", known.value_type, topic.value_type),
+            ("key type", known.key_type, topic.key_type),
+        ];
+        let difference = pairs.iter().find(|(_, a, b)| a != b).map(|(what, a, b)| {
+            format!(
+                "uses topic `{}` with {what} `{b}`, elsewhere it has `{a}`; use one constant",
+                topic.name
+            )
+        });
+        if let Some(difference) = difference {
+            self.issue(component, difference);
+        } else if known.partitioner != topic.partitioner {
+            let message = format!(
+                "uses topic `{}` with partitioner {:?}, elsewhere it has {:?}; use one constant",
+                topic.name, topic.partitioner, known.partitioner
+            );
+            self.issue(component, message);
+        }
+    }
+
+    fn tuned(&self, spec: &AgentSpec) -> AgentSpec {
+        let mut spec = spec.clone();
+        if let Some(over) = self.overrides.agents.get(&spec.name) {
+            let tuning = &mut spec.tuning;
+            tuning.batch_size = over.batch_size.unwrap_or(tuning.batch_size);
+            tuning.batch_timeout = over.batch_timeout.unwrap_or(tuning.batch_timeout);
+            tuning.concurrency = over.concurrency.unwrap_or(tuning.concurrency);
+            tuning.timeout = over.timeout.or(tuning.timeout);
+        }
+        spec
+    }
+
+    fn agent(&mut self, spec: &AgentSpec) {
+        let component = spec.component();
+        for topic in spec.topics.iter().chain(spec.written()) {
+            self.topic(&component, topic);
+        }
+        if spec.topics.is_empty() {
+            self.agent_issue(spec, "reads no topic; name one with `topics = [..]`");
+        }
+        for (number, topic) in spec.topics.iter().enumerate() {
+            if topic.direction == Direction::Output {
+                self.agent_issue(
+                    spec,
+                    format!(
+                        "reads topic `{}`, which is declared for output only",
+                        topic.name
+                    ),
+                );
+            }
+            if spec.topics[..number]
+                .iter()
+                .any(|other| other.name == topic.name)
+            {
+                self.agent_issue(spec, format!("reads topic `{}` twice", topic.name));
+            }
+        }
+        for topic in spec.output.iter().chain(&spec.sends) {
+            if topic.direction == Direction::Input {
+                self.agent_issue(
+                    spec,
+                    format!(
+                        "writes topic `{}`, which is declared for input only",
+                        topic.name
+                    ),
+                );
+            }
+        }
+        if spec.tuning.batch_size == 0 {
+            self.agent_issue(spec, "`batch_size` must be at least 1");
+        }
+        if spec.tuning.concurrency == 0 {
+            self.agent_issue(spec, "`concurrency` must be at least 1");
+        }
+        if spec.tuning.batch_size > 1 && !spec.is_batch {
+            self.agent_issue(
+                spec,
+                "receives one record at a time; `batch_size` needs `Batch<T>`",
+            );
+        }
+        if spec.tuning.concurrency > 1 && spec.is_batch {
+            self.agent_issue(
+                spec,
+                "takes batches, which hold many keys; `concurrency` (keys at once) needs `Event<T>`",
+            );
+        }
+        if let GroupChoice::Named(group) = &spec.group
+            && let Err(reason) = check_name(group)
+        {
+            self.agent_issue(spec, reason.replace("topic name", "group name"));
+        }
+        if let Some(policy) = &spec.on_decode_error
+            && policy.retry.is_some()
+        {
+            self.agent_issue(
+                spec,
+                "`on_decode_error` cannot retry: the bytes will not change",
+            );
+        }
+    }
+
+    fn dead_letters(&mut self, plan: &AgentPlan) {
+        for policy in [&plan.on_decode, &plan.on_error, &plan.on_produce] {
+            let Then::DeadLetter(letters) = &policy.then else {
+                continue;
+            };
+            self.topic(&plan.component, letters);
+            if plan
+                .spec
+                .topics
+                .iter()
+                .any(|topic| topic.name == letters.name)
+            {
+                self.agent_issue(
+                    &plan.spec,
+                    format!("sends dead letters to topic `{}`, which it reads: they would come back for ever", letters.name),
+                );
+                return;
+            }
+        }
+    }
+
+    /// Offsets belong to (group, topic): who shares both shares one start position.
+    fn groups(&mut self, agents: &[PlannedAgent]) {
+        let mut seen: BTreeMap<(&str, &str), (&str, Option<bool>)> = BTreeMap::new();
+        let mut issues = Vec::new();
+        for PlannedAgent { plan, .. } in agents {
+            let Some(group) = &plan.group else { continue };
+            for topic in &plan.real_topics {
+                let wish = plan.spec.start_latest;
+                match seen.get(&(&**group, &**topic)) {
+                    Some((other, theirs)) if theirs.unwrap_or(false) != wish.unwrap_or(false) => {
+                        issues.push((
+                            plan.clone(),
+                            format!(
+                                "starts topic `{topic}` elsewhere than agent `{other}`, but both are in group `{group}`; give one of them `group = \"..\"`"
+                            ),
+                        ));
+                    }
+                    Some(_) => {}
+                    None => {
+                        seen.insert((group, topic), (&plan.spec.name, wish));
+                    }
+                }
+            }
+        }
+        for (plan, message) in issues {
+            self.agent_issue(&plan.spec, message);
+        }
+    }
+
+    fn after(&mut self, agents: &[PlannedAgent]) {
+        let names: Vec<&str> = agents
+            .iter()
+            .map(|agent| agent.plan.spec.name.as_str())
+            .collect();
+        for PlannedAgent { plan, .. } in agents {
+            for name in &plan.spec.after {
+                if *name == plan.spec.name {
+                    self.agent_issue(&plan.spec, "comes after itself");
+                } else if !names.contains(&name.as_str()) {
+                    let hint = did_you_mean(name, names.iter().copied());
+                    self.agent_issue(
+                        &plan.spec,
+                        format!("comes after agent `{name}`, which is not registered{hint}"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn placements(&mut self, assembled: &Assembled) {
+        let grouped = |name: Option<&str>| {
+            assembled.agents.iter().any(|agent| {
+                let topics = &agent.plan.spec.topics;
+                agent.plan.group.is_some()
+                    && name.is_none_or(|name| topics.iter().any(|topic| topic.name == name))
+            })
+        };
+        for timer in &assembled.timers {
+            let problem = match &timer.placement {
+                Placement::Every => None,
+                Placement::One if grouped(None) => None,
+                Placement::One => Some("runs on one worker, but no agent reads a topic in a group, so no worker owns one".to_owned()),
+                Placement::Owner(topic) if grouped(Some(topic.name)) => None,
+                Placement::Owner(topic) => Some(format!(
+                    "runs on the owner of topic `{}`, which no agent reads in a group",
+                    topic.name
+                )),
+            };
+            if let Some(problem) = problem {
+                let issue = BuildIssue::new(format!("timer `{}`", timer.name), problem);
+                self.issues.push(issue.at_text(timer.origin.to_string()));
+            }
+        }
+    }
+
+    fn unknown_overrides(&mut self, flat: &[Flat]) {
+        let agents: Vec<&str> = flat
+            .iter()
+            .filter(|flat| matches!(flat.component.kind, Kind::Agent(_)))
+            .map(|flat| flat.component.name())
+            .collect();
+        for name in self.overrides.agents.keys() {
+            if !agents.contains(&name.as_str()) {
+                let hint = did_you_mean(name, agents.iter().copied());
+                self.issue(
+                    &format!("[agents.{name}]"),
+                    format!("there is no agent of this name{hint}"),
+                );
+            }
+        }
+        let renamed: Vec<String> = self.overrides.names.renamed.keys().cloned().collect();
+        for name in renamed {
+            if !self.topics.contains_key(name.as_str()) {
+                let hint = did_you_mean(&name, self.topics.keys().copied());
+                self.issue(
+                    &format!("--topic {name}=.."),
+                    format!("the app names no topic `{name}`{hint}"),
+                );
+            }
+        }
+    }
+}

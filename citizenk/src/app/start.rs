@@ -1,0 +1,105 @@
+//! Starts an app on a transport; the command line, programs of their own and tests all end here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::{App, Overrides};
+use crate::config::Settings;
+use crate::error::RunError;
+use crate::extract::{Background, Env, Producer, Shutdown};
+use crate::runtime::engine::{Engine, EngineSpec};
+use crate::runtime::produce::Port;
+use crate::runtime::supervisor::Supervisor;
+use crate::runtime::worker::Executor;
+use crate::time::Clock;
+use crate::transport::Transport;
+
+/// How an app is to run.
+pub(crate) struct RunOptions {
+    pub(crate) overrides: Overrides,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) consumer_settings: BTreeMap<String, String>,
+    pub(crate) producer_settings: BTreeMap<String, String>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) client_id: String,
+    pub(crate) drain: Duration,
+    pub(crate) max_chunk: usize,
+    pub(crate) executor: Executor,
+    pub(crate) handle: Handle,
+    pub(crate) clock: Clock,
+}
+
+/// A running app.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) supervisor: Supervisor,
+}
+
+impl Running {
+    /// Validates, makes state, starts.
+    pub(crate) async fn start(app: &App, options: RunOptions) -> Result<Self, RunError> {
+        let assembled = app.assembled(&options.overrides)?;
+        let (shutdown, trigger) = Shutdown::pair();
+        let supervisor = Supervisor::new(trigger.clone());
+        let states =
+            app.make_states(&options.settings)
+                .await
+                .map_err(|(component, error)| RunError::Startup {
+                    component,
+                    reason: error.to_string(),
+                })?;
+        let port = Port::default();
+        let env = Env {
+            states,
+            producer: Producer::new(Arc::new(port.clone())),
+            background: Background::new(options.handle.clone(), shutdown.clone()),
+            shutdown: shutdown.clone(),
+            clock: options.clock,
+        };
+        let engine = Engine::start(EngineSpec {
+            app: app.name.clone(),
+            client_id: options.client_id,
+            agents: assembled.agents,
+            timers: assembled.timers,
+            hooks: assembled.hooks,
+            names: options.overrides.names,
+            transport: options.transport,
+            consumer_settings: options.consumer_settings,
+            producer_settings: options.producer_settings,
+            max_chunk: options.max_chunk,
+            drain: options.drain,
+            commit_every: app.commit_every,
+            executor: options.executor,
+            handle: options.handle,
+            env,
+            port,
+            supervisor: supervisor.clone(),
+            trigger,
+        })
+        .await?;
+        Ok(Self {
+            engine,
+            shutdown,
+            supervisor,
+        })
+    }
+
+    /// Stops in order; answers why it had to stop, if that was not asked for.
+    pub(crate) async fn stop(self) -> Result<(), RunError> {
+        let stopped = self.engine.stop().await;
+        match self.supervisor.take_cause() {
+            Some(cause) => {
+                if let Err(error) = stopped {
+                    tracing::warn!(%error, "the stop was not clean");
+                }
+                Err(cause)
+            }
+            None => stopped,
+        }
+    }
+}

@@ -1,0 +1,519 @@
+//! The polling thread's side of a group: which lanes there are, what they get, what is committed.
+//!
+//! In: chunks and rebalances from the transport, positions from lanes' trackers. Out: chunks to
+//! inboxes, commands to the consumer. Runs on the polling thread alone and never blocks it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::ack::{LaneAck, next_offset};
+use super::lane::inbox::{Closing, Inbox, Poller};
+use super::lane::shipping::Outlet;
+use super::lane::{LaneContext, LaneFactory};
+use super::plan::AgentPlan;
+use super::start;
+use super::status::{GroupStatus, PartitionStatus};
+use super::supervisor::Supervisor;
+use super::worker::Executor;
+use crate::error::RunError;
+use crate::extract::{Env, Partitions};
+use crate::lifecycle::PartitionHooks;
+use crate::record::{Chunk, TopicPartition};
+use crate::transport::{ConsumerEvents, Control, Drain, Pace, Start, TransportError};
+
+/// A full lane waits this long before its partition is paused for the sake of the others: a pause
+/// throws away what was fetched.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// How often lag and stalls are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One agent of a group.
+pub(crate) struct GroupAgent {
+    pub(crate) plan: Arc<AgentPlan>,
+    pub(crate) factory: Arc<dyn LaneFactory>,
+    pub(crate) outlet: Option<Outlet>,
+    /// Opened once this agent has reached the end it saw at start.
+    pub(crate) caught_up: Option<watch::Sender<bool>>,
+    pub(crate) gates: Vec<watch::Receiver<bool>>,
+}
+
+/// What a dispatcher works with.
+pub(crate) struct GroupContext {
+    pub(crate) group: Option<String>,
+    pub(crate) agents: Vec<GroupAgent>,
+    pub(crate) env: Env,
+    pub(crate) executor: Executor,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) hooks: PartitionHooks,
+    pub(crate) status: Arc<GroupStatus>,
+    pub(crate) commit_every: Duration,
+    pub(crate) poller: Arc<Poller>,
+}
+
+struct Lane {
+    agent: usize,
+    inbox: Arc<Inbox>,
+    ack: Arc<LaneAck>,
+}
+
+struct Partition {
+    lanes: Vec<Lane>,
+    /// The next offset to hand over.
+    next: Option<i64>,
+    paused: bool,
+    full_since: Option<Instant>,
+    committed: Option<i64>,
+    /// The end when the partition was assigned: what `after` waits for.
+    target: Option<i64>,
+    /// Where the slowest lane stood, and since when.
+    progress: (Option<i64>, Instant),
+}
+
+impl Partition {
+    /// Everything below is settled by all lanes.
+    fn position(&self) -> Option<i64> {
+        self.lanes
+            .iter()
+            .map(|lane| lane.ack.position())
+            .min()
+            .flatten()
+    }
+
+    fn is_full(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.inbox.is_full())
+    }
+
+    fn queued(&self) -> usize {
+        self.lanes
+            .iter()
+            .map(|lane| lane.inbox.queued())
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+pub(crate) struct Dispatcher {
+    cx: GroupContext,
+    partitions: HashMap<TopicPartition, Partition>,
+    commit_due: Instant,
+    commit_in_flight: bool,
+    look_due: Instant,
+    waiting_for_ends: bool,
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("group", &self.cx.group)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dispatcher {
+    pub(crate) fn new(cx: GroupContext) -> Self {
+        let now = Instant::now();
+        let waiting_for_ends = cx.agents.iter().any(|agent| agent.caught_up.is_some());
+        Self {
+            commit_due: now + cx.commit_every,
+            look_due: now,
+            commit_in_flight: false,
+            partitions: HashMap::new(),
+            waiting_for_ends,
+            cx,
+        }
+    }
+
+    fn start_latest(&self, topic: &str) -> bool {
+        self.cx.agents.iter().any(|agent| {
+            agent.plan.start_latest && agent.plan.real_topics.iter().any(|real| &**real == topic)
+        })
+    }
+
+    fn open(
+        &mut self,
+        partition: &TopicPartition,
+        start: Start,
+        hooks: Option<watch::Receiver<bool>>,
+        target: Option<i64>,
+    ) {
+        let position = match start {
+            Start::Offset(offset) => Some(offset),
+            Start::Committed | Start::Beginning | Start::End => None,
+        };
+        let mut lanes = Vec::new();
+        for (number, agent) in self.cx.agents.iter().enumerate() {
+            let Some(input) = agent
+                .plan
+                .real_topics
+                .iter()
+                .position(|real| *real == partition.topic)
+            else {
+                continue;
+            };
+            let tuning = &agent.plan.spec.tuning;
+            let capacity = (tuning.batch_size * 2).max(4096);
+            let inbox = Arc::new(Inbox::new(capacity, self.cx.poller.clone()));
+            let ack = Arc::new(LaneAck::at(position));
+            let cx = LaneContext {
+                plan: agent.plan.clone(),
+                env: self.cx.env.clone(),
+                input,
+                partition: partition.clone(),
+                inbox: inbox.clone(),
+                ack: ack.clone(),
+                outlet: agent.outlet.clone(),
+                supervisor: self.cx.supervisor.clone(),
+                gates: agent.gates.iter().chain(&hooks).cloned().collect(),
+            };
+            match agent.factory.lane(cx) {
+                Ok(lane) => self
+                    .cx
+                    .executor
+                    .spawn(&agent.plan.spec.name, inbox.clone(), lane),
+                Err(issue) => self.cx.supervisor.fail(RunError::Build(issue.into())),
+            }
+            lanes.push(Lane {
+                agent: number,
+                inbox,
+                ack,
+            });
+        }
+        let opened = Partition {
+            lanes,
+            next: position,
+            paused: false,
+            full_since: None,
+            committed: position,
+            target,
+            progress: (position, Instant::now()),
+        };
+        self.partitions.insert(partition.clone(), opened);
+    }
+
+    /// Positions that moved since they were committed.
+    fn committable<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+    ) -> Vec<(TopicPartition, i64)> {
+        partitions
+            .filter_map(|partition| {
+                let state = self.partitions.get(partition)?;
+                let position = state.position()?;
+                state
+                    .committed
+                    .is_none_or(|committed| position > committed)
+                    .then(|| (partition.clone(), position))
+            })
+            .collect()
+    }
+
+    fn commit_if_due(&mut self, control: &mut dyn Control, now: Instant) {
+        if self.cx.group.is_none() || self.commit_in_flight || now < self.commit_due {
+            return;
+        }
+        self.commit_due = now + self.cx.commit_every;
+        let offsets = self.committable(self.partitions.keys());
+        if !offsets.is_empty() {
+            self.commit_in_flight = true;
+            control.commit(&offsets);
+        }
+    }
+
+    fn resume_if_hungry(&mut self, control: &mut dyn Control) {
+        for (partition, state) in &mut self.partitions {
+            if !state.paused || !state.lanes.iter().all(|lane| lane.inbox.has_room()) {
+                continue;
+            }
+            if let Some(next) = state.next {
+                state.paused = false;
+                state.full_since = None;
+                control.resume(&[(partition.clone(), next)]);
+            }
+        }
+    }
+
+    /// Full lanes: wait for them a little, then pause their partitions where others are hungry.
+    fn pace(&mut self, control: &mut dyn Control, now: Instant) -> Pace {
+        let mut full = Vec::new();
+        let mut hungry = false;
+        for (partition, state) in &mut self.partitions {
+            if state.paused {
+                continue;
+            }
+            if state.is_full()
+                && state
+                    .lanes
+                    .iter()
+                    .any(|lane| lane.inbox.is_full() && lane.inbox.starve())
+            {
+                let since = *state.full_since.get_or_insert(now);
+                full.push((partition.clone(), since));
+            } else {
+                state.full_since = None;
+                hungry |= state.queued() == 0;
+            }
+        }
+        // An interval of zero commits at every tick; there is no time to wait for.
+        let until_commit =
+            if self.cx.commit_every.is_zero() { LOOK_EVERY } else { self.commit_due.saturating_duration_since(now) };
+        let wait = until_commit.min(LOOK_EVERY).max(Duration::from_millis(1));
+        if full.is_empty() {
+            return Pace { wait, take: true };
+        }
+        if hungry {
+            let patient = now.checked_sub(PATIENCE);
+            full.retain(|(_, since)| patient.is_some_and(|limit| *since <= limit));
+            if !full.is_empty() {
+                let names: Vec<_> = full.into_iter().map(|(partition, _)| partition).collect();
+                control.pause(&names);
+                for name in &names {
+                    if let Some(state) = self.partitions.get_mut(name) {
+                        state.paused = true;
+                    }
+                }
+                return Pace { wait, take: true };
+            }
+        }
+        Pace {
+            wait: wait.min(PATIENCE),
+            take: false,
+        }
+    }
+
+    /// Lag, stalls, and who has caught up.
+    fn look(&mut self, control: &mut dyn Control, now: Instant) {
+        if self.waiting_for_ends {
+            self.open_gates();
+        }
+        if now < self.look_due {
+            return;
+        }
+        self.look_due = now + LOOK_EVERY;
+        let mut list = Vec::with_capacity(self.partitions.len());
+        for (partition, state) in &mut self.partitions {
+            let position = state.position();
+            if position != state.progress.0 || state.queued() == 0 {
+                state.progress = (position, now);
+            }
+            let high = control.cached_high_watermark(partition);
+            list.push(PartitionStatus {
+                partition: partition.clone(),
+                position,
+                committed: state.committed,
+                high,
+                queued: state.queued(),
+                paused: state.paused,
+                waiting: now.saturating_duration_since(state.progress.1),
+            });
+        }
+        list.sort_by(|a, b| a.partition.cmp(&b.partition));
+        self.cx.status.partitions(list);
+    }
+
+    fn open_gates(&mut self) {
+        let mut all_open = true;
+        for (number, agent) in self.cx.agents.iter().enumerate() {
+            let Some(caught_up) = &agent.caught_up else {
+                continue;
+            };
+            if *caught_up.borrow() {
+                continue;
+            }
+            let reached = self.cx.status.is_assigned()
+                && self.partitions.values().all(|state| {
+                    state
+                        .lanes
+                        .iter()
+                        .filter(|lane| lane.agent == number)
+                        .all(|lane| {
+                            state.target.is_none_or(|target| {
+                                lane.ack.position().is_some_and(|at| at >= target)
+                            })
+                        })
+                });
+            if reached {
+                tracing::info!(agent = agent.plan.spec.name, "caught up");
+                caught_up.send_replace(true);
+            } else {
+                all_open = false;
+            }
+        }
+        self.waiting_for_ends = !all_open;
+    }
+
+    fn forget(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            if let Some(state) = self.partitions.remove(partition) {
+                for lane in &state.lanes {
+                    lane.inbox.close(Closing::Abandon, None);
+                }
+            }
+        }
+    }
+
+    fn named(&self, partitions: &[TopicPartition]) -> Partitions {
+        Partitions::new(
+            self.cx.group.as_deref().unwrap_or_default(),
+            partitions.to_vec(),
+        )
+    }
+}
+
+impl ConsumerEvents for Dispatcher {
+    fn assigned(&mut self, control: &mut dyn Control, partitions: &[TopicPartition]) -> Vec<Start> {
+        self.cx.status.rebalanced();
+        let starts = if self.cx.group.is_some() {
+            start::starts(control, partitions, |topic| self.start_latest(topic))
+        } else {
+            let start = |partition: &TopicPartition| {
+                if self.start_latest(&partition.topic) {
+                    Start::End
+                } else {
+                    Start::Beginning
+                }
+            };
+            partitions.iter().map(start).collect()
+        };
+        let gate = if partitions.is_empty() {
+            None
+        } else {
+            self.cx.hooks.assigned(self.named(partitions))
+        };
+        for (partition, start) in partitions.iter().zip(&starts) {
+            let target = if self.waiting_for_ends {
+                control
+                    .watermarks(partition, COMMIT_TIMEOUT)
+                    .ok()
+                    .filter(|marks| marks.high > marks.low)
+                    .map(|marks| marks.high)
+            } else {
+                None
+            };
+            self.open(partition, *start, gate.clone(), target);
+        }
+        if !partitions.is_empty() {
+            tracing::info!(group = self.cx.group, partitions = %list(partitions), "assigned");
+        }
+        self.cx.status.assigned(partitions);
+        self.look_due = Instant::now();
+        starts
+    }
+
+    fn revoke_begin(&mut self, partitions: &[TopicPartition], lost: bool) -> Drain {
+        self.cx.status.rebalanced();
+        self.cx.status.revoked(partitions);
+        let lanes = Drain::default();
+        let how = if lost {
+            Closing::Abandon
+        } else {
+            Closing::Drain
+        };
+        for partition in partitions {
+            let Some(state) = self.partitions.get(partition) else {
+                continue;
+            };
+            for lane in &state.lanes {
+                lane.inbox.close(how, Some(lanes.add()));
+            }
+        }
+        if partitions.is_empty() {
+            return lanes;
+        }
+        tracing::info!(group = self.cx.group, partitions = %list(partitions), lost, "revoked");
+        self.cx.hooks.revoked(self.named(partitions), lanes)
+    }
+
+    fn revoke_end(&mut self, control: &mut dyn Control, partitions: &[TopicPartition], lost: bool) {
+        if !lost && self.cx.group.is_some() {
+            let offsets = self.committable(partitions.iter());
+            if !offsets.is_empty() {
+                let result = control.commit_now(&offsets, COMMIT_TIMEOUT);
+                if let Err(error) = &result {
+                    tracing::warn!(group = self.cx.group, %error, "the last commit failed; records since the one before will be processed again");
+                }
+                self.cx.status.committed(result.is_ok());
+            }
+        }
+        self.forget(partitions);
+    }
+
+    fn records(&mut self, _: &mut dyn Control, chunk: Chunk) {
+        let Some(last) = chunk.len().checked_sub(1) else {
+            return;
+        };
+        let key = TopicPartition::new(chunk.topic().clone(), chunk.partition());
+        let Some(state) = self.partitions.get_mut(&key) else {
+            return;
+        };
+        state.next = Some(next_offset(chunk.offset(last)));
+        for lane in &state.lanes {
+            lane.inbox.push(chunk.clone());
+        }
+    }
+
+    fn tick(&mut self, control: &mut dyn Control) -> Pace {
+        let now = Instant::now();
+        self.commit_if_due(control, now);
+        self.resume_if_hungry(control);
+        self.look(control, now);
+        self.pace(control, now)
+    }
+
+    fn committed(&mut self, offsets: &[(TopicPartition, i64)], result: Result<(), TransportError>) {
+        self.commit_in_flight = false;
+        self.cx.status.committed(result.is_ok());
+        match result {
+            Ok(()) => {
+                for (partition, offset) in offsets {
+                    if let Some(state) = self.partitions.get_mut(partition) {
+                        state.committed = state.committed.max(Some(*offset));
+                    }
+                }
+            }
+            // Positions stay uncommitted and go with the next commit.
+            Err(error) => {
+                tracing::warn!(group = self.cx.group, %error, "commit failed; trying again")
+            }
+        }
+    }
+
+    fn error(&mut self, error: TransportError) {
+        if error.fatal {
+            self.cx.supervisor.fail(RunError::Transport(error));
+        } else {
+            self.cx.status.error(&error);
+            tracing::warn!(group = self.cx.group, %error, "consumer");
+        }
+    }
+
+    fn skipped(&mut self, partition: &TopicPartition, from: i64, to: i64) {
+        let count = to - from;
+        self.cx.status.skipped(count);
+        tracing::error!(%partition, from, to, count, "records were deleted by retention before they were read");
+    }
+
+    fn statistics(&mut self, json: &str) {
+        self.cx.status.statistics(json);
+    }
+
+    fn closed(&mut self) {
+        let partitions: Vec<_> = self.partitions.keys().cloned().collect();
+        self.forget(&partitions);
+        self.cx.status.closed();
+    }
+}
+
+/// `videos/0, videos/1`.
+fn list(partitions: &[TopicPartition]) -> String {
+    partitions
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

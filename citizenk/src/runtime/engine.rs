@@ -1,0 +1,410 @@
+//! Starts and stops everything that processes records.
+//!
+//! In: resolved plans, prepared state, a transport. Out: running consumers, a producer, timers; and in
+//! reverse order their end, within a deadline.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::dispatch::{Dispatcher, GroupAgent, GroupContext};
+use super::lane::LaneFactory;
+use super::lane::inbox::Poller;
+use super::plan::AgentPlan;
+use super::produce::{Port, Sender, TopicNames};
+use super::status::GroupStatus;
+use super::supervisor::Supervisor;
+use super::worker::Executor;
+use crate::error::{BuildError, BuildIssue, RunError};
+use crate::extract::{Env, ShutdownTrigger};
+use crate::lifecycle::{HookDef, HookEvent, PartitionHooks, PreparedHook, call_all};
+use crate::timer::{Placement, RunningTimer, TimerCounters, TimerDef};
+use crate::transport::{ConsumerHandle, ConsumerSpec, ProducerHandle, ProducerSpec, Transport};
+use crate::{time, timer};
+
+/// An agent, resolved, with what makes its lanes.
+#[derive(Clone)]
+pub(crate) struct PlannedAgent {
+    pub(crate) plan: Arc<AgentPlan>,
+    pub(crate) factory: Arc<dyn LaneFactory>,
+}
+
+/// Everything an engine needs.
+pub(crate) struct EngineSpec {
+    pub(crate) app: String,
+    pub(crate) client_id: String,
+    pub(crate) agents: Vec<PlannedAgent>,
+    pub(crate) timers: Vec<TimerDef>,
+    pub(crate) hooks: Vec<HookDef>,
+    pub(crate) names: TopicNames,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) consumer_settings: BTreeMap<String, String>,
+    pub(crate) producer_settings: BTreeMap<String, String>,
+    pub(crate) max_chunk: usize,
+    /// How long started calls may go on when partitions are taken away or the service stops.
+    pub(crate) drain: Duration,
+    pub(crate) commit_every: Duration,
+    pub(crate) executor: Executor,
+    pub(crate) handle: Handle,
+    pub(crate) env: Env,
+    pub(crate) port: Port,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) trigger: ShutdownTrigger,
+}
+
+/// A group that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) status: Arc<GroupStatus>,
+    handle: Arc<dyn ConsumerHandle>,
+}
+
+/// Everything that runs.
+pub(crate) struct Engine {
+    spec: EngineSpec,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) sender: Arc<Sender>,
+    pub(crate) timers: Vec<(String, Arc<TimerCounters>)>,
+    running_timers: JoinSet<()>,
+    shutdown_hooks: Vec<PreparedHook>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
+    }
+}
+
+struct PreparedHooks {
+    startup: Vec<PreparedHook>,
+    shutdown: Vec<PreparedHook>,
+    partitions: PartitionHooks,
+}
+
+fn prepare_hooks(spec: &EngineSpec, issues: &mut Vec<BuildIssue>) -> PreparedHooks {
+    let mut by_event = |event: HookEvent| -> Vec<PreparedHook> {
+        let mut hooks = Vec::new();
+        for hook in spec.hooks.iter().filter(|hook| hook.event == event) {
+            let component = format!("hook `{}`", hook.name);
+            match hook.task.factory.prepare(&spec.env, &component) {
+                Ok(task) => hooks.push(PreparedHook { component, task }),
+                Err(issue) => issues.push(issue),
+            }
+        }
+        hooks
+    };
+    PreparedHooks {
+        startup: by_event(HookEvent::Startup),
+        shutdown: by_event(HookEvent::Shutdown),
+        partitions: PartitionHooks {
+            assigned: Arc::new(by_event(HookEvent::Assigned)),
+            revoked: Arc::new(by_event(HookEvent::Revoked)),
+            handle: spec.handle.clone(),
+            supervisor: spec.supervisor.clone(),
+        },
+    }
+}
+
+impl Engine {
+    /// Starts the producer, runs the start-up hooks, then starts consumers and timers.
+    pub(crate) async fn start(spec: EngineSpec) -> Result<Self, RunError> {
+        let mut issues = Vec::new();
+        for agent in &spec.agents {
+            issues.extend(agent.factory.check(&spec.env, &agent.plan));
+        }
+        let hooks = prepare_hooks(&spec, &mut issues);
+        let mut tasks = Vec::new();
+        for timer in &spec.timers {
+            match timer
+                .task
+                .factory
+                .prepare(&spec.env, &format!("timer `{}`", timer.name))
+            {
+                Ok(task) => tasks.push(task),
+                Err(issue) => issues.push(issue),
+            }
+        }
+        if let Some(error) = BuildError::from_issues(issues) {
+            return Err(error.into());
+        }
+        let producer = spec.transport.start_producer(ProducerSpec {
+            name: spec.app.clone(),
+            client_id: spec.client_id.clone(),
+            settings: spec.producer_settings.clone(),
+        })?;
+        let sender = Arc::new(Sender::new(producer, spec.names.clone()));
+        spec.port.set(Some(sender.clone()));
+        if let Err((component, reason)) = call_all(&hooks.startup, &spec.env).await {
+            return Err(RunError::Startup { component, reason });
+        }
+        let mut engine = Self {
+            groups: Vec::new(),
+            timers: Vec::new(),
+            running_timers: JoinSet::new(),
+            shutdown_hooks: hooks.shutdown,
+            sender,
+            spec,
+        };
+        engine.start_groups(&hooks.partitions)?;
+        engine.start_timers(tasks)?;
+        Ok(engine)
+    }
+
+    fn start_groups(&mut self, hooks: &PartitionHooks) -> Result<(), RunError> {
+        let awaited: Vec<String> = self
+            .spec
+            .agents
+            .iter()
+            .flat_map(|agent| agent.plan.spec.after.iter().cloned())
+            .collect();
+        let gates: BTreeMap<String, watch::Sender<bool>> = awaited
+            .into_iter()
+            .map(|name| (name, watch::channel(false).0))
+            .collect();
+        let mut groups: BTreeMap<(Option<String>, bool), Vec<PlannedAgent>> = BTreeMap::new();
+        for agent in &self.spec.agents {
+            // Without a group, agents with different start positions cannot share a consumer.
+            let alone = agent.plan.group.is_none() && agent.plan.start_latest;
+            groups
+                .entry((agent.plan.group.clone(), alone))
+                .or_default()
+                .push(agent.clone());
+        }
+        for ((group, latest), agents) in groups {
+            let running = self.start_group(group, latest, &agents, &gates, hooks)?;
+            self.groups.push(running);
+        }
+        Ok(())
+    }
+
+    fn start_group(
+        &self,
+        group: Option<String>,
+        latest: bool,
+        agents: &[PlannedAgent],
+        gates: &BTreeMap<String, watch::Sender<bool>>,
+        hooks: &PartitionHooks,
+    ) -> Result<Group, RunError> {
+        let spec = &self.spec;
+        let name = match &group {
+            Some(group) => group.clone(),
+            None => format!(
+                "{} (no group, {})",
+                spec.app,
+                if latest { "latest" } else { "earliest" }
+            ),
+        };
+        let status = Arc::new(GroupStatus::new(name.clone(), group.clone()));
+        let mut topics: Vec<String> = agents
+            .iter()
+            .flat_map(|agent| agent.plan.real_topics.iter().map(|topic| topic.to_string()))
+            .collect();
+        topics.sort();
+        topics.dedup();
+        let mut members = Vec::new();
+        for agent in agents {
+            let table = &agent.plan.table;
+            let outlet = if table.targets().is_empty() {
+                None
+            } else {
+                Some(self.sender.outlet(table)?)
+            };
+            members.push(GroupAgent {
+                plan: agent.plan.clone(),
+                factory: agent.factory.clone(),
+                outlet,
+                caught_up: gates.get(&agent.plan.spec.name).cloned(),
+                gates: agent
+                    .plan
+                    .spec
+                    .after
+                    .iter()
+                    .filter_map(|name| gates.get(name))
+                    .map(watch::Sender::subscribe)
+                    .collect(),
+            });
+        }
+        let poller = Arc::new(Poller::default());
+        let dispatcher = Dispatcher::new(GroupContext {
+            group: group.clone(),
+            agents: members,
+            env: spec.env.clone(),
+            executor: spec.executor.clone(),
+            supervisor: spec.supervisor.clone(),
+            hooks: hooks.clone(),
+            status: status.clone(),
+            commit_every: spec.commit_every,
+            poller: poller.clone(),
+        });
+        let consumer = ConsumerSpec {
+            name,
+            group,
+            client_id: spec.client_id.clone(),
+            topics,
+            settings: spec.consumer_settings.clone(),
+            max_chunk: spec.max_chunk,
+            drain: spec.drain,
+        };
+        let handle = spec
+            .transport
+            .start_consumer(consumer, Box::new(dispatcher))?;
+        poller.set(handle.clone());
+        Ok(Group { status, handle })
+    }
+
+    fn start_timers(&mut self, tasks: Vec<Box<dyn super::task::Task>>) -> Result<(), RunError> {
+        let timers = self.spec.timers.clone();
+        for (def, task) in timers.into_iter().zip(tasks) {
+            let schedule = resolve_schedule(&def).map_err(BuildError::from)?;
+            let counters = Arc::new(TimerCounters::default());
+            self.timers.push((def.name.clone(), counters.clone()));
+            let timer = RunningTimer {
+                placed_here: self.placement(&def),
+                schedule,
+                task,
+                env: self.spec.env.clone(),
+                port: self.spec.port.clone(),
+                supervisor: self.spec.supervisor.clone(),
+                counters,
+                def,
+            };
+            self.running_timers.spawn_on(timer.run(), &self.spec.handle);
+        }
+        Ok(())
+    }
+
+    fn placement(&self, def: &TimerDef) -> Box<dyn Fn() -> bool + Send + Sync> {
+        let topic = match &def.placement {
+            Placement::Every => return Box::new(|| true),
+            Placement::Owner(topic) => Some(self.spec.names.real(topic.name)),
+            Placement::One => self
+                .spec
+                .agents
+                .iter()
+                .find(|agent| agent.plan.group.is_some())
+                .and_then(|agent| agent.plan.real_topics.first())
+                .map(ToString::to_string),
+        };
+        let groups: Vec<_> = self
+            .groups
+            .iter()
+            .map(|group| group.status.clone())
+            .filter(|status| status.group.is_some())
+            .collect();
+        Box::new(move || {
+            topic
+                .as_ref()
+                .is_some_and(|topic| groups.iter().any(|group| group.owns(topic, 0)))
+        })
+    }
+
+    /// Makes every consumer look at what was settled.
+    pub(crate) fn wake(&self) {
+        self.groups.iter().for_each(|group| group.handle.wake());
+    }
+
+    pub(crate) fn agents(&self) -> &[PlannedAgent] {
+        &self.spec.agents
+    }
+
+    pub(crate) fn spec(&self) -> &EngineSpec {
+        &self.spec
+    }
+
+    /// Stops: timers, consumers (drain, commit, leave), shutdown hooks, background tasks, producer.
+    /// Answers what was left unfinished.
+    pub(crate) async fn stop(mut self) -> Result<(), RunError> {
+        let spec = &self.spec;
+        spec.trigger.stop();
+        let deadline = Instant::now() + spec.drain;
+        for group in &self.groups {
+            group.handle.close(spec.drain);
+        }
+        // Leaving takes a round trip to the broker after the drain.
+        let left = deadline + LEAVE;
+        let mut unfinished = 0;
+        for group in &self.groups {
+            if timeout_at(left, group.status.until_closed()).await.is_err() {
+                tracing::warn!(
+                    group = group.status.name,
+                    "the consumer did not leave in time"
+                );
+                unfinished += 1;
+            }
+        }
+        if timeout_at(left, async {
+            while self.running_timers.join_next().await.is_some() {}
+        })
+        .await
+        .is_err()
+        {
+            tracing::warn!("timers were still running; they are cut off");
+            unfinished += 1;
+            self.running_timers.abort_all();
+        }
+        if let Err((component, reason)) =
+            timeout_at(left + LEAVE, call_all(&self.shutdown_hooks, &spec.env))
+                .await
+                .unwrap_or_else(|_| {
+                    Err((
+                        "a shutdown hook".to_owned(),
+                        "did not end before the deadline".to_owned(),
+                    ))
+                })
+        {
+            tracing::error!(component, reason, "failed");
+        }
+        if timeout_at(left, spec.env.background.idle()).await.is_err() {
+            tracing::warn!(
+                running = spec.env.background.running(),
+                "background tasks were still running"
+            );
+        }
+        spec.port.set(None);
+        let outputs = flush(
+            self.sender.handle().clone(),
+            left.saturating_duration_since(Instant::now()).max(LEAVE),
+        )
+        .await;
+        if unfinished > 0 || outputs > 0 {
+            return Err(RunError::Drain {
+                calls: unfinished,
+                outputs,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What a step of the end may take beyond the drain deadline.
+const LEAVE: Duration = Duration::from_secs(1);
+
+async fn flush(producer: Arc<dyn ProducerHandle>, timeout: Duration) -> usize {
+    if producer.in_flight() == 0 {
+        return 0;
+    }
+    let flushing = producer.clone();
+    let flushed = tokio::task::spawn_blocking(move || flushing.flush(timeout)).await;
+    flushed.unwrap_or_else(|_| producer.in_flight())
+}
+
+/// The timer's schedule, or what is wrong with it.
+pub(crate) fn resolve_schedule(def: &TimerDef) -> Result<time::Schedule, BuildIssue> {
+    let schedule = match &def.schedule {
+        timer::Schedule::Every(interval) => time::Schedule::every(*interval),
+        timer::Schedule::Cron { expression, zone } => {
+            time::Schedule::cron(expression, zone.unwrap_or("UTC"))
+        }
+    };
+    schedule.map_err(|error| {
+        BuildIssue::new(format!("timer `{}`", def.name), error.to_string())
+            .at_text(def.origin.to_string())
+    })
+}

@@ -1,0 +1,212 @@
+//! Sending outside an attempt: the port behind [`Producer`](crate::Producer).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::extract::{OutputTable, ProduceError, ProducePort, ProduceReply, Sent};
+use crate::runtime::lane::shipping::Outlet;
+use crate::staging::{OutputTopic, StagedBatch};
+use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
+
+/// Names of topics on the broker: the program's own, an override, or with a prefix.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TopicNames {
+    pub(crate) renamed: HashMap<String, String>,
+    pub(crate) prefix: String,
+}
+
+impl TopicNames {
+    pub(crate) fn real(&self, name: &str) -> String {
+        match self.renamed.get(name) {
+            Some(real) => real.clone(),
+            None => format!("{}{name}", self.prefix),
+        }
+    }
+}
+
+/// The app's producer.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    producer: Arc<dyn ProducerHandle>,
+    names: TopicNames,
+}
+
+/// Collects the acknowledgements of one call.
+struct Acks {
+    inner: Mutex<AcksInner>,
+}
+
+struct AcksInner {
+    sent: Vec<Option<Sent>>,
+    left: usize,
+    error: Option<TransportError>,
+    done: Option<oneshot::Sender<Result<Vec<Sent>, TransportError>>>,
+}
+
+impl DeliverySink for Acks {
+    fn delivered(&self, index: usize, result: Result<Delivered, TransportError>) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(Delivered { partition, offset }) => {
+                inner.sent[index] = Some(Sent { partition, offset })
+            }
+            Err(error) => {
+                inner.error.get_or_insert(error);
+            }
+        }
+        inner.left -= 1;
+        if inner.left == 0
+            && let Some(done) = inner.done.take()
+        {
+            let result = match inner.error.take() {
+                Some(error) => Err(error),
+                None => Ok(inner.sent.drain(..).flatten().collect()),
+            };
+            // Nobody waits any more when the caller dropped the future.
+            let _ = done.send(result);
+        }
+    }
+}
+
+impl Sender {
+    pub(crate) fn new(producer: Arc<dyn ProducerHandle>, names: TopicNames) -> Self {
+        Self { producer, names }
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<dyn ProducerHandle> {
+        &self.producer
+    }
+
+    /// Where the lanes of an agent with this table send.
+    pub(crate) fn outlet(&self, table: &OutputTable) -> Result<Outlet, TransportError> {
+        let topics: Result<Vec<_>, _> = table
+            .targets()
+            .iter()
+            .map(|target| self.producer.topic(&target.topic))
+            .collect();
+        Ok(Outlet {
+            producer: self.producer.clone(),
+            topics: topics?.into(),
+        })
+    }
+
+    /// Sends everything an open outbox staged, whatever the topics.
+    pub(crate) fn send_table(
+        self: &Arc<Self>,
+        table: &OutputTable,
+        batch: StagedBatch,
+    ) -> impl Future<Output = Result<usize, TransportError>> + Send + use<> {
+        let topics: Result<Vec<_>, _> = table
+            .targets()
+            .iter()
+            .map(|target| self.resolve(target.topic.clone()))
+            .collect();
+        let count = batch.len();
+        let sending = topics.map(|topics| self.send_to(topics, batch));
+        async move { sending?.await.map(|_| count) }
+    }
+
+    fn resolve(&self, mut topic: OutputTopic) -> Result<ProducerTopic, TransportError> {
+        topic.name = self.names.real(&topic.name);
+        self.producer.topic(&topic)
+    }
+
+    fn send_to(
+        &self,
+        topics: Vec<ProducerTopic>,
+        batch: StagedBatch,
+    ) -> impl Future<Output = Result<Vec<Sent>, TransportError>> + Send + use<> {
+        let (done, reply) = oneshot::channel();
+        let count = batch.len();
+        let inner = AcksInner {
+            sent: vec![None; count],
+            left: count,
+            error: None,
+            done: Some(done),
+        };
+        let sink: Arc<dyn DeliverySink> = Arc::new(Acks {
+            inner: Mutex::new(inner),
+        });
+        let producer = self.producer.clone();
+        // At once, so that calls keep their order even when their futures are awaited later.
+        let mut taken = producer.produce(&topics, &batch, 0..count, &sink);
+        async move {
+            while taken < count {
+                let space = producer.space().notified();
+                tokio::pin!(space);
+                space.as_mut().enable();
+                taken += producer.produce(&topics, &batch, taken..count, &sink);
+                if taken < count {
+                    space.await;
+                }
+            }
+            if count == 0 {
+                return Ok(Vec::new());
+            }
+            reply.await.unwrap_or_else(|_| {
+                Err(TransportError {
+                    context: "waiting for the acknowledgement".to_owned(),
+                    code: "_DESTROY".to_owned(),
+                    message: "the producer has ended".to_owned(),
+                    retriable: false,
+                    fatal: true,
+                })
+            })
+        }
+    }
+}
+
+/// The port handlers see; sends once the app runs.
+#[derive(Clone, Default)]
+pub(crate) struct Port {
+    sender: Arc<Mutex<Option<Arc<Sender>>>>,
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Port")
+    }
+}
+
+impl Port {
+    pub(crate) fn set(&self, sender: Option<Arc<Sender>>) {
+        *self.sender.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<Sender>> {
+        self.sender
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl ProducePort for Port {
+    fn send(&self, topic: OutputTopic, batch: StagedBatch) -> ProduceReply {
+        let name = topic.name.clone();
+        let Some(sender) = self.get() else {
+            return Box::pin(async move { Err(ProduceError::NotRunning { topic: name }) });
+        };
+        match sender.resolve(topic) {
+            Ok(topic) => {
+                let sending = sender.send_to(vec![topic], batch);
+                Box::pin(async move {
+                    sending.await.map_err(|source| ProduceError::Delivery {
+                        topic: name,
+                        source,
+                    })
+                })
+            }
+            Err(source) => Box::pin(async move {
+                Err(ProduceError::Delivery {
+                    topic: name,
+                    source,
+                })
+            }),
+        }
+    }
+}

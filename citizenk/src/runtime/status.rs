@@ -1,0 +1,153 @@
+//! What others may know of a group: health, metrics, listings. Written by the polling thread, at most
+//! once a second and at rebalances.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::record::TopicPartition;
+use crate::transport::TransportError;
+
+/// One partition, as of the last look.
+#[derive(Clone, Debug)]
+pub(crate) struct PartitionStatus {
+    pub(crate) partition: TopicPartition,
+    pub(crate) position: Option<i64>,
+    pub(crate) committed: Option<i64>,
+    pub(crate) high: Option<i64>,
+    pub(crate) queued: usize,
+    pub(crate) paused: bool,
+    /// How long records have been waiting without any progress.
+    pub(crate) waiting: Duration,
+}
+
+impl PartitionStatus {
+    /// Records behind the position; `None` when the end is not known.
+    pub(crate) fn lag(&self) -> Option<i64> {
+        Some((self.high? - self.position.or(self.committed)?).max(0))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct GroupStatus {
+    /// For listings: the group, or what reads without one.
+    pub(crate) name: String,
+    pub(crate) group: Option<String>,
+    assigned: AtomicBool,
+    partitions: Mutex<Vec<PartitionStatus>>,
+    owned: Mutex<BTreeSet<TopicPartition>>,
+    statistics: Mutex<Option<String>>,
+    last_error: Mutex<Option<String>>,
+    pub(crate) rebalances: AtomicU64,
+    pub(crate) commits: AtomicU64,
+    pub(crate) failed_commits: AtomicU64,
+    pub(crate) skipped_offsets: AtomicU64,
+    closed: watch::Sender<bool>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl GroupStatus {
+    pub(crate) fn new(name: String, group: Option<String>) -> Self {
+        Self {
+            name,
+            group,
+            assigned: AtomicBool::new(false),
+            partitions: Mutex::default(),
+            owned: Mutex::default(),
+            statistics: Mutex::default(),
+            last_error: Mutex::default(),
+            rebalances: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            failed_commits: AtomicU64::new(0),
+            skipped_offsets: AtomicU64::new(0),
+            closed: watch::channel(false).0,
+        }
+    }
+
+    pub(crate) fn assigned(&self, partitions: &[TopicPartition]) {
+        lock(&self.owned).extend(partitions.iter().cloned());
+        self.assigned.store(true, Ordering::Release);
+    }
+
+    /// Whether the first assignment has been completed; an empty one counts.
+    pub(crate) fn is_assigned(&self) -> bool {
+        self.assigned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn rebalanced(&self) {
+        self.rebalances.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn committed(&self, succeeded: bool) {
+        let counter = if succeeded {
+            &self.commits
+        } else {
+            &self.failed_commits
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn skipped(&self, offsets: i64) {
+        self.skipped_offsets
+            .fetch_add(offsets.unsigned_abs(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn partitions(&self, list: Vec<PartitionStatus>) {
+        *lock(&self.partitions) = list;
+    }
+
+    pub(crate) fn list(&self) -> Vec<PartitionStatus> {
+        lock(&self.partitions).clone()
+    }
+
+    pub(crate) fn revoked(&self, partitions: &[TopicPartition]) {
+        let mut owned = lock(&self.owned);
+        for partition in partitions {
+            owned.remove(partition);
+        }
+    }
+
+    pub(crate) fn owns(&self, topic: &str, partition: i32) -> bool {
+        lock(&self.owned).contains(&TopicPartition::new(topic, partition))
+    }
+
+    /// The partitions this consumer has now.
+    pub(crate) fn owned(&self) -> Vec<TopicPartition> {
+        lock(&self.owned).iter().cloned().collect()
+    }
+
+    pub(crate) fn statistics(&self, json: &str) {
+        *lock(&self.statistics) = Some(json.to_owned());
+    }
+
+    pub(crate) fn last_statistics(&self) -> Option<String> {
+        lock(&self.statistics).clone()
+    }
+
+    pub(crate) fn error(&self, error: &TransportError) {
+        *lock(&self.last_error) = Some(error.to_string());
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        lock(&self.last_error).clone()
+    }
+
+    pub(crate) fn closed(&self) {
+        lock(&self.partitions).clear();
+        lock(&self.owned).clear();
+        self.closed.send_replace(true);
+    }
+
+    /// Waits until the consumer has left.
+    pub(crate) async fn until_closed(&self) {
+        let mut closed = self.closed.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+}

@@ -1,0 +1,99 @@
+//! Where the present comes from.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// The injected clock: the system's, or wall time derived from tokio's instant, which a test can pause.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    System {
+        start: Instant,
+    },
+    Tokio {
+        base: DateTime<Utc>,
+        start: tokio::time::Instant,
+    },
+}
+
+impl Clock {
+    /// The system's clock.
+    pub(crate) fn system() -> Self {
+        Self(Kind::System {
+            start: Instant::now(),
+        })
+    }
+
+    /// `base` now, and as much later as tokio's clock moves on from here; with a paused tokio clock it
+    /// moves only when the test advances it.
+    pub(crate) fn tokio(base: DateTime<Utc>) -> Self {
+        Self(Kind::Tokio {
+            base,
+            start: tokio::time::Instant::now(),
+        })
+    }
+
+    /// The wall time; may jump when the system's clock is set.
+    pub(crate) fn now_utc(&self) -> DateTime<Utc> {
+        match &self.0 {
+            Kind::System { .. } => Utc::now(),
+            Kind::Tokio { base, start } => TimeDelta::from_std(start.elapsed())
+                .ok()
+                .and_then(|elapsed| base.checked_add_signed(elapsed))
+                .unwrap_or(DateTime::<Utc>::MAX_UTC),
+        }
+    }
+
+    /// The wall time in milliseconds since 1970, as Kafka writes timestamps.
+    pub(crate) fn millis(&self) -> i64 {
+        self.now_utc().timestamp_millis()
+    }
+
+    /// Time since this clock was made. Never goes back, so intervals are measured with it.
+    pub(crate) fn elapsed(&self) -> Duration {
+        match &self.0 {
+            Kind::System { start } => start.elapsed(),
+            Kind::Tokio { start, .. } => start.elapsed(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tokio_clock_moves_with_paused_time_only() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            tokio::time::pause();
+            let base = DateTime::parse_from_rfc3339("2026-03-29T00:59:59Z")
+                .unwrap()
+                .to_utc();
+            let clock = Clock::tokio(base);
+            let same = clock.clone();
+            assert_eq!(clock.now_utc(), base);
+            tokio::time::advance(Duration::from_millis(2_500)).await;
+            assert_eq!(
+                clock.now_utc().to_rfc3339(),
+                "2026-03-29T01:00:01.500+00:00"
+            );
+            assert_eq!(same.millis(), base.timestamp_millis() + 2_500);
+            assert_eq!(clock.elapsed(), Duration::from_millis(2_500));
+        });
+    }
+
+    #[test]
+    fn the_system_clock_is_utc_and_its_intervals_do_not_go_back() {
+        let clock = Clock::system();
+        let first = clock.elapsed();
+        assert!((clock.now_utc() - Utc::now()).abs() < TimeDelta::seconds(5));
+        assert!(clock.elapsed() >= first);
+    }
+}

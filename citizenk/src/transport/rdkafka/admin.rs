@@ -1,0 +1,107 @@
+//! The light client of a cluster that asks for topics, and keeps `last_contact` true when no other
+//! client has anything to say.
+//!
+//! In: nothing but the cluster's settings. Out: topic lists; touches of the contact. Its thread sleeps
+//! on a condition and ends when the transport is dropped.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::bindings as rd;
+
+use super::client::{Client, Contact, Hooks, Polled, lock};
+use super::conf::Conf;
+use crate::transport::{TopicMetadata, TransportError};
+
+/// How long nothing may be heard before the cluster is asked.
+const SILENCE: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Admin {
+    client: Arc<Client>,
+    stop: Arc<Stop>,
+}
+
+#[derive(Debug, Default)]
+struct Stop {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Admin {
+    pub(super) fn start(
+        settings: &BTreeMap<String, String>,
+        contact: Arc<Contact>,
+    ) -> Result<Self, TransportError> {
+        let mut conf = Conf::new("cluster");
+        conf.set_all(&[], settings, &BTreeMap::new(), &[("log.queue", "true")], &[])?;
+        let hooks = Hooks::new("admin", contact.clone());
+        // A consumer without a group: unlike a producer it never creates a topic by asking for it.
+        let client = Client::new(conf, Polled::Main, true, hooks, None)?;
+        let stop = Arc::new(Stop::default());
+        let watch = (client.clone(), stop.clone());
+        std::thread::Builder::new()
+            .name("ck-contact".to_owned())
+            .spawn(move || watch_contact(&watch.0, &contact, &watch.1))
+            .map_err(|error| super::error::invalid("starting a thread", error.to_string()))?;
+        Ok(Self { client, stop })
+    }
+
+    pub(super) fn topics(
+        &self,
+        only: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Vec<TopicMetadata>, TransportError> {
+        self.client.metadata(only, timeout)
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        *lock(&self.stop.stopped) = true;
+        self.stop.changed.notify_all();
+    }
+}
+
+fn watch_contact(client: &Arc<Client>, contact: &Contact, stop: &Stop) {
+    loop {
+        // SAFETY: the client is alive; nobody else polls it. Serves its log lines.
+        unsafe { rd::rd_kafka_poll(client.rk(), 0) };
+        drop(client.take_mail());
+        if contact.elapsed().is_none_or(|silent| silent >= SILENCE) {
+            // The answer touches the contact by itself; that there is none is what silence means.
+            let _ = probe(client);
+        }
+        let stopped = lock(&stop.stopped);
+        let (stopped, _) = stop
+            .changed
+            .wait_timeout_while(stopped, LOOK_EVERY, |stopped| !*stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        if *stopped {
+            return;
+        }
+    }
+}
+
+/// Asks for the brokers only: no topic is known to this client, so the request is small.
+fn probe(client: &Arc<Client>) -> bool {
+    let mut raw = std::ptr::null();
+    // SAFETY: the client is alive; what is answered is freed once.
+    unsafe {
+        let code = rd::rd_kafka_metadata(
+            client.rk(),
+            0,
+            std::ptr::null_mut(),
+            &raw mut raw,
+            super::conf::millis(PROBE_TIMEOUT),
+        );
+        if code != super::error::OK {
+            return false;
+        }
+        rd::rd_kafka_metadata_destroy(raw);
+    }
+    true
+}

@@ -1,0 +1,314 @@
+//! What the polling thread does to its consumer between two polls.
+
+use std::collections::HashMap;
+use std::ptr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::bindings as rd;
+
+use super::super::chunk::Pool;
+use super::super::client::{Client, Mail, TopicHandle};
+use super::super::conf::{c_text, millis};
+use super::super::error;
+use super::super::list::{self, List};
+use super::callbacks;
+use super::reset::{Reset, SEEK_AGAIN};
+use super::slots::Slots;
+use crate::record::TopicPartition;
+use crate::transport::{Control, TransportError, Watermarks};
+
+/// A seek that is waited for: its answer comes from librdkafka's own thread, without the broker.
+const SEEK_WAIT: Duration = Duration::from_secs(1);
+
+/// All that the events may command, and what it takes to obey.
+pub(super) struct Core {
+    pub(super) client: Arc<Client>,
+    pub(super) name: String,
+    /// Whether there is a group; without one partitions are started one by one.
+    pub(super) group: bool,
+    pub(super) slots: Slots,
+    pub(super) pool: Arc<Pool>,
+    /// Topics read without a group.
+    pub(super) topics: HashMap<Arc<str>, TopicHandle>,
+    /// Seeks that came before the fetcher ran.
+    pub(super) seeks: Vec<(TopicPartition, i64, Instant)>,
+    pub(super) resets: Vec<Reset>,
+}
+
+impl Core {
+    pub(super) fn new(client: Arc<Client>, group: bool, name: String) -> Self {
+        Self {
+            client,
+            name,
+            group,
+            slots: Slots::default(),
+            pool: Arc::default(),
+            topics: HashMap::new(),
+            seeks: Vec::new(),
+            resets: Vec::new(),
+        }
+    }
+
+    /// Notes new positions, forgets what was fetched, and answers those that librdkafka must hear of.
+    fn reposition(
+        &mut self,
+        positions: &[(TopicPartition, i64)],
+        resume: bool,
+    ) -> Vec<(TopicPartition, i64)> {
+        let mut known = Vec::with_capacity(positions.len());
+        for (id, offset) in positions {
+            self.seeks.retain(|(other, ..)| other != id);
+            let Some(slot) = self.slots.get_mut(id) else {
+                tracing::debug!(consumer = self.name, partition = %id, "not assigned: seek ignored");
+                continue;
+            };
+            slot.staged.clear();
+            slot.next = *offset;
+            if resume {
+                slot.paused = false;
+            }
+            if !slot.assigning {
+                known.push((id.clone(), *offset));
+            }
+        }
+        known
+    }
+
+    /// Seeks where the fetcher runs; else notes the seek for later.
+    pub(super) fn seek_now(&mut self, positions: &[(TopicPartition, i64)]) {
+        if positions.is_empty() {
+            return;
+        }
+        // A fetcher that has delivered takes a seek for certain, and what was fetched before it is
+        // obsolete from the call on. One that may not have started refuses it, so its answer counts.
+        let all_seen = positions
+            .iter()
+            .all(|(id, _)| self.slots.get_mut(id).is_some_and(|slot| slot.seen));
+        let wait = if all_seen { 0 } else { millis(SEEK_WAIT) };
+        let list = List::at(positions);
+        // SAFETY: client and list are alive; a returned error is taken.
+        let result = unsafe {
+            let raw = rd::rd_kafka_seek_partitions(self.client.rk(), list.as_ptr(), wait);
+            error::take(raw, || format!("consumer `{}` seeking", self.name))
+        };
+        if all_seen {
+            return;
+        }
+        if let Err((_, error)) = &result {
+            tracing::debug!(%error, "seek will be repeated");
+        }
+        for (entry, (id, offset)) in list.entries().iter().zip(positions) {
+            if entry.err != error::OK {
+                let again = Instant::now() + SEEK_AGAIN;
+                self.seeks.push((id.clone(), *offset, again));
+            }
+        }
+    }
+
+    pub(super) fn pause_now(&self, list: &List) {
+        if list.is_empty() {
+            return;
+        }
+        // SAFETY: client and list are alive.
+        let code = unsafe { rd::rd_kafka_pause_partitions(self.client.rk(), list.as_ptr()) };
+        if code != error::OK {
+            let error = error::error(format!("consumer `{}` pausing", self.name), code);
+            tracing::warn!(%error, "pause failed");
+        }
+    }
+
+    fn commit_context(&self) -> String {
+        format!("consumer `{}` committing offsets", self.name)
+    }
+
+    fn no_group(&self) -> TransportError {
+        error::invalid(self.commit_context(), "there is no group to commit to")
+    }
+}
+
+impl Control for Core {
+    fn pause(&mut self, partitions: &[TopicPartition]) {
+        let mut list = List::with_capacity(partitions.len());
+        for id in partitions {
+            if let Some(slot) = self.slots.get_mut(id) {
+                slot.staged.clear();
+                slot.paused = true;
+                if !slot.assigning {
+                    list.add(id, i64::from(rd::RD_KAFKA_OFFSET_INVALID));
+                }
+            }
+        }
+        self.pause_now(&list);
+    }
+
+    fn resume(&mut self, positions: &[(TopicPartition, i64)]) {
+        let known = self.reposition(positions, true);
+        if known.is_empty() {
+            return;
+        }
+        let list = List::at(&known);
+        // SAFETY: client and list are alive.
+        let code = unsafe { rd::rd_kafka_resume_partitions(self.client.rk(), list.as_ptr()) };
+        if code != error::OK {
+            let error = error::error(format!("consumer `{}` resuming", self.name), code);
+            tracing::warn!(%error, "resume failed");
+        }
+        drop(list);
+        // The seek wakes the fetcher, which else sleeps up to a second, and makes the position ours.
+        self.seek_now(&known);
+    }
+
+    fn seek(&mut self, positions: &[(TopicPartition, i64)]) {
+        let known = self.reposition(positions, false);
+        self.seek_now(&known);
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, i64)]) {
+        if offsets.is_empty() {
+            return;
+        }
+        let hooks = self.client.hooks();
+        if !self.group {
+            hooks.post(Mail::Committed(offsets.to_vec(), Err(self.no_group())));
+            return;
+        }
+        let list = List::at(offsets);
+        // SAFETY: client, queue and list are alive, the list is copied; `hooks` outlives the client.
+        let code = unsafe {
+            rd::rd_kafka_commit_queue(
+                self.client.rk(),
+                list.as_ptr(),
+                self.client.queue(),
+                Some(callbacks::on_committed),
+                ptr::from_ref(hooks).cast_mut().cast(),
+            )
+        };
+        if code != error::OK {
+            let error = error::error(self.commit_context(), code);
+            hooks.post(Mail::Committed(offsets.to_vec(), Err(error)));
+        }
+    }
+
+    fn commit_now(
+        &mut self,
+        offsets: &[(TopicPartition, i64)],
+        timeout: Duration,
+    ) -> Result<(), TransportError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        if !self.group {
+            return Err(self.no_group());
+        }
+        let list = List::at(offsets);
+        // librdkafka's own waiting commit has no time limit; a queue for this one answer has.
+        // SAFETY: all handles are alive; event and queue are destroyed once, after their use.
+        unsafe {
+            let queue = rd::rd_kafka_queue_new(self.client.rk());
+            let code = rd::rd_kafka_commit_queue(
+                self.client.rk(),
+                list.as_ptr(),
+                queue,
+                None,
+                ptr::null_mut(),
+            );
+            let result = if code == error::OK {
+                let event = rd::rd_kafka_queue_poll(queue, millis(timeout));
+                if event.is_null() {
+                    Err(error::error(
+                        self.commit_context(),
+                        rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT,
+                    ))
+                } else {
+                    let partitions = rd::rd_kafka_event_topic_partition_list(event);
+                    let result = callbacks::commit_result(
+                        rd::rd_kafka_event_error(event),
+                        list::entries(partitions),
+                    );
+                    rd::rd_kafka_event_destroy(event);
+                    result
+                }
+            } else {
+                Err(error::error(self.commit_context(), code))
+            };
+            rd::rd_kafka_queue_destroy(queue);
+            result
+        }
+    }
+
+    fn committed(
+        &mut self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<Vec<Option<i64>>, TransportError> {
+        if !self.group || partitions.is_empty() {
+            return Ok(vec![None; partitions.len()]);
+        }
+        let context = || format!("consumer `{}` asking for committed offsets", self.name);
+        let list = List::of(partitions);
+        // SAFETY: client and list are alive.
+        let code =
+            unsafe { rd::rd_kafka_committed(self.client.rk(), list.as_ptr(), millis(timeout)) };
+        error::check(code, context)?;
+        list.entries()
+            .iter()
+            .map(|entry| {
+                error::check(entry.err, context)?;
+                Ok(Some(entry.offset).filter(|offset| *offset >= 0))
+            })
+            .collect()
+    }
+
+    fn watermarks(
+        &mut self,
+        partition: &TopicPartition,
+        timeout: Duration,
+    ) -> Result<Watermarks, TransportError> {
+        let (mut low, mut high) = (0, 0);
+        let topic = c_text(&partition.topic);
+        // SAFETY: the client is alive, the name terminated, both places valid.
+        let code = unsafe {
+            rd::rd_kafka_query_watermark_offsets(
+                self.client.rk(),
+                topic.as_ptr(),
+                partition.partition,
+                &raw mut low,
+                &raw mut high,
+                millis(timeout),
+            )
+        };
+        error::check(code, || format!("asking for the offsets of {partition}"))?;
+        Ok(Watermarks { low, high })
+    }
+
+    fn cached_high_watermark(&mut self, partition: &TopicPartition) -> Option<i64> {
+        let (mut low, mut high) = (0, 0);
+        let topic = c_text(&partition.topic);
+        // SAFETY: the client is alive, the name terminated, both places valid.
+        let code = unsafe {
+            rd::rd_kafka_get_watermark_offsets(
+                self.client.rk(),
+                topic.as_ptr(),
+                partition.partition,
+                &raw mut low,
+                &raw mut high,
+            )
+        };
+        (code == error::OK && high >= 0).then_some(high)
+    }
+
+    fn partition_count(&mut self, topic: &str, timeout: Duration) -> Result<usize, TransportError> {
+        self.client
+            .metadata(Some(topic), timeout)?
+            .into_iter()
+            .find(|known| known.name == topic)
+            .map(|known| known.partitions)
+            .ok_or_else(|| {
+                error::error(
+                    format!("topic `{topic}`"),
+                    rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                )
+            })
+    }
+}

@@ -1,0 +1,63 @@
+//! Looks for partitions when there is no group to assign them: a request to the broker may take long,
+//! so it has a thread of its own.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::super::client::lock;
+use super::super::error;
+use super::Shared;
+use crate::transport::{ConsumerSpec, TransportError};
+
+/// How often new partitions are looked for.
+const EVERY: Duration = Duration::from_secs(10);
+/// How often a topic that does not exist yet is looked for.
+const MISSING: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) fn start(shared: &Arc<Shared>, spec: &ConsumerSpec) -> Result<(), TransportError> {
+    let (shared, topics, name) = (shared.clone(), spec.topics.clone(), spec.name.clone());
+    std::thread::Builder::new()
+        .name(format!("ck-{name}-topics"))
+        .spawn(move || {
+            loop {
+                let complete = look(&shared, &topics);
+                let wait = if complete { EVERY } else { MISSING };
+                let closing = lock(&shared.closing);
+                let (closing, _) = shared
+                    .stop
+                    .wait_timeout_while(closing, wait, |closing| closing.is_none())
+                    .unwrap_or_else(PoisonError::into_inner);
+                if closing.is_some() {
+                    return;
+                }
+            }
+        })
+        .map(drop)
+        .map_err(|error| error::invalid("starting a thread", error.to_string()))
+}
+
+/// Reports the topics that exist; answers whether all do.
+fn look(shared: &Shared, topics: &[String]) -> bool {
+    let mut found = Vec::new();
+    for topic in topics {
+        match shared.client.metadata(Some(topic), TIMEOUT) {
+            Ok(metadata) => {
+                found.extend(
+                    metadata
+                        .into_iter()
+                        .filter(|known| known.name == *topic)
+                        .map(|known| (known.name, known.partitions)),
+                );
+            }
+            // That the broker cannot be reached comes to the polling thread as an error of its own.
+            Err(error) => tracing::debug!(%error, topic, "looking for partitions"),
+        }
+    }
+    let complete = found.len() == topics.len();
+    if !found.is_empty() {
+        *lock(&shared.found) = found;
+        shared.wake();
+    }
+    complete
+}

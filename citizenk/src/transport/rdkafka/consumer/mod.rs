@@ -1,0 +1,229 @@
+//! A consumer: one librdkafka client and the one thread that polls it.
+//!
+//! In: records, rebalances and errors from librdkafka; commands of the runtime through `Control`
+//! (`control`), between two polls. Out: calls to the [`ConsumerEvents`], on that thread alone. The
+//! thread (`poll`) owns everything: partitions and what is fetched but not handed over (`slots`),
+//! taking and giving back partitions (`rebalance`), lost positions (`reset`), the orderly end
+//! (`close`), and without a group the partitions that a second thread finds (`discover`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::thread::Thread;
+use std::time::Duration;
+
+use rdkafka::bindings as rd;
+
+use super::client::{Client, Contact, Hooks, Polled, lock};
+use super::conf::Conf;
+use super::embedded::EmbeddedBroker;
+use super::{error, list::List};
+use crate::transport::{
+    BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, TransportError,
+};
+
+mod callbacks;
+mod close;
+mod control;
+mod discover;
+mod poll;
+mod rebalance;
+mod reset;
+mod slots;
+
+use poll::Poller;
+
+/// What the runtime depends on: it tracks offsets itself, and a lost position is a message to us
+/// (`reset`) and not librdkafka's silent jump.
+const OWNED: [(&str, &str); 6] = [
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("enable.partition.eof", "false"),
+    ("auto.offset.reset", "error"),
+    ("auto.commit.enable", "false"),
+    ("log.queue", "true"),
+];
+
+/// Time for leaving the group when the handle is dropped without a close.
+const LEAVE_ON_DROP: Duration = Duration::from_secs(5);
+
+/// What the consumer's threads and its handle share.
+#[derive(Debug)]
+struct Shared {
+    client: Arc<Client>,
+    /// Woken and not yet ticked: further wakes have nothing to add.
+    woken: AtomicBool,
+    /// The polling thread, once it runs.
+    thread: OnceLock<Thread>,
+    closing: Mutex<Option<Duration>>,
+    /// Partition counts of topics, as the discovering thread found them.
+    found: Mutex<Vec<(String, usize)>>,
+    /// Signalled when `closing` is set.
+    stop: Condvar,
+}
+
+impl Shared {
+    fn close_requested(&self) -> Option<Duration> {
+        *lock(&self.closing)
+    }
+
+    fn wake(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.client.wake();
+            if let Some(thread) = self.thread.get() {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// The polling thread waits without polling, until it is woken.
+    fn sleep(&self, wait: Duration) {
+        if !self.woken.load(Ordering::Acquire) {
+            std::thread::park_timeout(wait);
+        }
+    }
+
+    fn close(&self, leave: Duration) {
+        lock(&self.closing).get_or_insert(leave);
+        self.stop.notify_all();
+        self.client.wake();
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+struct Handle {
+    name: String,
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Consumer({})", self.name)
+    }
+}
+
+impl ConsumerHandle for Handle {
+    fn wake(&self) {
+        self.shared.wake();
+    }
+
+    fn close(&self, leave: Duration) {
+        self.shared.close(leave);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close(LEAVE_ON_DROP);
+    }
+}
+
+pub(super) fn start(
+    cluster: &BTreeMap<String, String>,
+    kind: BrokerKind,
+    contact: Arc<Contact>,
+    broker: Option<Arc<EmbeddedBroker>>,
+    mut spec: ConsumerSpec,
+    events: Box<dyn ConsumerEvents>,
+) -> Result<Arc<dyn ConsumerHandle>, TransportError> {
+    check_names(&spec)?;
+    spec.drain = spec.drain.min(longest_drain(cluster, &spec));
+    let conf = configure(cluster, kind, &spec)?;
+    let polled = match spec.group {
+        Some(_) => Polled::Group,
+        None => Polled::Own,
+    };
+    let client = Client::new(conf, polled, true, Hooks::new(&spec.name, contact), broker)?;
+    let shared = Arc::new(Shared {
+        client: client.clone(),
+        woken: AtomicBool::new(false),
+        closing: Mutex::new(None),
+        found: Mutex::default(),
+        stop: Condvar::new(),
+        thread: OnceLock::new(),
+    });
+    if spec.group.is_some() {
+        subscribe(&client, &spec)?;
+    } else {
+        discover::start(&shared, &spec)?;
+    }
+    let name = spec.name.clone();
+    let poller = Poller::new(shared.clone(), spec, events);
+    std::thread::Builder::new()
+        .name(format!("ck-{name}"))
+        .spawn(move || poller.run())
+        .map_err(|error| error::invalid("starting the polling thread", error.to_string()))?;
+    Ok(Arc::new(Handle { name, shared }))
+}
+
+fn check_names(spec: &ConsumerSpec) -> Result<(), TransportError> {
+    match spec
+        .topics
+        .iter()
+        .find(|name| name.is_empty() || name.contains('\0'))
+    {
+        Some(name) => Err(error::invalid(
+            format!("consumer `{}`", spec.name),
+            format!("`{}` is not a topic name", name.escape_default()),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn configure(
+    cluster: &BTreeMap<String, String>,
+    kind: BrokerKind,
+    spec: &ConsumerSpec,
+) -> Result<Conf, TransportError> {
+    // The embedded broker answers an empty fetch only after the whole wait.
+    let fetch_wait = match kind {
+        BrokerKind::Embedded => "10",
+        BrokerKind::Kafka | BrokerKind::Memory => "100",
+    };
+    let defaults = [
+        // A queue that is full is looked at again after this time; librdkafka's 1000 ms stall it.
+        ("fetch.queue.backoff.ms", "2"),
+        ("queued.min.messages", "5000"),
+        ("fetch.wait.max.ms", fetch_wait),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+    ];
+    let mut conf = Conf::new("consumer");
+    conf.set_all(
+        &defaults,
+        cluster,
+        &spec.settings,
+        &OWNED,
+        &["client.id", "group.id"],
+    )?;
+    conf.set("client.id", &spec.client_id)?;
+    if let Some(group) = &spec.group {
+        conf.set("group.id", group)?;
+    }
+    callbacks::install(&conf);
+    Ok(conf)
+}
+
+/// A member that does not poll for longer is thrown out of its group, so a drain gets a fifth of it.
+fn longest_drain(cluster: &BTreeMap<String, String>, spec: &ConsumerSpec) -> Duration {
+    let millis = spec
+        .settings
+        .get("max.poll.interval.ms")
+        .or_else(|| cluster.get("max.poll.interval.ms"))
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(300_000);
+    Duration::from_millis(millis) / 5
+}
+
+fn subscribe(client: &Client, spec: &ConsumerSpec) -> Result<(), TransportError> {
+    let mut topics = List::with_capacity(spec.topics.len());
+    for topic in &spec.topics {
+        // A leading `^` would be read as a pattern; no topic's name begins so.
+        topics.add_named(topic, -1, i64::from(rd::RD_KAFKA_OFFSET_INVALID));
+    }
+    // SAFETY: client and list are alive; the list is copied.
+    let code = unsafe { rd::rd_kafka_subscribe(client.rk(), topics.as_ptr()) };
+    error::check(code, || format!("consumer `{}` subscribing", spec.name))
+}

@@ -1,0 +1,156 @@
+//! The producer's thread: delivery reports to their sinks, log lines, statistics, and the end.
+
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rdkafka::bindings as rd;
+
+use super::super::client::lock;
+use super::super::conf::millis;
+use super::super::error;
+use super::Shared;
+use crate::transport::{Delivered, TransportError};
+
+/// Longest wait for something to report; a wake ends it.
+const WAIT: Duration = Duration::from_secs(1);
+/// While someone waits for room it is told again, in case it began to wait after it was told.
+const WAIT_FULL: Duration = Duration::from_millis(100);
+/// How long a dropped producer goes on sending what it has.
+const LAST_SENDS: Duration = Duration::from_secs(5);
+const LAST_REPORTS: Duration = Duration::from_secs(1);
+
+pub(super) fn run(shared: &Shared) {
+    while !shared.stop.load(Ordering::Acquire) {
+        let full = shared.full.load(Ordering::Acquire);
+        serve(shared, if full { WAIT_FULL } else { WAIT });
+        if full || shared.full.load(Ordering::Acquire) {
+            shared.space.notify_waiters();
+        }
+    }
+    serve_until_landed(shared, LAST_SENDS);
+    let unsent = shared.in_flight.load(Ordering::Acquire);
+    if unsent == 0 {
+        return;
+    }
+    tracing::warn!(
+        producer = shared.name,
+        unsent,
+        "the producer was dropped before its records were acknowledged; they are reported as failed"
+    );
+    let flags = (rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT) as c_int;
+    // SAFETY: the client is alive.
+    unsafe { rd::rd_kafka_purge(shared.client.rk(), flags) };
+    serve_until_landed(shared, LAST_REPORTS);
+    let unreported = shared.in_flight.load(Ordering::Acquire);
+    if unreported > 0 {
+        tracing::error!(producer = shared.name, unreported, "records were never reported");
+        // Their tickets would be used after the pool is gone.
+        shared.client.abandon();
+    }
+}
+
+fn serve_until_landed(shared: &Shared, time: Duration) {
+    let end = Instant::now() + time;
+    while shared.in_flight.load(Ordering::Acquire) > 0 && Instant::now() < end {
+        serve(shared, WAIT_FULL);
+    }
+}
+
+/// Waits for one event and serves it.
+fn serve(shared: &Shared, wait: Duration) {
+    // SAFETY: the queue lives as long as the client; the event is destroyed after its use.
+    unsafe {
+        let event = rd::rd_kafka_queue_poll(shared.client.queue(), millis(wait));
+        if event.is_null() {
+            return;
+        }
+        match rd::rd_kafka_event_type(event) {
+            rd::RD_KAFKA_EVENT_DR => {
+                loop {
+                    let message = rd::rd_kafka_event_message_next(event);
+                    if message.is_null() {
+                        break;
+                    }
+                    report(shared, &*message);
+                }
+            }
+            rd::RD_KAFKA_EVENT_ERROR => {
+                let code = rd::rd_kafka_event_error(event);
+                let text = error::text(rd::rd_kafka_event_error_string(event));
+                let context = format!("producer `{}`", shared.name);
+                let error = match shared.client.fatal(context.clone()) {
+                    Some(fatal) => fatal,
+                    None => error::with_message(context, code, text),
+                };
+                // The records it concerns are reported one by one; this is for the reader of the log.
+                let level = if error.fatal { 3 } else { 4 };
+                let log = &shared.client.hooks().log;
+                log.write(&shared.name, level, "ERROR", &error.to_string());
+            }
+            rd::RD_KAFKA_EVENT_STATS => {
+                let json = error::text(rd::rd_kafka_event_stats(event));
+                *lock(&shared.statistics) = Some(json);
+            }
+            rd::RD_KAFKA_EVENT_LOG => {
+                let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+                let got = rd::rd_kafka_event_log(
+                    event,
+                    &raw mut facility,
+                    &raw mut line,
+                    &raw mut level,
+                );
+                if got == 0 {
+                    shared.client.hooks().log.write(
+                        &shared.name,
+                        level,
+                        &error::text(facility),
+                        &error::text(line),
+                    );
+                }
+            }
+            _ => {}
+        }
+        rd::rd_kafka_event_destroy(event);
+    }
+}
+
+/// # Safety
+/// The message is a delivery report of a record this producer enqueued, seen for the first time.
+unsafe fn report(shared: &Shared, message: &rd::rd_kafka_message_t) {
+    let result = if message.err == error::OK {
+        Ok(Delivered {
+            partition: message.partition,
+            offset: message.offset,
+        })
+    } else {
+        // SAFETY: the message is alive by the caller's promise.
+        Err(unsafe { failure(message) })
+    };
+    // SAFETY: the opaque is the record's ticket, and each record is reported once.
+    unsafe { shared.tickets.report(message._private, result) };
+    shared.landed(1);
+}
+
+/// # Safety
+/// The message is alive.
+unsafe fn failure(message: &rd::rd_kafka_message_t) -> TransportError {
+    // SAFETY: the message holds its topic; texts are null or terminated.
+    let (topic, detail) = unsafe {
+        (
+            error::text(rd::rd_kafka_topic_name(message.rkt)),
+            error::text(rd::rd_kafka_message_produce_errstr(message)),
+        )
+    };
+    let context = if message.partition < 0 {
+        format!("producing to `{topic}`")
+    } else {
+        format!("producing to {topic}/{}", message.partition)
+    };
+    if detail.is_empty() {
+        error::error(context, message.err)
+    } else {
+        error::with_message(context, message.err, detail)
+    }
+}

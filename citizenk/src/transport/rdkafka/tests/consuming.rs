@@ -1,0 +1,243 @@
+use super::*;
+
+#[test]
+fn a_wake_ticks_at_once() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    consumer.assigned();
+    let mut slowest = Duration::ZERO;
+    for _ in 0..50 {
+        let start = Instant::now();
+        consumer.act(|_| ());
+        slowest = slowest.max(start.elapsed());
+    }
+    // The thread would otherwise wait for a second.
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn a_resume_goes_on_at_the_given_offset() {
+    let transport = broker();
+    transport.create_topic("t", 2).expect("created");
+    fill(&transport, "t", 0, 0..3000);
+    fill(&transport, "t", 1, 0..3000);
+    let mut spec = spec(Some("g"), &["t"]);
+    spec.max_chunk = 100;
+    let consumer = Consumer::start(&transport, spec);
+    let first = TopicPartition::new("t", 0);
+    let mut next = [0_i64; 2];
+    let mut rounds = 0;
+    while next != [3000, 3000] {
+        let chunk = consumer.chunk();
+        let partition = chunk.partition() as usize;
+        // Chunks on their way when the pause came are let go: their reader takes its own position.
+        if chunk.offset(0) != next[partition] {
+            assert_eq!(partition, 0);
+            continue;
+        }
+        next[partition] += chunk.len() as i64;
+        if partition == 0 && rounds < 10 {
+            rounds += 1;
+            let (paused, at) = (first.clone(), next[0]);
+            consumer.act(move |control| control.pause(&[paused]));
+            let resumed = first.clone();
+            consumer.act(move |control| control.resume(&[(resumed, at)]));
+        }
+    }
+    assert_eq!(rounds, 10);
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn a_paused_partition_gives_nothing_and_a_resume_is_quick() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    consumer.records(10);
+    let id = TopicPartition::new("t", 0);
+    let paused = id.clone();
+    consumer.act(move |control| control.pause(&[paused]));
+    fill(&transport, "t", 0, 10..20);
+    assert!(
+        consumer.seen.recv_timeout(Duration::from_millis(300)).is_err(),
+        "nothing comes while paused"
+    );
+    let start = Instant::now();
+    consumer.act(move |control| control.resume(&[(id, 5)]));
+    let values: Vec<_> = consumer.records(15).iter().map(value).collect();
+    assert_eq!(values, (5..20).collect::<Vec<_>>());
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn seeks_move_both_ways() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..100);
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    consumer.records(100);
+    for target in [10, 90, 50] {
+        let position = (TopicPartition::new("t", 0), target);
+        consumer.act(move |control| control.seek(&[position]));
+        let values: Vec<_> = consumer.records(100 - target as usize).iter().map(value).collect();
+        assert_eq!(values, (target as usize..100).collect::<Vec<_>>());
+    }
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn a_commit_is_where_the_next_consumer_goes_on() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..100);
+    let id = TopicPartition::new("t", 0);
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    consumer.records(100);
+    let at = id.clone();
+    consumer.act(move |control| control.commit(&[(at, 40)]));
+    let result = consumer.wait(|seen| match seen {
+        Seen::Committed(result) => Some(result),
+        _ => None,
+    });
+    result.expect("committed");
+    let at = id.clone();
+    consumer
+        .act(move |control| control.commit_now(&[(at, 60)], PATIENCE))
+        .expect("committed");
+    let at = id.clone();
+    let committed = consumer.act(move |control| control.committed(&[at], PATIENCE));
+    assert_eq!(committed.expect("known"), [Some(60)]);
+    let at = id.clone();
+    let marks = consumer.act(move |control| control.watermarks(&at, PATIENCE));
+    let marks = marks.expect("known");
+    assert_eq!((marks.low, marks.high), (0, 100));
+    let at = id.clone();
+    assert_eq!(consumer.act(move |control| control.cached_high_watermark(&at)), Some(100));
+    let count = consumer.act(|control| control.partition_count("t", PATIENCE));
+    assert_eq!(count.expect("known"), 1);
+    assert!(consumer.act(|control| control.partition_count("no", PATIENCE)).is_err());
+    consumer.last_commit.lock().expect("free").push((id, 70));
+    consumer.close(PATIENCE);
+
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    let records = consumer.records(30);
+    assert_eq!(value(&records[0]), 70);
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn a_chunk_outlives_its_consumer_and_the_transport() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    let records = consumer.records(10);
+    consumer.close(PATIENCE);
+    drop(consumer);
+    drop(transport);
+    assert_eq!(records.iter().map(value).sum::<usize>(), 45);
+    assert!(records[0].headers().is_empty());
+    // The last one ends the client, on a thread of its own.
+    let start = Instant::now();
+    drop(records);
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_close_is_bounded_while_the_broker_is_away() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    consumer.records(10);
+    transport.embedded.as_ref().expect("embedded").set_down(true);
+    let error = consumer.wait(|seen| match seen {
+        Seen::Error(error) => Some(error),
+        _ => None,
+    });
+    assert!(error.retriable && !error.fatal, "{error}");
+    assert!(error.message.contains("127.0.0.1"), "{error}");
+    let start = Instant::now();
+    consumer.handle.close(Duration::from_secs(1));
+    let mut order = Vec::new();
+    consumer.wait(|seen| {
+        order.push(seen);
+        matches!(order.last(), Some(Seen::Closed)).then_some(())
+    });
+    assert!(order.iter().any(|seen| matches!(seen, Seen::Ended(..))), "{order:?}");
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+}
+
+#[test]
+fn offsets_that_are_gone_are_reported_as_skipped() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    // The broker keeps 5 MiB of a partition.
+    let producer = producer(&transport, &[("linger.ms", "0"), ("batch.num.messages", "10")]);
+    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let mut batch = StagedBatch::default();
+    for _ in 0..200 {
+        batch.record(0).finish(Some(&[7; 100_000]));
+    }
+    send(&producer, &[topic], &batch);
+    let consumer = Consumer::starting(&transport, spec(Some("g"), &["t"]), |_| Start::Offset(3));
+    let (from, to) = consumer.wait(|seen| match seen {
+        Seen::Skipped(_, from, to) => Some((from, to)),
+        _ => None,
+    });
+    assert_eq!(from, 3);
+    assert!(to > 3 && to < 200, "{to}");
+    let records = consumer.records(200 - to as usize);
+    assert_eq!(records[0].offset(), to);
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn an_offset_beyond_the_end_is_an_error_and_reading_goes_on_at_the_end() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    let consumer = Consumer::starting(&transport, spec(Some("g"), &["t"]), |_| Start::Offset(500));
+    let error = consumer.wait(|seen| match seen {
+        Seen::Error(error) => Some(error),
+        _ => None,
+    });
+    assert!(error.message.contains("500") && error.message.contains("10"), "{error}");
+    fill(&transport, "t", 0, 10..12);
+    let records = consumer.records(2);
+    assert_eq!(records[0].offset(), 10);
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn consumer_settings_that_the_runtime_owns_are_refused() {
+    let transport = broker();
+    for (key, value) in [
+        ("enable.auto.commit", "true"),
+        ("auto.offset.reset", "earliest"),
+        ("group.id", "other"),
+        ("no.such.setting", "1"),
+    ] {
+        let mut spec = spec(Some("g"), &["t"]);
+        spec.settings = map(&[(key, value)]);
+        let (seen, _seen) = channel();
+        let (_acts, acts) = channel();
+        let events = Recorder {
+            seen,
+            acts,
+            start: Box::new(|_| Start::Beginning),
+            committed_first: false,
+            running: Arc::default(),
+            drain: Drain::default(),
+            last_commit: Arc::default(),
+        };
+        let error = transport
+            .start_consumer(spec, Box::new(events))
+            .expect_err("refused");
+        assert_eq!(error.context, format!("consumer setting `{key}`"));
+    }
+}

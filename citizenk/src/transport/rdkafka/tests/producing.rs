@@ -1,0 +1,260 @@
+use super::*;
+
+#[test]
+fn records_arrive_in_order_with_all_they_carry() {
+    let transport = broker();
+    transport.create_topic("in", 4).expect("created");
+    let producer = producer(&transport, &[]);
+    let topic = producer.topic(&output("in", Partitioner::Murmur2)).expect("a topic");
+    let mut batch = StagedBatch::default();
+    for index in 0..10_000_usize {
+        let mut record = batch.record(0);
+        record.key_bytes(format!("k{index}").as_bytes());
+        // Runs of plain records between ones with headers and timestamps.
+        if index % 3 == 0 {
+            record
+                .header("n", Some(index.to_string().as_bytes()))
+                .header("n", Some(b""))
+                .header("none", None)
+                .timestamp(Some(1_600_000_000_000 + index as i64));
+        }
+        record
+            .partition(Some((index % 4) as i32))
+            .finish(Some(index.to_string().as_bytes()));
+    }
+    let results = send(&producer, &[topic], &batch);
+    assert_eq!(producer.in_flight(), 0);
+    for (index, result) in results.iter().enumerate() {
+        let delivered = result.as_ref().expect("delivered");
+        assert_eq!(delivered.partition, (index % 4) as i32);
+        assert_eq!(delivered.offset, (index / 4) as i64);
+    }
+
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["in"]));
+    let mut next = [0_i64; 4];
+    for record in consumer.records(10_000) {
+        let partition = record.partition() as usize;
+        assert_eq!(record.offset(), next[partition]);
+        next[partition] += 1;
+        let index = record.offset() as usize * 4 + partition;
+        assert_eq!(value(&record), index);
+        assert_eq!(&**record.topic(), "in");
+        assert_eq!(record.key(), Some(format!("k{index}").as_bytes()));
+        let headers = record.headers();
+        let headers: Vec<_> = headers.iter().collect();
+        if index % 3 == 0 {
+            assert_eq!(
+                headers,
+                [
+                    ("n", Some(index.to_string().as_bytes())),
+                    ("n", Some(b"".as_slice())),
+                    ("none", None)
+                ]
+            );
+            assert_eq!(
+                record.timestamp(),
+                Timestamp::Create(1_600_000_000_000 + index as i64)
+            );
+        } else {
+            assert!(headers.is_empty());
+            assert!(matches!(record.timestamp(), Timestamp::Create(ms) if ms > 1_700_000_000_000));
+        }
+    }
+    assert!(transport.last_contact().expect("contact") < Duration::from_secs(5));
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn keys_go_where_the_partitioner_says() {
+    fn by_length(key: &[u8], partitions: u32) -> u32 {
+        key.len() as u32 % partitions
+    }
+    let transport = broker();
+    let producer = producer(&transport, &[]);
+    for partitioner in [
+        Partitioner::Murmur2,
+        Partitioner::Crc32,
+        Partitioner::Custom(by_length),
+    ] {
+        let name = format!("{partitioner:?}");
+        transport.create_topic(&name, 7).expect("created");
+        let topic = producer.topic(&output(&name, partitioner)).expect("a topic");
+        let keys: Vec<_> = (0..200).map(|n| "x".repeat(n % 13 + 1) + &n.to_string()).collect();
+        let mut batch = StagedBatch::default();
+        for key in &keys {
+            batch.record(0).key_bytes(key.as_bytes()).finish(Some(b"v"));
+        }
+        let results = send(&producer, &[topic], &batch);
+        for (key, result) in keys.iter().zip(results) {
+            let partition = result.expect("delivered").partition;
+            assert_eq!(partition, partitioner.partition(key.as_bytes(), 7) as i32, "{name} {key}");
+        }
+    }
+    let error = producer
+        .topic(&output("murmur2", Partitioner::Crc32))
+        .expect_err("two partitioners");
+    assert!(error.to_string().contains("topic `murmur2`"), "{error}");
+}
+
+#[test]
+fn null_and_empty_are_told_apart() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    let producer = producer(&transport, &[]);
+    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let mut batch = StagedBatch::default();
+    batch.record(0).finish(None);
+    batch.record(0).key_bytes(b"").finish(Some(b""));
+    batch.record(0).key_bytes(b"k").header("h", Some(b"1")).finish(None);
+    batch.record(0).header("h", None).finish(Some(b""));
+    for result in send(&producer, &[topic], &batch) {
+        result.expect("delivered");
+    }
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    let records = consumer.records(4);
+    let shown: Vec<_> = records.iter().map(|r| (r.key(), r.payload())).collect();
+    let empty = Some(b"".as_slice());
+    assert_eq!(
+        shown,
+        [(None, None), (empty, empty), (Some(b"k".as_slice()), None), (None, empty)]
+    );
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn a_full_queue_loses_nothing() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    let producer = producer(
+        &transport,
+        &[("queue.buffering.max.messages", "10"), ("linger.ms", "1")],
+    );
+    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let mut batch = StagedBatch::default();
+    for index in 0..500_usize {
+        let mut record = batch.record(0);
+        if index % 7 == 0 {
+            record.header("h", Some(b"x"));
+        }
+        record.finish(Some(index.to_string().as_bytes()));
+    }
+    for (index, result) in send(&producer, &[topic], &batch).into_iter().enumerate() {
+        assert_eq!(result.expect("delivered").offset, index as i64);
+    }
+}
+
+#[test]
+fn records_that_cannot_be_accepted_are_reported_and_the_others_go() {
+    let transport = broker();
+    transport.create_topic("t", 2).expect("created");
+    let producer = producer(&transport, &[("message.max.bytes", "2000")]);
+    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let mut batch = StagedBatch::default();
+    batch.record(0).partition(Some(0)).finish(Some(b"first, so that the partitions are known"));
+    send(&producer, &[topic], &batch);
+    batch.clear();
+    batch.record(0).partition(Some(0)).finish(Some(b"a"));
+    batch.record(0).finish(Some(&[0; 5000]));
+    batch.record(0).partition(Some(9)).finish(Some(b"c"));
+    batch.record(0).partition(Some(-3)).finish(Some(b"d"));
+    batch.record(1).finish(Some(b"e"));
+    batch.record(0).partition(Some(1)).finish(Some(b"f"));
+    let results = send(&producer, &[topic], &batch);
+    let codes: Vec<_> = results
+        .iter()
+        .map(|result| result.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok"))
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            "ok",
+            "MSG_SIZE_TOO_LARGE",
+            "_UNKNOWN_PARTITION",
+            "_UNKNOWN_PARTITION",
+            "_INVALID_ARG",
+            "ok"
+        ]
+    );
+    assert_eq!(producer.in_flight(), 0);
+}
+
+#[test]
+fn flush_waits_for_the_reports_without_lingering() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    let producer = producer(&transport, &[("linger.ms", "20000")]);
+    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let mut batch = StagedBatch::default();
+    for _ in 0..100 {
+        batch.record(0).finish(Some(b"v"));
+    }
+    let results = Arc::new(Results::default());
+    let sink: Arc<dyn DeliverySink> = results.clone();
+    assert_eq!(producer.produce(&[topic], &batch, 0..100, &sink), 100);
+    assert_eq!(producer.flush(PATIENCE), 0);
+    assert_eq!(client::lock(&results.by_index).len(), 100);
+    let start = Instant::now();
+    assert_eq!(producer.produce(&[topic], &batch, 0..1, &sink), 1);
+    assert_eq!(producer.flush(PATIENCE), 0);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_dropped_producer_reports_what_it_could_not_send() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    let producer = producer(&transport, &[("message.timeout.ms", "3000")]);
+    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let mut batch = StagedBatch::default();
+    batch.record(0).finish(Some(b"v"));
+    send(&producer, &[topic], &batch);
+    transport.embedded.as_ref().expect("embedded").set_down(true);
+    let results = Arc::new(Results::default());
+    let sink: Arc<dyn DeliverySink> = results.clone();
+    assert_eq!(producer.produce(&[topic], &batch, 0..1, &sink), 1);
+    drop(producer);
+    let error = results.wait(1).remove(0).expect_err("not sent");
+    assert!(error.context.contains("t/0"), "{error}");
+}
+
+#[test]
+fn a_bad_setting_is_named_and_a_secret_is_not_told() {
+    let transport = broker();
+    let start = |key: &str, value: &str| {
+        let settings = map(&[(key, value)]);
+        let (name, client_id) = ("p".to_owned(), "p".to_owned());
+        transport
+            .start_producer(ProducerSpec {
+                name,
+                client_id,
+                settings,
+            })
+            .expect_err("refused")
+    };
+    let error = start("linger.millis", "5");
+    assert_eq!(error.context, "producer setting `linger.millis`");
+    assert!(error.message.contains("No such configuration property"), "{error}");
+    let error = start("linger.ms", "soon");
+    assert_eq!(error.context, "producer setting `linger.ms`");
+    let error = start("ssl.key.pem", "hunter2");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+    let error = start("partitioner", "random");
+    assert!(error.message.contains("set by citizenk"), "{error}");
+    assert!(KafkaTransport::new(BTreeMap::new()).is_err());
+}
+
+#[test]
+fn topics_are_listed_and_created_once() {
+    let transport = broker();
+    transport.create_topic("a", 3).expect("created");
+    transport.create_topic("a", 5).expect("exists");
+    transport.create_topic("b", 1).expect("created");
+    let mut all = transport.topics(None, PATIENCE).expect("topics");
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    let shown: Vec<_> = all.iter().map(|t| (t.name.as_str(), t.partitions)).collect();
+    assert_eq!(shown, [("a", 3), ("b", 1)]);
+    assert_eq!(transport.topics(Some("a"), PATIENCE).expect("topic").len(), 1);
+    // Asking does not create.
+    assert!(transport.topics(Some("c"), PATIENCE).expect("none").is_empty());
+    assert_eq!(transport.topics(None, PATIENCE).expect("topics").len(), 2);
+}

@@ -1,0 +1,73 @@
+use super::*;
+
+/// Started calls end before their partitions are given up, and the next owner starts behind them.
+fn drains_before_giving_back(strategy: &str) {
+    let transport = broker();
+    transport.create_topic("t", 4).expect("created");
+    for partition in 0..4 {
+        fill(&transport, "t", partition, 0..50);
+    }
+    let member = |name: &str| {
+        let mut spec = spec(Some("g"), &["t"]);
+        spec.name = name.to_owned();
+        spec.settings
+            .insert("partition.assignment.strategy".to_owned(), strategy.to_owned());
+        spec
+    };
+    let first = Consumer::start(&transport, member("first"));
+    assert_eq!(first.assigned().len(), 4);
+    first.records(200);
+    // A call is running while the second member joins; what it did is committed in the end.
+    client::lock(&first.running).push(first.drain.add());
+    for partition in 0..4 {
+        let commit = (TopicPartition::new("t", partition), 50);
+        client::lock(&first.last_commit).push(commit);
+    }
+    let second = Consumer::start(&transport, member("second"));
+    let (revoked, lost) = first.wait(|seen| match seen {
+        Seen::Began(partitions, lost) => Some((partitions, lost)),
+        _ => None,
+    });
+    assert!(!lost && !revoked.is_empty());
+    assert!(
+        first.seen.recv_timeout(Duration::from_millis(200)).is_err(),
+        "the revoke waits for the running call"
+    );
+    client::lock(&first.running).clear();
+    let ended = first.wait(|seen| match seen {
+        Seen::Ended(partitions, lost) => Some((partitions, lost)),
+        _ => None,
+    });
+    assert_eq!(ended, (revoked, false));
+
+    // New records reach each partition's owner once, and nothing old is read again.
+    let mut owned = 0;
+    while owned == 0 {
+        owned = second.assigned().len();
+    }
+    assert_eq!(owned, 2, "{strategy}");
+    for partition in 0..4 {
+        fill(&transport, "t", partition, 50..60);
+    }
+    for consumer in [&first, &second] {
+        let mut next = HashMap::new();
+        for record in consumer.records(20) {
+            let next = next.entry(record.partition()).or_insert(50);
+            assert_eq!(record.offset(), *next);
+            *next += 1;
+        }
+        assert_eq!(next.len(), 2);
+    }
+    first.close(PATIENCE);
+    second.close(PATIENCE);
+}
+
+#[test]
+fn a_cooperative_revoke_drains() {
+    drains_before_giving_back("cooperative-sticky");
+}
+
+#[test]
+fn an_eager_revoke_drains() {
+    drains_before_giving_back("range");
+}

@@ -1,0 +1,63 @@
+//! The tiers of `.ci/run` that need more than Rust: run where they can, never skipped in silence.
+
+use std::time::Instant;
+
+use crate::failure::{Failure, Result};
+use crate::kafka::{INSTALL_JAVA, INSTALL_MAVEN};
+use crate::openapi::INSTALL_PYTHON;
+use crate::workspace::{Workspace, under_ci};
+use crate::{openapi, process, real};
+
+struct Tier {
+    name: &'static str,
+    /// Programs and what to install for them.
+    needs: &'static [(&'static str, &'static str)],
+    run: fn(&Workspace) -> Result<()>,
+}
+
+const TIERS: [Tier; 2] = [
+    Tier {
+        name: "real",
+        needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
+        run: |workspace| real::run(workspace, &[]),
+    },
+    Tier {
+        name: "openapi-check",
+        needs: &[("python3", INSTALL_PYTHON)],
+        run: openapi::run,
+    },
+];
+
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    for tier in &TIERS {
+        let missing: Vec<String> = tier
+            .needs
+            .iter()
+            .filter_map(|(program, install)| process::find_program(program, install).err())
+            .map(|failure| failure.to_string())
+            .collect();
+        if missing.is_empty() {
+            println!("--- {}", tier.name);
+            let begun = Instant::now();
+            (tier.run)(workspace)?;
+            println!(
+                "--- {}: passed in {} s",
+                tier.name,
+                begun.elapsed().as_secs()
+            );
+        } else {
+            let why = missing.join("; ");
+            if under_ci() {
+                return Err(Failure::new(format!(
+                    "the tier `{}` cannot run: {why}",
+                    tier.name
+                )));
+            }
+            eprintln!(
+                "\n!!! SKIPPED: the tier `{}` cannot run here: {why}\n!!! (with CI=true this is a failure)\n",
+                tier.name
+            );
+        }
+    }
+    Ok(())
+}

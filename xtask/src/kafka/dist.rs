@@ -1,0 +1,240 @@
+//! Kafka's jars: fetched once with Maven, kept below the target directory.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, OrFail, Result};
+use crate::process;
+use crate::workspace::Workspace;
+
+/// The Kafka that tests and measurements are made with.
+const VERSION: &str = "4.1.0";
+const SCALA: &str = "2.13";
+/// The line of the logging interface Kafka's own jars pull in.
+const SLF4J: &str = "1.7.36";
+const OLDEST_JAVA: u32 = 17;
+const FETCH_LIMIT: Duration = Duration::from_secs(600);
+
+pub(crate) const INSTALL_JAVA: &str =
+    "a Java runtime, 17 or later (Debian: openjdk-17-jre-headless)";
+pub(crate) const INSTALL_MAVEN: &str = "Apache Maven (Debian: maven)";
+
+/// Java and the folder of jars.
+#[derive(Debug)]
+pub(crate) struct Dist {
+    java: PathBuf,
+    libs: PathBuf,
+}
+
+impl Dist {
+    /// The jars, fetched now if this is the first time.
+    pub(crate) fn ready(workspace: &Workspace) -> Result<Self> {
+        let java = process::find_program("java", INSTALL_JAVA)?;
+        check_java(&java)?;
+        let folder = folder(workspace).join(format!("kafka-{VERSION}"));
+        let libs = folder.join("libs");
+        if !libs.is_dir() {
+            let _lock = lock(workspace)?;
+            // Another command may have fetched them while this one waited.
+            if !libs.is_dir() {
+                fetch(&folder)?;
+            }
+        }
+        Ok(Self { java, libs })
+    }
+
+    /// A Java command with Kafka's classes, up to and including the main class.
+    pub(crate) fn java(&self, options: &[&str], class: &str) -> Command {
+        let mut classes = OsString::from(&self.libs);
+        classes.push("/*");
+        let mut command = Command::new(&self.java);
+        command.args(options).arg("-cp").arg(classes).arg(class);
+        command
+    }
+}
+
+/// Everything of ours that concerns Kafka.
+pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("kafka")
+}
+
+/// One command at a time fetches, starts or stops; the lock ends with the process at the latest.
+pub(crate) fn lock(workspace: &Workspace) -> Result<File> {
+    let folder = folder(workspace);
+    let path = folder.join("lock");
+    let doing = || format!("lock {}", path.display());
+    fs::create_dir_all(&folder).or_fail(doing)?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .or_fail(doing)?;
+    let deadline = Instant::now() + FETCH_LIMIT;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::Error(error)) => return Err(error).or_fail(doing),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                return Err(Failure::new(format!(
+                    "another `cargo xtask` holds {} for too long",
+                    path.display()
+                )));
+            }
+            Err(fs::TryLockError::WouldBlock) => {
+                if !told {
+                    eprintln!(
+                        "kafka: waiting for another `cargo xtask` that starts or stops Kafka"
+                    );
+                    told = true;
+                }
+                process::pause()?;
+            }
+        }
+    }
+}
+
+/// Fetches into a folder beside the final one and renames it: what has the name is complete.
+fn fetch(folder: &Path) -> Result<()> {
+    let maven = process::find_program("mvn", INSTALL_MAVEN)?;
+    let part = folder.with_extension("0.part");
+    let _ = fs::remove_dir_all(&part);
+    fs::create_dir_all(&part).or_fail(|| format!("create {}", part.display()))?;
+    fs::write(part.join("pom.xml"), pom())
+        .or_fail(|| format!("write {}/pom.xml", part.display()))?;
+    eprintln!("kafka: fetching Apache Kafka {VERSION} with Maven (54 MB, once)");
+    let child = Command::new(maven)
+        .args([
+            "-q",
+            "-B",
+            "-Dstyle.color=never",
+            "dependency:copy-dependencies",
+            "-DoutputDirectory=libs",
+        ])
+        .current_dir(&part)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .spawn()
+        .or_fail(|| "start `mvn`".into())?;
+    let libs = part.join("libs");
+    let status = process::wait_telling(
+        child,
+        "`mvn dependency:copy-dependencies`",
+        FETCH_LIMIT,
+        |passed| {
+            let jars = fs::read_dir(&libs).map_or(0, Iterator::count);
+            eprintln!(
+                "kafka: still fetching after {} s, {jars} jars in place",
+                passed.as_secs()
+            );
+        },
+    )?;
+    if !status.success() {
+        return Err(Failure::new(format!(
+            "Maven could not fetch Kafka's jars ({status}); its message is above, its project is {}/pom.xml",
+            part.display()
+        )));
+    }
+    let broker = libs.join(format!("kafka_{SCALA}-{VERSION}.jar"));
+    if !broker.is_file() {
+        return Err(Failure::new(format!(
+            "Maven succeeded but left no {}",
+            broker.display()
+        )));
+    }
+    let _ = fs::remove_dir_all(folder);
+    fs::rename(&part, folder).or_fail(|| format!("move {} to {}", part.display(), folder.display()))
+}
+
+fn pom() -> String {
+    let dependency = |group: &str, artifact: &str, version: &str| {
+        format!(
+            "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
+             <version>{version}</version></dependency>\n"
+        )
+    };
+    let dependencies = [
+        dependency("org.apache.kafka", &format!("kafka_{SCALA}"), VERSION),
+        dependency("org.apache.kafka", "kafka-tools", VERSION),
+        dependency("org.slf4j", "slf4j-simple", SLF4J),
+    ]
+    .concat();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n  \
+           <modelVersion>4.0.0</modelVersion>\n  \
+           <groupId>citizenk.xtask</groupId>\n  \
+           <artifactId>kafka-jars</artifactId>\n  \
+           <version>1</version>\n  \
+           <packaging>pom</packaging>\n  \
+           <dependencies>\n{dependencies}  </dependencies>\n\
+         </project>\n"
+    )
+}
+
+fn check_java(java: &Path) -> Result<()> {
+    let output = Command::new(java)
+        .arg("-version")
+        .output()
+        .or_fail(|| format!("run {} -version", java.display()))?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    match java_version(&text) {
+        Some(version) if version >= OLDEST_JAVA => Ok(()),
+        Some(version) => Err(Failure::new(format!(
+            "{} is Java {version}; Kafka {VERSION} needs {INSTALL_JAVA}",
+            java.display()
+        ))),
+        None => Err(Failure::new(format!(
+            "{} -version says no version: {}; install {INSTALL_JAVA}",
+            java.display(),
+            text.trim()
+        ))),
+    }
+}
+
+/// The major number in `openjdk version "17.0.15"`; up to 8 it was written `1.8.0`.
+fn java_version(text: &str) -> Option<u32> {
+    let mut numbers = text
+        .split('"')
+        .nth(1)?
+        .split(['.', '-', '_', '+'])
+        .map(str::parse::<u32>);
+    match numbers.next()?.ok()? {
+        1 => numbers.next()?.ok(),
+        major => Some(major),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_versions_old_and_new() {
+        assert_eq!(
+            java_version("openjdk version \"17.0.15\" 2025-04-15"),
+            Some(17)
+        );
+        assert_eq!(java_version("java version \"1.8.0_402\""), Some(8));
+        assert_eq!(
+            java_version("openjdk version \"26-ea\" 2026-03-17"),
+            Some(26)
+        );
+        assert_eq!(java_version("command not found"), None);
+    }
+
+    #[test]
+    fn the_pom_asks_for_broker_tools_and_logging() {
+        let text = pom();
+        for part in [
+            "<artifactId>kafka_2.13</artifactId><version>4.1.0</version>",
+            "kafka-tools",
+            "slf4j-simple",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

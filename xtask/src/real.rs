@@ -1,0 +1,48 @@
+//! Tier R: the library's own conformance and fault tests against a real Kafka.
+
+use std::time::Duration;
+
+use crate::failure::{Failure, Result};
+use crate::kafka::{BOOTSTRAP_VARIABLE, Kafka};
+use crate::process;
+use crate::workspace::Workspace;
+
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+const TESTS: &str = "citizenk/tests/real.rs";
+const TARGET: [&str; 7] = [
+    "test",
+    "-p",
+    "citizenk",
+    "--features",
+    "testing",
+    "--test",
+    "real",
+];
+
+pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
+    if !workspace.root().join(TESTS).is_file() {
+        return Err(Failure::new(format!(
+            "there are no tests against a real Kafka: {TESTS} does not exist"
+        )));
+    }
+    // Built first: a compile error needs no Kafka, and building does not count against the tests' time.
+    let mut build = workspace.cargo();
+    build.args(TARGET).arg("--no-run");
+    process::run(
+        build,
+        "building the tests against a real Kafka",
+        BUILD_LIMIT,
+    )?;
+
+    let kafka = Kafka::start_temporary(workspace, 1)?;
+    let mut tests = workspace.cargo();
+    tests
+        .args(TARGET)
+        .args(["--", "--test-threads=4"])
+        .args(filter);
+    tests
+        .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
+        .env("CITIZENK_REAL_KAFKA", "1");
+    process::run(tests, "the tests against a real Kafka", LIMIT)
+}
