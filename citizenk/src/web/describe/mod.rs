@@ -171,9 +171,14 @@ pub struct Probe<T: ?Sized>(std::marker::PhantomData<fn() -> T>);
 impl<T: ?Sized> Probe<T> {
     /// A question about `T`.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "written by the attributes only")]
     pub const fn new() -> Self {
         Self(std::marker::PhantomData)
+    }
+}
+
+impl<T: ?Sized> Default for Probe<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
