@@ -145,9 +145,13 @@ fn write(text: &mut String, tokens: TokenStream) {
             TokenTree::Punct(punct) => {
                 let punct = punct.as_char();
                 let arrow = punct == '>' && text.ends_with('-');
-                if matches!(punct, '=' | '+') || (punct == '-' && !text.is_empty()) {
-                    text.push(' ');
-                } else if matches!(punct, '&' | '\'') && text.ends_with([',', '=', '+']) {
+                let spaced = match punct {
+                    '=' | '+' => true,
+                    '-' => !text.is_empty(),
+                    '&' | '\'' => text.ends_with([',', '=', '+']),
+                    _ => false,
+                };
+                if spaced {
                     text.push(' ');
                 }
                 text.push(punct);

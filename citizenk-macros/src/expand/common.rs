@@ -107,6 +107,8 @@ fn settings(args: TokenStream) -> Vec<(String, String)> {
 
 /// What the emitted items look like.
 struct Shape {
+    kind: Kind,
+    name: String,
     function: Ident,
     handle: Ident,
     vis: Visibility,
@@ -118,6 +120,8 @@ impl Shape {
     fn new<A>(parsed: &Parsed<A>) -> Self {
         let function = &parsed.function;
         Self {
+            kind: function.kind,
+            name: function.name.clone(),
             function: function.ident.clone(),
             handle: function.handle.clone(),
             vis: function.vis.clone(),
@@ -149,9 +153,20 @@ impl Shape {
     }
 
     fn implementation(&self, paths: &Paths, describe: &TokenStream) -> TokenStream {
-        let Self { handle, cfgs, .. } = self;
+        let Self {
+            handle, cfgs, name, ..
+        } = self;
         let import = paths.import();
         let span = generated(self.function.span());
+        // Others may wait for an agent by its type.
+        let named = (self.kind.noun == check::AGENT.noun).then(|| {
+            quote_spanned! {span=>
+                #[automatically_derived]
+                impl __citizenk::AgentHandle for #handle {
+                    const NAME: &'static str = #name;
+                }
+            }
+        });
         quote_spanned! {span=>
             #(#cfgs)*
             const _: () = {
@@ -162,6 +177,7 @@ impl Shape {
                         #describe
                     }
                 }
+                #named
             };
         }
     }
