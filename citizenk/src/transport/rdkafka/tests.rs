@@ -54,7 +54,10 @@ fn spec(group: Option<&str>, topics: &[&str]) -> ConsumerSpec {
         group: group.map(str::to_owned),
         client_id: "test".to_owned(),
         topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
-        settings: map(&[("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")]),
+        settings: map(&[
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "500"),
+        ]),
         max_chunk: 1000,
         drain: Duration::from_secs(5),
     }
@@ -85,7 +88,11 @@ impl Results {
             .changed
             .wait_timeout_while(guard, PATIENCE, |results| results.len() < count)
             .unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "{} of {count} reported", results.len());
+        assert!(
+            !timeout.timed_out(),
+            "{} of {count} reported",
+            results.len()
+        );
         (0..count)
             .map(|index| {
                 let reports = &results[&index];
@@ -114,7 +121,7 @@ fn send(
         done += producer.produce(topics, batch, done..batch.len(), &sink);
         if done < batch.len() {
             runtime
-                .block_on(tokio::time::timeout(PATIENCE, space))
+                .block_on(async { tokio::time::timeout(PATIENCE, space).await })
                 .expect("room is made");
         }
     }
@@ -170,7 +177,9 @@ struct Recorder {
 impl ConsumerEvents for Recorder {
     fn assigned(&mut self, control: &mut dyn Control, partitions: &[TopicPartition]) -> Vec<Start> {
         let committed = if self.committed_first {
-            control.committed(partitions, PATIENCE).expect("committed offsets")
+            control
+                .committed(partitions, PATIENCE)
+                .expect("committed offsets")
         } else {
             vec![None; partitions.len()]
         };
@@ -194,7 +203,9 @@ impl ConsumerEvents for Recorder {
     fn revoke_end(&mut self, control: &mut dyn Control, partitions: &[TopicPartition], lost: bool) {
         let commits = std::mem::take(&mut *client::lock(&self.last_commit));
         if !commits.is_empty() {
-            control.commit_now(&commits, PATIENCE).expect("committed at the end");
+            control
+                .commit_now(&commits, PATIENCE)
+                .expect("committed at the end");
         }
         let _ = self.seen.send(Seen::Ended(partitions.to_vec(), lost));
     }
@@ -314,7 +325,10 @@ impl Consumer {
     }
 
     /// Runs something on the polling thread and waits for its answer.
-    fn act<T: Send + 'static>(&self, act: impl FnOnce(&mut dyn Control) -> T + Send + 'static) -> T {
+    fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut dyn Control) -> T + Send + 'static,
+    ) -> T {
         let (answer, answered) = channel();
         self.acts
             .send(Box::new(move |control| {

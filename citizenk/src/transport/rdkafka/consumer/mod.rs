@@ -18,9 +18,7 @@ use super::client::{Client, Contact, Hooks, Polled, lock};
 use super::conf::Conf;
 use super::embedded::EmbeddedBroker;
 use super::{error, list::List};
-use crate::transport::{
-    BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, TransportError,
-};
+use crate::transport::{BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, TransportError};
 
 mod callbacks;
 mod close;
@@ -120,7 +118,8 @@ pub(super) fn start(
         Some(_) => Polled::Group,
         None => Polled::Own,
     };
-    let client = Client::new(conf, polled, true, Hooks::new(&spec.name, contact), broker)?;
+    let hooks = Hooks::new(&spec.name, cluster.get("bootstrap.servers"), contact);
+    let client = Client::new(conf, polled, true, hooks, broker)?;
     let shared = Arc::new(Shared {
         client: client.clone(),
         woken: AtomicBool::new(false),

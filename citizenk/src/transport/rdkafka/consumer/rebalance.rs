@@ -172,7 +172,10 @@ impl Core {
                 let raw = rd::rd_kafka_incremental_assign(self.client.rk(), list.as_ptr());
                 error::take(raw, context).map_err(|(_, error)| error)
             } else {
-                error::check(rd::rd_kafka_assign(self.client.rk(), list.as_ptr()), context)
+                error::check(
+                    rd::rd_kafka_assign(self.client.rk(), list.as_ptr()),
+                    context,
+                )
             }
         }
     }

@@ -107,7 +107,11 @@ impl Call<'_> {
             };
             if record.partition.is_some_and(|partition| partition < 0) {
                 let unknown = Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-                self.fail(at, error::error(describe(name, &record), unknown), &mut sent);
+                self.fail(
+                    at,
+                    error::error(describe(name, &record), unknown),
+                    &mut sent,
+                );
                 continue;
             }
             let room = if plain(&record) {
@@ -267,7 +271,10 @@ unsafe fn one(
             );
         }
         let items = [
-            item(Kind::RD_KAFKA_VTYPE_RKT, rd::rd_kafka_vu_s__bindgen_ty_1 { rkt }),
+            item(
+                Kind::RD_KAFKA_VTYPE_RKT,
+                rd::rd_kafka_vu_s__bindgen_ty_1 { rkt },
+            ),
             item(
                 Kind::RD_KAFKA_VTYPE_PARTITION,
                 rd::rd_kafka_vu_s__bindgen_ty_1 {

@@ -102,7 +102,12 @@ impl Drop for Free {
 
 impl Tickets {
     /// A block for `count` records from `base` on, or for as many as the largest holds.
-    pub(super) fn arm(&self, base: usize, count: usize, sink: &Arc<dyn DeliverySink>) -> Filling<'_> {
+    pub(super) fn arm(
+        &self,
+        base: usize,
+        count: usize,
+        sink: &Arc<dyn DeliverySink>,
+    ) -> Filling<'_> {
         let class = SIZES
             .iter()
             .position(|(size, _)| *size >= count)

@@ -29,20 +29,34 @@ fn a_resume_goes_on_at_the_given_offset() {
     let first = TopicPartition::new("t", 0);
     let mut next = [0_i64; 2];
     let mut rounds = 0;
+    let take = |next: &mut [i64; 2], chunk: Chunk| {
+        let next = &mut next[chunk.partition() as usize];
+        for index in 0..chunk.len() {
+            assert_eq!(
+                chunk.offset(index),
+                *next,
+                "partition {}",
+                chunk.partition()
+            );
+            *next += 1;
+        }
+    };
     while next != [3000, 3000] {
         let chunk = consumer.chunk();
-        let partition = chunk.partition() as usize;
-        // Chunks on their way when the pause came are let go: their reader takes its own position.
-        if chunk.offset(0) != next[partition] {
-            assert_eq!(partition, 0);
-            continue;
-        }
-        next[partition] += chunk.len() as i64;
+        let partition = chunk.partition();
+        take(&mut next, chunk);
         if partition == 0 && rounds < 10 {
             rounds += 1;
-            let (paused, at) = (first.clone(), next[0]);
+            let paused = first.clone();
             consumer.act(move |control| control.pause(&[paused]));
-            let resumed = first.clone();
+            // What was handed over before the pause is let go, to be read again.
+            while let Ok(seen) = consumer.seen.try_recv() {
+                match seen {
+                    Seen::Records(chunk) if chunk.partition() == 1 => take(&mut next, chunk),
+                    _ => {}
+                }
+            }
+            let (resumed, at) = (first.clone(), next[0]);
             consumer.act(move |control| control.resume(&[(resumed, at)]));
         }
     }
@@ -62,14 +76,21 @@ fn a_paused_partition_gives_nothing_and_a_resume_is_quick() {
     consumer.act(move |control| control.pause(&[paused]));
     fill(&transport, "t", 0, 10..20);
     assert!(
-        consumer.seen.recv_timeout(Duration::from_millis(300)).is_err(),
+        consumer
+            .seen
+            .recv_timeout(Duration::from_millis(300))
+            .is_err(),
         "nothing comes while paused"
     );
     let start = Instant::now();
     consumer.act(move |control| control.resume(&[(id, 5)]));
     let values: Vec<_> = consumer.records(15).iter().map(value).collect();
     assert_eq!(values, (5..20).collect::<Vec<_>>());
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
     consumer.close(PATIENCE);
 }
 
@@ -83,7 +104,11 @@ fn seeks_move_both_ways() {
     for target in [10, 90, 50] {
         let position = (TopicPartition::new("t", 0), target);
         consumer.act(move |control| control.seek(&[position]));
-        let values: Vec<_> = consumer.records(100 - target as usize).iter().map(value).collect();
+        let values: Vec<_> = consumer
+            .records(100 - target as usize)
+            .iter()
+            .map(value)
+            .collect();
         assert_eq!(values, (target as usize..100).collect::<Vec<_>>());
     }
     consumer.close(PATIENCE);
@@ -116,10 +141,17 @@ fn a_commit_is_where_the_next_consumer_goes_on() {
     let marks = marks.expect("known");
     assert_eq!((marks.low, marks.high), (0, 100));
     let at = id.clone();
-    assert_eq!(consumer.act(move |control| control.cached_high_watermark(&at)), Some(100));
+    assert_eq!(
+        consumer.act(move |control| control.cached_high_watermark(&at)),
+        Some(100)
+    );
     let count = consumer.act(|control| control.partition_count("t", PATIENCE));
     assert_eq!(count.expect("known"), 1);
-    assert!(consumer.act(|control| control.partition_count("no", PATIENCE)).is_err());
+    assert!(
+        consumer
+            .act(|control| control.partition_count("no", PATIENCE))
+            .is_err()
+    );
     consumer.last_commit.lock().expect("free").push((id, 70));
     consumer.close(PATIENCE);
 
@@ -154,13 +186,17 @@ fn a_close_is_bounded_while_the_broker_is_away() {
     fill(&transport, "t", 0, 0..10);
     let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
     consumer.records(10);
-    transport.embedded.as_ref().expect("embedded").set_down(true);
+    transport
+        .embedded
+        .as_ref()
+        .expect("embedded")
+        .set_down(true);
     let error = consumer.wait(|seen| match seen {
         Seen::Error(error) => Some(error),
         _ => None,
     });
     assert!(error.retriable && !error.fatal, "{error}");
-    assert!(error.message.contains("127.0.0.1"), "{error}");
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
     let start = Instant::now();
     consumer.handle.close(Duration::from_secs(1));
     let mut order = Vec::new();
@@ -168,8 +204,15 @@ fn a_close_is_bounded_while_the_broker_is_away() {
         order.push(seen);
         matches!(order.last(), Some(Seen::Closed)).then_some(())
     });
-    assert!(order.iter().any(|seen| matches!(seen, Seen::Ended(..))), "{order:?}");
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert!(
+        order.iter().any(|seen| matches!(seen, Seen::Ended(..))),
+        "{order:?}"
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -177,8 +220,13 @@ fn offsets_that_are_gone_are_reported_as_skipped() {
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
     // The broker keeps 5 MiB of a partition.
-    let producer = producer(&transport, &[("linger.ms", "0"), ("batch.num.messages", "10")]);
-    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let producer = producer(
+        &transport,
+        &[("linger.ms", "0"), ("batch.num.messages", "10")],
+    );
+    let topic = producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic");
     let mut batch = StagedBatch::default();
     for _ in 0..200 {
         batch.record(0).finish(Some(&[7; 100_000]));
@@ -206,7 +254,10 @@ fn an_offset_beyond_the_end_is_an_error_and_reading_goes_on_at_the_end() {
         Seen::Error(error) => Some(error),
         _ => None,
     });
-    assert!(error.message.contains("500") && error.message.contains("10"), "{error}");
+    assert!(
+        error.message.contains("500") && error.message.contains("10"),
+        "{error}"
+    );
     fill(&transport, "t", 0, 10..12);
     let records = consumer.records(2);
     assert_eq!(records[0].offset(), 10);
