@@ -154,7 +154,8 @@ enum Seen {
     Records(Chunk),
     Committed(Result<(), TransportError>),
     Error(TransportError),
-    Skipped(TopicPartition, i64, i64),
+    Skipped(i64, i64),
+    Statistics(String),
     Closed,
 }
 
@@ -167,10 +168,9 @@ struct Recorder {
     start: Box<dyn FnMut(&TopicPartition) -> Start + Send>,
     /// Resume from committed offsets where there are some.
     committed_first: bool,
-    /// Started calls that a revoke must wait for.
-    running: Arc<Mutex<Vec<DrainToken>>>,
+    /// What a revoke must wait for.
     drain: Drain,
-    /// Called at the end of a revoke.
+    /// Committed at the end of a revoke.
     last_commit: Arc<Mutex<Vec<(TopicPartition, i64)>>>,
 }
 
@@ -229,11 +229,13 @@ impl ConsumerEvents for Recorder {
         let _ = self.seen.send(Seen::Error(error));
     }
 
-    fn skipped(&mut self, partition: &TopicPartition, from: i64, to: i64) {
-        let _ = self.seen.send(Seen::Skipped(partition.clone(), from, to));
+    fn skipped(&mut self, _: &TopicPartition, from: i64, to: i64) {
+        let _ = self.seen.send(Seen::Skipped(from, to));
     }
 
-    fn statistics(&mut self, _: &str) {}
+    fn statistics(&mut self, json: &str) {
+        let _ = self.seen.send(Seen::Statistics(json.to_owned()));
+    }
 
     fn closed(&mut self) {
         let _ = self.seen.send(Seen::Closed);
@@ -246,7 +248,8 @@ struct Consumer {
     seen: Receiver<Seen>,
     acts: Sender<Act>,
     drain: Drain,
-    running: Arc<Mutex<Vec<DrainToken>>>,
+    /// Started calls.
+    running: Mutex<Vec<DrainToken>>,
     last_commit: Arc<Mutex<Vec<(TopicPartition, i64)>>>,
 }
 
@@ -263,14 +266,12 @@ impl Consumer {
         let (seen_in, seen) = channel();
         let (acts, acts_out) = channel();
         let drain = Drain::default();
-        let running = Arc::<Mutex<Vec<DrainToken>>>::default();
         let last_commit = Arc::<Mutex<Vec<(TopicPartition, i64)>>>::default();
         let recorder = Recorder {
             seen: seen_in,
             acts: acts_out,
             start: Box::new(start),
             committed_first: spec.group.is_some(),
-            running: running.clone(),
             drain: drain.clone(),
             last_commit: last_commit.clone(),
         };
@@ -282,7 +283,7 @@ impl Consumer {
             seen,
             acts,
             drain,
-            running,
+            running: Mutex::default(),
             last_commit,
         }
     }

@@ -165,13 +165,19 @@ fn configure(
         BrokerKind::Embedded => "10",
         BrokerKind::Kafka | BrokerKind::Memory => "100",
     };
-    let defaults = [
+    let mut defaults = vec![
         // A queue that is full is looked at again after this time; librdkafka's 1000 ms stall it.
         ("fetch.queue.backoff.ms", "2"),
         ("queued.min.messages", "5000"),
         ("fetch.wait.max.ms", fetch_wait),
-        ("partition.assignment.strategy", "cooperative-sticky"),
+        // When a group's topic is created later or grows, this is how soon its members know.
+        ("topic.metadata.refresh.interval.ms", "30000"),
     ];
+    // In the newer protocol the broker assigns, and librdkafka refuses a strategy of ours.
+    let given = |key| spec.settings.get(key).or_else(|| cluster.get(key));
+    if given("group.protocol").is_none_or(|protocol| protocol != "consumer") {
+        defaults.push(("partition.assignment.strategy", "cooperative-sticky"));
+    }
     let mut conf = Conf::new("consumer");
     conf.set_all(
         &defaults,

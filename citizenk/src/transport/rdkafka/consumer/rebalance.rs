@@ -196,6 +196,16 @@ impl Core {
     }
 
     pub(super) fn forget(&mut self, partitions: &[TopicPartition]) {
+        // librdkafka keeps the pause of a partition that is taken away (2.12.1): given back to this
+        // consumer, it would never be read again.
+        let mut paused = List::with_capacity(0);
+        for id in partitions {
+            if self.slots.get_mut(id).is_some_and(|slot| slot.paused) {
+                paused.add(id, i64::from(rd::RD_KAFKA_OFFSET_INVALID));
+            }
+        }
+        self.resume_now(&paused);
+        drop(paused);
         self.slots.remove(partitions);
         self.seeks.retain(|(id, ..)| !partitions.contains(id));
         self.resets.retain(|reset| !partitions.contains(&reset.id));

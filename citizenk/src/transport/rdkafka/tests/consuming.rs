@@ -234,7 +234,7 @@ fn offsets_that_are_gone_are_reported_as_skipped() {
     send(&producer, &[topic], &batch);
     let consumer = Consumer::starting(&transport, spec(Some("g"), &["t"]), |_| Start::Offset(3));
     let (from, to) = consumer.wait(|seen| match seen {
-        Seen::Skipped(_, from, to) => Some((from, to)),
+        Seen::Skipped(from, to) => Some((from, to)),
         _ => None,
     });
     assert_eq!(from, 3);
@@ -282,7 +282,6 @@ fn consumer_settings_that_the_runtime_owns_are_refused() {
             acts,
             start: Box::new(|_| Start::Beginning),
             committed_first: false,
-            running: Arc::default(),
             drain: Drain::default(),
             last_commit: Arc::default(),
         };
@@ -291,4 +290,41 @@ fn consumer_settings_that_the_runtime_owns_are_refused() {
             .expect_err("refused");
         assert_eq!(error.context, format!("consumer setting `{key}`"));
     }
+}
+
+#[test]
+fn reading_starts_at_the_end_where_that_is_asked_for() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    let consumer = Consumer::starting(&transport, spec(Some("g"), &["t"]), |_| Start::End);
+    let id = TopicPartition::new("t", 0);
+    consumer.assigned();
+    // A seek right after the assignment, before anything was fetched, is not lost.
+    consumer.act(move |control| control.seek(&[(id, 7)]));
+    assert_eq!(consumer.records(3)[0].offset(), 7);
+    consumer.close(PATIENCE);
+
+    let mut statistics = spec(Some("h"), &["t"]);
+    statistics
+        .settings
+        .insert("statistics.interval.ms".to_owned(), "20".to_owned());
+    let consumer = Consumer::starting(&transport, statistics, |_| Start::End);
+    // Once a fetch has told the end, the start is resolved.
+    let id = TopicPartition::new("t", 0);
+    let json = consumer.wait(|seen| match seen {
+        Seen::Statistics(json) => {
+            let at = id.clone();
+            let known = consumer.act(move |control| control.cached_high_watermark(&at));
+            (known == Some(10)).then_some(json)
+        }
+        _ => None,
+    });
+    assert!(
+        json.starts_with('{') && json.contains("\"topics\""),
+        "{json}"
+    );
+    fill(&transport, "t", 0, 10..12);
+    assert_eq!(consumer.records(2)[0].offset(), 10);
+    consumer.close(PATIENCE);
 }

@@ -316,3 +316,17 @@ fn topics_are_listed_and_created_once() {
     );
     assert_eq!(transport.topics(None, PATIENCE).expect("topics").len(), 2);
 }
+
+#[test]
+fn the_last_statistics_are_kept() {
+    let transport = broker();
+    let producer = producer(&transport, &[("statistics.interval.ms", "10")]);
+    let end = Instant::now() + PATIENCE;
+    while producer
+        .statistics()
+        .is_none_or(|json| !json.starts_with('{'))
+    {
+        assert!(Instant::now() < end);
+        std::thread::yield_now();
+    }
+}

@@ -80,3 +80,51 @@ fn a_cooperative_revoke_drains() {
 fn an_eager_revoke_drains() {
     drains_before_giving_back("range");
 }
+
+#[test]
+fn a_pause_ends_with_the_assignment() {
+    let transport = broker();
+    transport.create_topic("t", 2).expect("created");
+    let member = |name: &str| {
+        let mut spec = spec(Some("g"), &["t"]);
+        spec.name = name.to_owned();
+        let strategy = "partition.assignment.strategy".to_owned();
+        spec.settings.insert(strategy, "range".to_owned());
+        spec
+    };
+    let first = Consumer::start(&transport, member("first"));
+    let both = first.assigned();
+    let paused = both.clone();
+    first.act(move |control| control.pause(&paused));
+    // Eager: all partitions are taken away, and some come back.
+    let second = Consumer::start(&transport, member("second"));
+    let kept = first.assigned();
+    assert_eq!(kept.len(), 1);
+    for id in &both {
+        fill(&transport, "t", id.partition, 0..10);
+    }
+    assert_eq!(first.records(10).len(), 10);
+    assert_eq!(second.records(10).len(), 10);
+    first.close(PATIENCE);
+    second.close(PATIENCE);
+}
+
+#[test]
+fn the_newer_group_protocol_works_too() {
+    let transport = broker();
+    transport.create_topic("t", 2).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    fill(&transport, "t", 1, 0..10);
+    let mut newer = spec(Some("g"), &["t"]);
+    newer.settings = map(&[
+        ("group.protocol", "consumer"),
+        ("group.remote.assignor", "range"),
+    ]);
+    let consumer = Consumer::start(&transport, newer);
+    consumer.records(20);
+    let id = TopicPartition::new("t", 0);
+    consumer
+        .act(move |control| control.commit_now(&[(id, 10)], PATIENCE))
+        .expect("committed");
+    consumer.close(PATIENCE);
+}
