@@ -346,6 +346,18 @@ impl Consumer {
     }
 }
 
+/// Drops the transport and waits until the broker has ended, which it does after its last client was
+/// destroyed: nothing that was made hangs.
+fn ends(transport: KafkaTransport) {
+    let broker = Arc::downgrade(transport.embedded.as_ref().expect("embedded"));
+    drop(transport);
+    let end = Instant::now() + PATIENCE;
+    while broker.strong_count() > 0 {
+        assert!(Instant::now() < end, "a client was not destroyed");
+        std::thread::yield_now();
+    }
+}
+
 fn value(record: &RecordRef) -> usize {
     std::str::from_utf8(record.payload().expect("a value"))
         .expect("text")

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -78,7 +78,8 @@ impl Shared {
 
 struct Handle {
     name: String,
-    shared: Arc<Shared>,
+    /// Weak: a handle that is kept after the close must not keep the client's threads and sockets.
+    shared: Weak<Shared>,
 }
 
 impl fmt::Debug for Handle {
@@ -89,17 +90,21 @@ impl fmt::Debug for Handle {
 
 impl ConsumerHandle for Handle {
     fn wake(&self) {
-        self.shared.wake();
+        if let Some(shared) = self.shared.upgrade() {
+            shared.wake();
+        }
     }
 
     fn close(&self, leave: Duration) {
-        self.shared.close(leave);
+        if let Some(shared) = self.shared.upgrade() {
+            shared.close(leave);
+        }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.close(LEAVE_ON_DROP);
+        self.close(LEAVE_ON_DROP);
     }
 }
 
@@ -133,12 +138,16 @@ pub(super) fn start(
         discover::start(&shared, &spec)?;
     }
     let name = spec.name.clone();
-    let poller = Poller::new(shared.clone(), spec, events);
+    let handle = Handle {
+        name: name.clone(),
+        shared: Arc::downgrade(&shared),
+    };
+    let poller = Poller::new(shared, spec, events);
     std::thread::Builder::new()
         .name(format!("ck-{name}"))
         .spawn(move || poller.run())
         .map_err(|error| error::invalid("starting the polling thread", error.to_string()))?;
-    Ok(Arc::new(Handle { name, shared }))
+    Ok(Arc::new(handle))
 }
 
 fn check_names(spec: &ConsumerSpec) -> Result<(), TransportError> {

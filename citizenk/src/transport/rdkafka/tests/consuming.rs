@@ -92,6 +92,7 @@ fn a_paused_partition_gives_nothing_and_a_resume_is_quick() {
         start.elapsed()
     );
     consumer.close(PATIENCE);
+    ends(transport);
 }
 
 #[test]
@@ -112,6 +113,7 @@ fn seeks_move_both_ways() {
         assert_eq!(values, (target as usize..100).collect::<Vec<_>>());
     }
     consumer.close(PATIENCE);
+    ends(transport);
 }
 
 #[test]
@@ -159,6 +161,8 @@ fn a_commit_is_where_the_next_consumer_goes_on() {
     let records = consumer.records(30);
     assert_eq!(value(&records[0]), 70);
     consumer.close(PATIENCE);
+    drop(records);
+    ends(transport);
 }
 
 #[test]
@@ -170,6 +174,7 @@ fn a_chunk_outlives_its_consumer_and_the_transport() {
     let records = consumer.records(10);
     consumer.close(PATIENCE);
     drop(consumer);
+    let broker = Arc::downgrade(transport.embedded.as_ref().expect("embedded"));
     drop(transport);
     assert_eq!(records.iter().map(value).sum::<usize>(), 45);
     assert!(records[0].headers().is_empty());
@@ -177,6 +182,10 @@ fn a_chunk_outlives_its_consumer_and_the_transport() {
     let start = Instant::now();
     drop(records);
     assert!(start.elapsed() < Duration::from_secs(1));
+    while broker.strong_count() > 0 {
+        assert!(start.elapsed() < PATIENCE, "the client was not destroyed");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -242,6 +251,8 @@ fn offsets_that_are_gone_are_reported_as_skipped() {
     let records = consumer.records(200 - to as usize);
     assert_eq!(records[0].offset(), to);
     consumer.close(PATIENCE);
+    drop((consumer, producer, records));
+    ends(transport);
 }
 
 #[test]

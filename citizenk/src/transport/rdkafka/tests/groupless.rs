@@ -67,4 +67,5 @@ fn without_a_group_a_topic_is_waited_for_and_a_lost_position_found_again() {
     fill(&transport, "later", 0, 0..2);
     assert_eq!(consumer.records(2)[0].offset(), 0);
     consumer.close(PATIENCE);
+    ends(transport);
 }

@@ -69,6 +69,7 @@ fn drains_before_giving_back(strategy: &str) {
     }
     first.close(PATIENCE);
     second.close(PATIENCE);
+    ends(transport);
 }
 
 #[test]
