@@ -1,4 +1,5 @@
 //! Against the embedded broker. Every wait is on a channel or condition, and bounded.
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, Sender, channel};

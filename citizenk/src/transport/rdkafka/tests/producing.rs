@@ -13,7 +13,7 @@ fn records_arrive_in_order_with_all_they_carry() {
         let mut record = batch.record(0);
         record.key_bytes(format!("k{index}").as_bytes());
         // Runs of plain records between ones with headers and timestamps.
-        if index % 3 == 0 {
+        if index.is_multiple_of(3) {
             record
                 .header("n", Some(index.to_string().as_bytes()))
                 .header("n", Some(b""))
@@ -44,7 +44,7 @@ fn records_arrive_in_order_with_all_they_carry() {
         assert_eq!(record.key(), Some(format!("k{index}").as_bytes()));
         let headers = record.headers();
         let headers: Vec<_> = headers.iter().collect();
-        if index % 3 == 0 {
+        if index.is_multiple_of(3) {
             assert_eq!(
                 headers,
                 [
@@ -115,7 +115,10 @@ fn null_and_empty_are_told_apart() {
         .topic(&output("t", Partitioner::Murmur2))
         .expect("a topic");
     let mut batch = StagedBatch::default();
-    batch.record(0).finish(None);
+    batch
+        .record(0)
+        .timestamp(Some(1_500_000_000_000))
+        .finish(None);
     batch.record(0).key_bytes(b"").finish(Some(b""));
     batch
         .record(0)
@@ -128,6 +131,7 @@ fn null_and_empty_are_told_apart() {
     }
     let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
     let records = consumer.records(4);
+    assert_eq!(records[0].timestamp(), Timestamp::Create(1_500_000_000_000));
     let shown: Vec<_> = records.iter().map(|r| (r.key(), r.payload())).collect();
     let empty = Some(b"".as_slice());
     assert_eq!(
@@ -156,7 +160,7 @@ fn a_full_queue_loses_nothing() {
     let mut batch = StagedBatch::default();
     for index in 0..500_usize {
         let mut record = batch.record(0);
-        if index % 7 == 0 {
+        if index.is_multiple_of(7) {
             record.header("h", Some(b"x"));
         }
         record.finish(Some(index.to_string().as_bytes()));

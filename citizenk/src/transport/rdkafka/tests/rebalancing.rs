@@ -129,3 +129,48 @@ fn the_newer_group_protocol_works_too() {
         .expect("committed");
     consumer.close(PATIENCE);
 }
+
+#[test]
+fn a_lost_assignment_is_neither_drained_nor_committed_and_comes_back() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    let mut slow = spec(Some("g"), &["t"]);
+    let key = "max.poll.interval.ms".to_owned();
+    slow.settings.insert(key, "6000".to_owned());
+    let consumer = Consumer::start(&transport, slow);
+    consumer.records(10);
+    let running = consumer.drain.add();
+    // The polling thread is held up for longer than the group allows.
+    let (_never, blocked) = channel::<()>();
+    let _ = consumer.acts.send(Box::new(move |_| {
+        let _ = blocked.recv_timeout(Duration::from_secs(8));
+    }));
+    consumer.handle.wake();
+    let mut errors = Vec::new();
+    let lost = consumer.wait(|seen| match seen {
+        Seen::Error(error) => {
+            errors.push(error);
+            None
+        }
+        Seen::Began(_, lost) => Some(lost),
+        _ => None,
+    });
+    assert!(lost);
+    let start = Instant::now();
+    consumer.wait(|seen| matches!(seen, Seen::Ended(_, true)).then_some(()));
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "a lost assignment was drained"
+    );
+    drop(running);
+    // Nothing was committed: all is read again.
+    assert_eq!(consumer.records(10)[0].offset(), 0);
+    while let Ok(seen) = consumer.seen.try_recv() {
+        if let Seen::Error(error) = seen {
+            errors.push(error);
+        }
+    }
+    assert!(errors.iter().all(|error| !error.fatal), "{errors:?}");
+    consumer.close(PATIENCE);
+}

@@ -138,14 +138,11 @@ impl ConsumerEvents for Reader {
     fn closed(&mut self) {}
 }
 
-#[test]
-#[ignore = "a measurement"]
-fn speed_of_consuming() {
-    let transport = broker();
+fn full_topic(transport: &KafkaTransport) {
     // The broker keeps 5 MiB of a partition: 4 partitions, compressed a hundredfold.
     transport.create_topic("t", 4).expect("created");
     let producer = producer(
-        &transport,
+        transport,
         &[
             ("compression.type", "lz4"),
             ("linger.ms", "50"),
@@ -168,6 +165,13 @@ fn speed_of_consuming() {
         assert_eq!(producer.produce(&[topic], &batch, 0..1000, &sink), 1000);
     }
     let _ = all.recv_timeout(PATIENCE);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn speed_of_consuming() {
+    let transport = broker();
+    full_topic(&transport);
     for (queued, prefetched) in [("5000", false), ("100000", false), ("2000000", true)] {
         let (count, all) = Count::new(RECORDS);
         let chunks = Arc::<AtomicUsize>::default();
@@ -208,11 +212,207 @@ fn speed_of_consuming() {
 fn speed_of_idling() {
     let transport = broker();
     transport.create_topic("t", 4).expect("created");
-    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
     let _producer = producer(&transport, &[]);
-    consumer.assigned();
-    let cpu_start = cpu();
-    std::thread::sleep(Duration::from_secs(10));
-    println!("idle: {:?} CPU in 10 s, with the broker", cpu() - cpu_start);
-    consumer.close(PATIENCE);
+    // The embedded broker's short wait costs a hundred requests a second; a real one needs none.
+    for wait in ["10", "100"] {
+        let mut spec = spec(Some(wait), &["t"]);
+        let key = "fetch.wait.max.ms".to_owned();
+        spec.settings.insert(key, wait.to_owned());
+        let consumer = Consumer::start(&transport, spec);
+        consumer.assigned();
+        let cpu_start = cpu();
+        std::thread::sleep(Duration::from_secs(10));
+        println!(
+            "idle, fetch wait {wait} ms: {:?} CPU in 10 s, with the broker",
+            cpu() - cpu_start
+        );
+        consumer.close(PATIENCE);
+    }
+}
+
+/// What librdkafka costs by itself: the floor of the figures above, in the same process and minute.
+mod floor {
+    use rdkafka::bindings as rd;
+
+    use super::super::super::client::{Client, Hooks, Polled};
+    use super::super::super::conf::Conf;
+    use super::super::super::list::List;
+    use super::*;
+
+    fn client(
+        transport: &KafkaTransport,
+        consumer: bool,
+        settings: &[(&str, &str)],
+    ) -> Arc<Client> {
+        let mut conf = Conf::new("floor");
+        conf.set("bootstrap.servers", transport.bootstrap_servers())
+            .expect("set");
+        for (key, value) in settings {
+            conf.set(key, value).expect("set");
+        }
+        if !consumer {
+            // SAFETY: the configuration is alive.
+            unsafe { rd::rd_kafka_conf_set_events(conf.raw(), rd::RD_KAFKA_EVENT_DR) };
+        }
+        let polled = if consumer {
+            Polled::Group
+        } else {
+            Polled::Main
+        };
+        let hooks = Hooks::new("floor", None, Arc::default());
+        Client::new(conf, polled, consumer, hooks, transport.embedded.clone()).expect("a client")
+    }
+
+    fn produce(keyed: bool) {
+        let transport = broker();
+        transport.create_topic("t", 4).expect("created");
+        let client = client(
+            &transport,
+            false,
+            &[
+                ("queue.buffering.max.messages", "2000000"),
+                ("enable.idempotence", "true"),
+                ("partitioner", "murmur2_random"),
+            ],
+        );
+        let topic = client.topic("t").expect("a topic");
+        let payload = [7_u8; 100];
+        let keys: Vec<_> = (0..1000_usize).map(usize::to_le_bytes).collect();
+        let served = client.clone();
+        let reports = std::thread::spawn(move || {
+            let mut left = RECORDS + 1000;
+            while left > 0 {
+                // SAFETY: the client is alive; each event is destroyed once.
+                unsafe {
+                    let event = rd::rd_kafka_queue_poll(served.queue(), 1000);
+                    if !event.is_null() {
+                        while !rd::rd_kafka_event_message_next(event).is_null() {
+                            left -= 1;
+                        }
+                        rd::rd_kafka_event_destroy(event);
+                    }
+                }
+            }
+        });
+        let send = || {
+            let mut run: Vec<_> = keys
+                .iter()
+                .map(|key| rd::rd_kafka_message_t {
+                    err: error::OK,
+                    rkt: std::ptr::null_mut(),
+                    partition: -1,
+                    payload: payload.as_ptr().cast_mut().cast(),
+                    len: payload.len(),
+                    key: if keyed {
+                        key.as_ptr().cast_mut().cast()
+                    } else {
+                        std::ptr::null_mut()
+                    },
+                    key_len: if keyed { key.len() } else { 0 },
+                    offset: 0,
+                    _private: std::ptr::null_mut(),
+                })
+                .collect();
+            let partition = if keyed { -1 } else { 0 };
+            // SAFETY: the topic is alive, the bytes are copied.
+            let sent = unsafe {
+                rd::rd_kafka_produce_batch(
+                    topic.raw(),
+                    partition,
+                    rd::RD_KAFKA_MSG_F_COPY,
+                    run.as_mut_ptr(),
+                    1000,
+                )
+            };
+            assert_eq!(sent, 1000);
+        };
+        send();
+        // SAFETY: the client is alive.
+        unsafe { rd::rd_kafka_flush(client.rk(), 10_000) };
+        let (start, cpu_start) = (Instant::now(), cpu());
+        for _ in 0..RECORDS / 1000 {
+            send();
+        }
+        let enqueued = start.elapsed();
+        reports.join().expect("reported");
+        println!(
+            "floor produce, keyed {keyed}: enqueue {:.0} ns",
+            enqueued.as_nanos() as f64 / RECORDS as f64
+        );
+        show("floor produce", RECORDS, start.elapsed(), cpu() - cpu_start);
+    }
+
+    #[test]
+    #[ignore = "a measurement"]
+    fn speed_floor_of_producing() {
+        produce(false);
+        produce(true);
+    }
+
+    #[test]
+    #[ignore = "a measurement"]
+    fn speed_floor_of_consuming() {
+        let transport = broker();
+        full_topic(&transport);
+        for prefetched in [false, true] {
+            let queued = if prefetched { "2000000" } else { "5000" };
+            let client = client(
+                &transport,
+                true,
+                &[
+                    ("group.id", "floor"),
+                    ("queued.min.messages", queued),
+                    ("queued.max.messages.kbytes", "2000000"),
+                    ("fetch.queue.backoff.ms", "2"),
+                    ("fetch.wait.max.ms", "10"),
+                ],
+            );
+            let mut list = List::with_capacity(4);
+            for partition in 0..4 {
+                list.add_named("t", partition, -2);
+            }
+            let (mut start, mut cpu_start) = (Instant::now(), cpu());
+            // SAFETY: client and list are alive.
+            unsafe { rd::rd_kafka_assign(client.rk(), list.as_ptr()) };
+            if prefetched {
+                std::thread::sleep(Duration::from_secs(4));
+                (start, cpu_start) = (Instant::now(), cpu());
+            }
+            let mut buffer = vec![std::ptr::null_mut(); 1000];
+            let (mut count, mut sum) = (0, 0_usize);
+            while count < RECORDS {
+                // SAFETY: the queue is alive, the buffer has room; each message is destroyed once.
+                unsafe {
+                    let mut got = rd::rd_kafka_consume_batch_queue(
+                        client.queue(),
+                        1000,
+                        buffer.as_mut_ptr(),
+                        1,
+                    );
+                    if got > 0 {
+                        got += rd::rd_kafka_consume_batch_queue(
+                            client.queue(),
+                            0,
+                            buffer.as_mut_ptr().add(1),
+                            999,
+                        );
+                    }
+                    for message in &buffer[..got as usize] {
+                        sum += usize::from(*(**message).payload.cast::<u8>());
+                        rd::rd_kafka_message_destroy(*message);
+                    }
+                    count += got as usize;
+                }
+            }
+            assert_eq!(sum, 7 * RECORDS);
+            show(
+                &format!("floor consume, prefetched {prefetched}"),
+                RECORDS,
+                start.elapsed(),
+                cpu() - cpu_start,
+            );
+            // SAFETY: the client is alive.
+            unsafe { rd::rd_kafka_consumer_close(client.rk()) };
+        }
+    }
 }
