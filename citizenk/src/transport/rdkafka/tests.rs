@@ -15,6 +15,7 @@ use crate::transport::{Control, Delivered, DeliverySink, Drain, DrainToken, Prod
 mod consuming;
 mod groupless;
 mod producing;
+mod real;
 mod rebalancing;
 mod speed;
 
