@@ -30,6 +30,3 @@ const _: () = {
 ::core::compile_error! {
     "agent `orders` must be an `async fn`"
 }
-::core::compile_error! {
-    "agent `orders` has no topics\nhelp: write `#[agent(topics = [ORDERS])]`"
-}

@@ -49,12 +49,11 @@ const _: () = {
                         > as __citizenk::Extract<__Mode>>::extract(&__p.0, __call)?;
                         let __reply = __citizenk::reply(__call);
                         ::core::result::Result::Ok(async move {
-                            __reply
-                                .send(
-                                    &alerts::ALERTS,
-                                    __citizenk::agent_future_must_be_send(alert(__in, __a0))
-                                        .await,
+                            let __value = __citizenk::agent_future_must_be_send(
+                                    alert(__in, __a0),
                                 )
+                                .await;
+                            __reply.send(&alerts::ALERTS, __value)
                         })
                     },
                 ),

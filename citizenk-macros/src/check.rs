@@ -297,11 +297,15 @@ const PRIMITIVES: &[&str] = &[
     "u8", "u16", "u32", "u64", "u128", "usize",
 ];
 
+pub(crate) fn is_primitive(handle: &Ident) -> bool {
+    PRIMITIVES.contains(&handle.to_string().as_str())
+}
+
 fn primitive(kind: Kind, handle: &Ident, report: &mut Report) {
-    let name = handle.to_string();
-    if !PRIMITIVES.contains(&name.as_str()) {
+    if !is_primitive(handle) {
         return;
     }
+    let name = handle.to_string();
     let mut pascal = name.clone();
     if let Some(first) = pascal.get_mut(..1) {
         first.make_ascii_uppercase();

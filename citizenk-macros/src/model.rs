@@ -174,7 +174,7 @@ impl Timer {
         attribute: Span,
         report: &mut Report,
     ) -> Option<Self> {
-        if !args.interval.was_given() {
+        if !args.interval.was_given() && !args.timer.common.unknown {
             report.at_with_help(
                 attribute,
                 "`#[repeat_every]` needs an interval",
@@ -198,7 +198,7 @@ impl Timer {
                 Self::validate(schedule, &args.timer, function, report)
             }
             None => {
-                if !args.cron.was_given() {
+                if !args.cron.was_given() && !args.timer.common.unknown {
                     report.at_with_help(
                         attribute,
                         "`#[repeat_at]` needs a cron expression",
@@ -240,7 +240,7 @@ impl Hook {
         attribute: Span,
         report: &mut Report,
     ) -> Option<Self> {
-        if !args.event.was_given() {
+        if !args.event.was_given() && !args.common.unknown {
             report.at(attribute, format!("`#[on_event]` needs {}", hook::EVENTS));
         }
         let event = *args.event.value()?;
@@ -264,7 +264,7 @@ impl Route {
     ) -> Option<Self> {
         let title = function.title();
         let name = function.ident.unraw();
-        if !args.has_method() && args.common.misspelled.is_empty() {
+        if !args.has_method() && !args.common.unknown {
             report.at_with_help(
                 name.span(),
                 format!("{title} has no path"),

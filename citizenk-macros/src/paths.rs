@@ -59,6 +59,11 @@ pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
+/// [`local`], where an error about its value belongs.
+pub(crate) fn local_at(name: &str, span: Span) -> Ident {
+    Ident::new(name, generated(span))
+}
+
 /// Where a name stands, with the resolution of generated code: lints for handwritten code stay quiet.
 pub(crate) fn generated(span: Span) -> Span {
     span.resolved_at(Span::mixed_site())

@@ -58,8 +58,21 @@ impl Args for HookArgs {
 }
 
 fn event(args: &mut HookArgs, tokens: TokenStream, report: &mut Report) {
-    let Some(TokenTree::Ident(ident)) = tokens.into_iter().next() else {
-        return;
+    let ident = match tokens.into_iter().next() {
+        Some(TokenTree::Ident(ident)) => ident,
+        Some(token) => {
+            report.at_with_help(
+                token.span(),
+                format!("an event is one of {EVENTS}, without quotes"),
+                "`#[on_event(startup)]`",
+            );
+            let key = KeyToken {
+                name: "the event".to_owned(),
+                span: token.span(),
+            };
+            return args.event.set(&key, None, report);
+        }
+        None => return,
     };
     let word = ident.to_string();
     let known = Event::ALL.into_iter().find(|(name, _)| *name == word);

@@ -50,6 +50,8 @@ pub(crate) struct Common {
     pub(crate) krate: Slot<syn::Path>,
     /// What misspelled arguments were meant to be: not to be missed on top.
     pub(crate) misspelled: Vec<&'static str>,
+    /// Whether there was any argument that there is not.
+    pub(crate) unknown: bool,
 }
 
 impl Common {
@@ -166,7 +168,7 @@ fn read_argument<A: Args>(
         }
         (Some(token), _) => {
             match &table.positional {
-                Some(positional) if positional.literal && first => {
+                Some(positional) if first => {
                     (positional.read)(args, argument.into_iter().collect(), report);
                 }
                 _ => {
@@ -197,6 +199,7 @@ fn read_argument<A: Args>(
         (positional.read)(args, argument.into_iter().collect(), report);
     } else {
         let meant = unknown(table, key, report);
+        args.common().unknown = true;
         args.common().misspelled.extend(meant);
     }
 }
@@ -222,6 +225,7 @@ fn read_key<A: Args>(args: &mut A, key: &Ident, value: TokenStream, report: &mut
         (found.read)(args.common(), entry);
     } else {
         let meant = unknown(&table, key, report);
+        args.common().unknown = true;
         args.common().misspelled.extend(meant);
     }
 }

@@ -13,7 +13,7 @@ use crate::attr::agent::AgentArgs;
 use crate::attr::value::{Group, Start, TopicInput};
 use crate::check::{self, AGENT};
 use crate::model::Agent;
-use crate::paths::{generated, local};
+use crate::paths::{generated, local, local_at};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     common::on_function::<AgentArgs, _>(AGENT, args, item, Agent::validate, glue)
@@ -43,8 +43,10 @@ fn glue(agent: &Agent) -> TokenStream {
     };
     let (prepared, call, records) = (local("__p"), local("__call"), local("__in"));
     let (reply, outcome) = outcome(agent, &values);
+    let call_type = quote_spanned!(input_span=> &__citizenk::Call<'_, __Mode>);
+    let input_type = quote_spanned!(input_span=> __In);
     let handler = quote_spanned! {span=>
-        |#prepared, #call: &__citizenk::Call<'_, __Mode>, #records: __In| {
+        |#prepared, #call: #call_type, #records: #input_type| {
             #extract
             #reply
             ::core::result::Result::Ok(async move { #outcome })
@@ -72,13 +74,15 @@ fn outcome(agent: &Agent, values: &[proc_macro2::Ident]) -> (TokenStream, TokenS
     };
     match &agent.output {
         None => {
-            let outcome = quote_spanned!(span=> __citizenk::outcome::<__Mode, _>(#returned));
+            let input = function.arguments.first().map_or(span, check::span_of);
+            let mode = quote_spanned!(input=> __Mode);
+            let outcome = quote_spanned!(span=> __citizenk::outcome::<#mode, _>(#returned));
             (TokenStream::new(), outcome)
         }
         Some(topic) => {
             let reply = local("__reply");
             let topic = reference(topic);
-            let value = local("__value");
+            let value = local_at("__value", span);
             let before = quote_spanned!(span=> let #reply = __citizenk::reply(#call););
             let outcome = quote_spanned! {span=>
                 let #value = #returned;

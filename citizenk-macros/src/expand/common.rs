@@ -50,7 +50,8 @@ pub(crate) fn on_function<A: Args, M>(
         }
     };
     let function = check::function(kind, &found, args.common(), &mut report);
-    if check::is_associated(&found) {
+    // A handle named as a primitive type would break whatever else is in scope.
+    if check::is_associated(&found) || check::is_primitive(&function.handle) {
         return refused(item, report);
     }
     let parsed = Parsed {
@@ -138,6 +139,8 @@ impl Shape {
             doc,
             ..
         } = self;
+        let item = generated(handle.span());
+        let declaration = quote_spanned!(item=> struct #handle {});
         // A braced struct lives among the types only: `orders(..)` still calls the function.
         quote! {
             #(#cfgs)*
@@ -148,7 +151,7 @@ impl Shape {
                 missing_copy_implementations,
                 unreachable_pub
             )]
-            #vis struct #handle {}
+            #vis #declaration
         }
     }
 
@@ -239,16 +242,22 @@ impl Extraction {
         for (index, ty) in arguments.iter().enumerate() {
             let span = check::span_of(ty);
             let value = local(&format!("__a{index}"));
+            // An alias is one token: all obligations of an argument stand at one span, and rustc prints
+            // one error.
+            let alias = Ident::new(&format!("__T{index}"), span);
             let place = Index {
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 span,
             };
-            requires.extend(quote_spanned! {span=> let #builder = #builder.requires::<#ty>(); });
+            requires.extend(quote_spanned! {span=>
+                type #alias = #ty;
+                let #builder = #builder.requires::<#alias>();
+            });
             prepares.extend(quote_spanned! {span=>
-                <#ty as __citizenk::Extract<__Mode>>::prepare(#cx)?,
+                <#alias as __citizenk::Extract<__Mode>>::prepare(#cx)?,
             });
             extract.extend(quote_spanned! {span=>
-                let #value = <#ty as __citizenk::Extract<__Mode>>::extract(&#prepared.#place, #call)?;
+                let #value = <#alias as __citizenk::Extract<__Mode>>::extract(&#prepared.#place, #call)?;
             });
             values.push(value);
         }

@@ -1,0 +1,7 @@
+// 200 what?
+use ui_tests::*;
+
+#[citizenk::agent(topics = [ORDERS], batch_size = 100, batch_timeout = 200)]
+async fn orders(orders: Batch<Order>) { drop(orders); }
+
+fn main() {}

@@ -1,0 +1,7 @@
+// Nobody chooses the type.
+use ui_tests::*;
+
+#[citizenk::agent(topics = [ORDERS])]
+async fn orders<T>(orders: Batch<T>) { drop(orders); }
+
+fn main() {}

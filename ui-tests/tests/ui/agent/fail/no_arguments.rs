@@ -1,0 +1,7 @@
+// The records have to go somewhere.
+use ui_tests::*;
+
+#[citizenk::agent(topics = [ORDERS])]
+async fn orders() {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+// Only a function can be called with records.
+use ui_tests::*;
+
+#[citizenk::agent(topics = [ORDERS])]
+struct Orders;
+
+fn main() {}

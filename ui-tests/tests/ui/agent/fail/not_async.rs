@@ -1,0 +1,7 @@
+// Handlers are asynchronous.
+use ui_tests::*;
+
+#[citizenk::agent(topics = [ORDERS])]
+fn orders(orders: Batch<Order>) { drop(orders); }
+
+fn main() {}

@@ -1,0 +1,10 @@
+// There is nothing to send.
+use ui_tests::*;
+
+#[citizenk::agent(topics = [ORDERS], output = ALERTS)]
+async fn orders(order: Event<Order>) -> citizenk::Result<()> {
+    drop(order);
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+// There is nothing to send.
+use ui_tests::*;
+
+#[citizenk::agent(topics = [ORDERS], output = ALERTS)]
+async fn orders(order: Event<Order>) { drop(order); }
+
+fn main() {}

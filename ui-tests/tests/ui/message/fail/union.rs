@@ -1,0 +1,10 @@
+// serde knows no unions.
+use ui_tests::*;
+
+#[citizenk::message]
+union Parcel {
+    id: u32,
+    weight: f32,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+// A function has no items.
+use ui_tests::*;
+
+#[citizenk::module]
+fn billing() {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+// Then why have it?
+use ui_tests::*;
+
+#[citizenk::repeat_every("5s", max_repetitions = 0)]
+async fn report() {}
+
+fn main() {}

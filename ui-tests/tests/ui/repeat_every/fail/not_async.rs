@@ -1,0 +1,7 @@
+// Timers are asynchronous.
+use ui_tests::*;
+
+#[citizenk::repeat_every("5s")]
+fn report() {}
+
+fn main() {}

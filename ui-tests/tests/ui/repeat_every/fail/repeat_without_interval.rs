@@ -1,0 +1,7 @@
+// When?
+use ui_tests::*;
+
+#[citizenk::repeat_every]
+async fn report() {}
+
+fn main() {}
