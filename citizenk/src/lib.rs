@@ -18,8 +18,9 @@ mod timer;
 mod topic;
 mod transport;
 
-pub use app::{App, Component, Module, StateContext};
+pub use app::{App, Component, Module, Service, StateContext, run};
 pub use codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, RawBytes, TextKey};
+pub use config::{Flags, Printable, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
     IntoAgentError, ResultExt, RunError,

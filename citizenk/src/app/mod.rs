@@ -13,15 +13,18 @@ use std::time::Duration;
 mod assemble;
 mod component;
 mod module;
+mod service;
 mod start;
 
 pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten};
 pub use component::{Component, ComponentDef};
 pub use module::Module;
+pub use service::{Service, run};
 pub(crate) use start::{RunOptions, Running};
 
 use self::assemble::Flat;
 use self::module::{Defaults, Item};
+use crate::config::Settings;
 use crate::error::{AgentError, BuildError};
 use crate::extract::{StateMap, StateRequirement};
 use crate::policy::Policy;
@@ -41,7 +44,7 @@ struct StateEntry {
 #[derive(Clone, Debug)]
 pub struct StateContext {
     states: StateMap,
-    app_settings: Arc<serde_json::Value>,
+    settings: Arc<Settings>,
 }
 
 impl StateContext {
@@ -56,7 +59,7 @@ impl StateContext {
     /// # Errors
     /// When a field is missing or of the wrong type; the error names it.
     pub fn settings<S: serde::de::DeserializeOwned>(&self) -> Result<S, crate::ConfigError> {
-        crate::config::app_settings(&self.app_settings)
+        self.settings.app()
     }
 }
 
@@ -333,13 +336,13 @@ impl App {
 
     async fn make_states(
         &self,
-        app_settings: Arc<serde_json::Value>,
+        settings: &Arc<Settings>,
     ) -> Result<StateMap, (String, AgentError)> {
         let mut states = StateMap::default();
         for entry in &self.states {
             let cx = StateContext {
                 states: states.clone(),
-                app_settings: app_settings.clone(),
+                settings: settings.clone(),
             };
             let insert = (entry.make)(cx)
                 .await

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::{App, Overrides};
+use crate::config::Settings;
 use crate::error::RunError;
 use crate::extract::{Background, Env, Producer, Shutdown};
 use crate::runtime::engine::{Engine, EngineSpec};
@@ -22,7 +23,7 @@ pub(crate) struct RunOptions {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) consumer_settings: BTreeMap<String, String>,
     pub(crate) producer_settings: BTreeMap<String, String>,
-    pub(crate) app_settings: Arc<serde_json::Value>,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) client_id: String,
     pub(crate) drain: Duration,
     pub(crate) max_chunk: usize,
@@ -46,7 +47,7 @@ impl Running {
         let (shutdown, trigger) = Shutdown::pair();
         let supervisor = Supervisor::new(trigger.clone());
         let states =
-            app.make_states(options.app_settings)
+            app.make_states(&options.settings)
                 .await
                 .map_err(|(component, error)| RunError::Startup {
                     component,

@@ -1,6 +1,230 @@
-//! Placeholder until merged.
-pub(crate) fn app_settings<S: serde::de::DeserializeOwned>(
-    value: &serde_json::Value,
-) -> Result<S, crate::ConfigError> {
-    serde_json::from_value(value.clone()).map_err(|e| crate::ConfigError::new("app", e.to_string()))
+//! Settings: everything an operator may say about a running service.
+//!
+//! In: flags, environment and the text of a settings file, as plain data. Out: [`Settings`], or every
+//! mistake at once. A flag wins over the environment, that over the file, that over the default; each
+//! value remembers where it came from. The app resolves settings once, before anything starts, and owns
+//! them; only [`Settings::load`] reads the process's environment and the disk.
+//!
+//! ```toml
+//! group = "orders"                    # --group, CITIZENK_GROUP
+//! topic_prefix = "staging."           # --topic-prefix, CITIZENK_TOPIC_PREFIX
+//! drain = "10s"                       # --drain, CITIZENK_DRAIN
+//!
+//! [topics]                            # --topic, CITIZENK_TOPICS
+//! videos = "videos-v2"                # the exact name on the broker: no prefix is added
+//!
+//! [http]
+//! address = "127.0.0.1:8000"          # --http, CITIZENK_HTTP
+//! prefix = "/api"                     # --prefix, CITIZENK_PREFIX
+//! token = ".."                        # --http-token, CITIZENK_HTTP_TOKEN
+//! open = false                        # --http-open, CITIZENK_HTTP_OPEN
+//!
+//! [log]
+//! filter = "info"                     # --log, RUST_LOG
+//! format = "text"                     # --log-format, CITIZENK_LOG_FORMAT
+//!
+//! [kafka]                             # for consumers and producers
+//! bootstrap.servers = "a:9092,b:9092" # --bootstrap-servers, KAFKA_BOOTSTRAP_SERVERS
+//! security.protocol = "SASL_SSL"
+//! [kafka.consumer]                    # --consumer, KAFKA_CONSUMER_<KEY>
+//! fetch.wait.max.ms = 100
+//! [kafka.producer]                    # --producer, KAFKA_PRODUCER_<KEY>
+//! linger.ms = 5
+//!
+//! [agents.process]
+//! batch_size = 100
+//! batch_timeout = "200ms"
+//! concurrency = 4
+//! timeout = "20s"
+//! enabled = true
+//!
+//! [app]                               # APP_<KEY>: the program's own
+//! database.url = "sqlite::memory:"    # APP_DATABASE__URL
+//! ```
+
+mod agents;
+mod app;
+mod env;
+mod file;
+mod flags;
+pub(crate) mod kafka;
+mod printable;
+mod resolve;
+mod secret;
+mod source;
+#[cfg(all(test, feature = "cli"))]
+mod tests;
+mod tree;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+pub(crate) use agents::AgentTuning;
+pub use flags::Flags;
+use kafka::ClientSettings;
+pub use printable::Printable;
+pub(crate) use secret::Secret;
+pub(crate) use source::{Setting, Source};
+pub(crate) use values::HttpAddress;
+
+/// Everything an operator may set, checked.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use citizenk::{Flags, Settings};
+///
+/// let env = BTreeMap::from([("KAFKA_BOOTSTRAP_SERVERS".to_owned(), "a:9092".to_owned())]);
+/// let settings = Settings::resolve(Flags::default(), &env, None).unwrap();
+/// assert!(settings.printable().to_string().contains("broker = a:9092 (KAFKA_BOOTSTRAP_SERVERS)"));
+/// ```
+#[derive(Clone)]
+pub struct Settings {
+    /// What serves the records.
+    pub(crate) broker: Setting<Broker>,
+    /// `None`: the app's name.
+    pub(crate) group: Option<Setting<String>>,
+    /// Real names by the program's names; the real ones are not yet checked against Kafka's rule.
+    pub(crate) topics: BTreeMap<String, Setting<String>>,
+    pub(crate) topic_prefix: Option<Setting<String>>,
+    pub(crate) http: HttpSettings,
+    pub(crate) agents: BTreeMap<String, AgentTuning>,
+    /// As `tracing_subscriber::EnvFilter` reads it.
+    pub(crate) log_filter: Setting<String>,
+    pub(crate) log_format: Setting<LogFormat>,
+    /// How long started calls may go on when the service stops.
+    pub(crate) drain: Setting<Duration>,
+    pub(in crate::config) consumer: ClientSettings,
+    pub(in crate::config) producer: ClientSettings,
+    pub(in crate::config) app: app::AppSettings,
+    pub(in crate::config) warnings: Vec<String>,
+}
+
+/// What serves the records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Broker {
+    /// Bootstrap servers of a real cluster, joined by commas.
+    Cluster(String),
+    /// The broker inside this process.
+    Embedded,
+    /// None is needed: the command prints a document, or a test brings its own.
+    #[default]
+    Unset,
+}
+
+/// Where and how HTTP is served.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HttpSettings {
+    pub(crate) address: Setting<HttpAddress>,
+    /// Empty, or `/` and segments.
+    pub(crate) prefix: Setting<String>,
+    pub(crate) token: Option<Setting<Secret>>,
+    pub(crate) open: Setting<bool>,
+}
+
+/// Who may send requests that change something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HttpAccess {
+    /// Who bears this token.
+    Token(Secret),
+    /// Everybody who reaches the address.
+    Open,
+    /// Nobody: the address is reachable from other machines and neither token nor `--http-open` is given.
+    Closed,
+}
+
+impl HttpSettings {
+    /// Who may change something.
+    pub(crate) fn access(&self) -> HttpAccess {
+        match &self.token {
+            Some(token) => HttpAccess::Token(token.value.clone()),
+            None if self.open.value || self.address.is_loopback() => HttpAccess::Open,
+            None => HttpAccess::Closed,
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl LogFormat {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// Started calls may go on this long when the service stops, unless told otherwise.
+const DRAIN: Duration = Duration::from_secs(10);
+
+impl Default for Settings {
+    /// Every default and no broker: for tests that bring their own.
+    fn default() -> Self {
+        Self {
+            broker: Setting::default(),
+            group: None,
+            topics: BTreeMap::new(),
+            topic_prefix: None,
+            http: HttpSettings::default(),
+            agents: BTreeMap::new(),
+            log_filter: Setting::default_of("info".to_owned()),
+            log_format: Setting::default(),
+            drain: Setting::default_of(DRAIN),
+            consumer: ClientSettings::new(),
+            producer: ClientSettings::new(),
+            app: app::AppSettings::default(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// What looks like a mistake but is none for certain, e.g. a variable that resembles one of ours. To
+    /// be logged once the log is set up.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The settings without secrets, to print.
+    #[must_use]
+    pub fn printable(&self) -> Printable<'_> {
+        Printable::new(self)
+    }
+
+    /// The broker's name of a topic: its rename, else prefix and name.
+    pub(crate) fn real_topic(&self, name: &str) -> String {
+        match (self.topics.get(name), &self.topic_prefix) {
+            (Some(real), _) => real.value.clone(),
+            (None, Some(prefix)) => format!("{}{name}", prefix.value),
+            (None, None) => name.to_owned(),
+        }
+    }
+}
+
+/// librdkafka settings for consumers: shared ones, those for consumers over them.
+pub(crate) fn merge_consumer(settings: &Settings) -> BTreeMap<String, String> {
+    kafka::plain(&settings.consumer)
+}
+
+/// librdkafka settings for producers: shared ones, those for producers over them.
+pub(crate) fn merge_producer(settings: &Settings) -> BTreeMap<String, String> {
+    kafka::plain(&settings.producer)
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Settings ")?;
+        fmt::Debug::fmt(&self.printable(), f)
+    }
 }

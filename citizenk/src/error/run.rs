@@ -24,6 +24,28 @@ impl ConfigError {
     }
 }
 
+fn list(errors: &[ConfigError]) -> String {
+    match errors {
+        [one] => one.to_string(),
+        many => many.iter().map(|error| format!("\n  - {error}")).fold(
+            format!("{} mistakes in the settings:", many.len()),
+            |text, line| text + &line,
+        ),
+    }
+}
+
+impl From<ConfigError> for RunError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(vec![error])
+    }
+}
+
+impl From<Vec<ConfigError>> for RunError {
+    fn from(errors: Vec<ConfigError>) -> Self {
+        Self::Config(errors)
+    }
+}
+
 /// Why a service ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,9 +53,9 @@ pub enum RunError {
     /// The app itself is wrong.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The settings are wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+    /// The settings are wrong; every mistake.
+    #[error("{}", list(.0))]
+    Config(Vec<ConfigError>),
     /// The cluster or its client failed for good.
     #[error(transparent)]
     Transport(#[from] TransportError),

@@ -16,7 +16,7 @@ use super::group::GroupEvent;
 use super::state::{Offsets, Shared, error, unknown_topic};
 use crate::record::{ChunkStore, TopicPartition};
 use crate::transport::{
-    ConsumerEvents, ConsumerHandle, ConsumerSpec, Control, Start, TransportError, Watermarks,
+    ConsumerEvents, ConsumerHandle, ConsumerSpec, Control, Pace, Start, TransportError, Watermarks,
 };
 
 /// The shortest sleep between two rounds: a client polls again and again, but paused time must move.
@@ -56,6 +56,7 @@ pub(super) fn start(
         view: View::default(),
         max_chunk: spec.max_chunk.max(1),
         drain: spec.drain,
+        pace: Pace { wait: Duration::ZERO, take: true },
     };
     runtime.spawn(task.run());
     Ok(Arc::new(MemoryConsumer {
@@ -100,6 +101,7 @@ struct ConsumerTask {
     view: View,
     max_chunk: usize,
     drain: Duration,
+    pace: Pace,
 }
 
 /// What the client knows without asking: its assignment and the answers it has not passed on.
@@ -138,8 +140,11 @@ impl ConsumerTask {
                 break;
             }
             self.report_commits();
-            self.poll();
-            let next = self.tick().max(SHORTEST);
+            if self.pace.take {
+                self.poll();
+            }
+            self.pace = self.tick();
+            let next = self.pace.wait.max(SHORTEST);
             if self.may_sleep(next) {
                 let _ = tokio::time::timeout(next, self.notify.notified()).await;
             } else {
@@ -194,8 +199,17 @@ impl ConsumerTask {
                     .watermarks(partition.partition)
             });
             let (low, high) = known.unwrap_or_default();
+            let committed = match start {
+                Start::Committed => {
+                    let asked = std::slice::from_ref(partition);
+                    let mut control = MemoryControl { membership: &self.membership, view: &mut self.view };
+                    control.committed(asked, Duration::ZERO).ok().and_then(|found| found.first().copied()?)
+                }
+                Start::Beginning | Start::End | Start::Offset(_) => None,
+            };
             if let Some(position) = self.view.partitions.get_mut(partition) {
                 position.next = match start {
+                    Start::Committed => committed.unwrap_or(low),
                     Start::Beginning => low,
                     Start::End => high,
                     Start::Offset(offset) => offset,
@@ -287,7 +301,7 @@ impl ConsumerTask {
         }
     }
 
-    fn tick(&mut self) -> Duration {
+    fn tick(&mut self) -> Pace {
         let mut control = MemoryControl {
             membership: &self.membership,
             view: &mut self.view,
@@ -298,7 +312,7 @@ impl ConsumerTask {
     fn may_sleep(&self, next: Duration) -> bool {
         let positions = self.view.partitions.iter();
         let unpaused = positions
-            .filter(|(_, position)| !position.paused)
+            .filter(|(_, position)| self.pace.take && !position.paused)
             .map(|(partition, position)| (partition.clone(), position.next));
         self.view.commits.is_empty()
             && self

@@ -9,7 +9,7 @@ use super::*;
 use crate::record::{Chunk, RecordRef, Timestamp, TopicPartition};
 use crate::staging::{OutputTopic, StagedBatch};
 use crate::topic::Partitioner;
-use crate::transport::{Control, Delivered, DeliverySink, Drain, DrainToken, ProducerTopic, Start};
+use crate::transport::{Pace, Control, Delivered, DeliverySink, Drain, DrainToken, ProducerTopic, Start};
 
 mod consuming;
 mod groupless;
@@ -203,11 +203,11 @@ impl ConsumerEvents for Recorder {
         let _ = self.seen.send(Seen::Records(chunk));
     }
 
-    fn tick(&mut self, control: &mut dyn Control) -> Duration {
+    fn tick(&mut self, control: &mut dyn Control) -> Pace {
         while let Ok(act) = self.acts.try_recv() {
             act(control);
         }
-        Duration::from_secs(60)
+        Pace { wait: Duration::from_secs(60), take: true }
     }
 
     fn committed(&mut self, _: &[(TopicPartition, i64)], result: Result<(), TransportError>) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{MemoryCluster, NewRecord};
 use crate::record::{Chunk, TopicPartition};
 use crate::topic::Partitioner;
-use crate::transport::{
+use crate::transport::{Pace, 
     ConsumerEvents, ConsumerHandle, ConsumerSpec, Control, Drain, Start, TransportError, lock,
 };
 
@@ -110,13 +110,13 @@ impl ConsumerEvents for Script {
         self.next.insert(partition, from + chunk.len() as i64);
     }
 
-    fn tick(&mut self, control: &mut dyn Control) -> Duration {
+    fn tick(&mut self, control: &mut dyn Control) -> Pace {
         // Not under the lock: an order may call back.
         let orders = std::mem::take(&mut lock(&self.desk).orders);
         for order in orders {
             order(control);
         }
-        Duration::from_hours(24)
+        Pace { wait: Duration::from_hours(24), take: true }
     }
 
     fn committed(&mut self, offsets: &[(TopicPartition, i64)], result: Result<(), TransportError>) {

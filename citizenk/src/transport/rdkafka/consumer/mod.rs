@@ -9,7 +9,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::thread::Thread;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -53,6 +54,8 @@ struct Shared {
     client: Arc<Client>,
     /// Woken and not yet ticked: further wakes have nothing to add.
     woken: AtomicBool,
+    /// The polling thread, once it runs.
+    thread: OnceLock<Thread>,
     closing: Mutex<Option<Duration>>,
     /// Partition counts of topics, as the discovering thread found them.
     found: Mutex<Vec<(String, usize)>>,
@@ -68,6 +71,16 @@ impl Shared {
     fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             self.client.wake();
+            if let Some(thread) = self.thread.get() {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// The polling thread waits without polling, until it is woken.
+    fn sleep(&self, wait: Duration) {
+        if !self.woken.load(Ordering::Acquire) {
+            std::thread::park_timeout(wait);
         }
     }
 
@@ -75,6 +88,9 @@ impl Shared {
         lock(&self.closing).get_or_insert(leave);
         self.stop.notify_all();
         self.client.wake();
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
     }
 }
 
@@ -127,6 +143,7 @@ pub(super) fn start(
         closing: Mutex::new(None),
         found: Mutex::default(),
         stop: Condvar::new(),
+        thread: OnceLock::new(),
     });
     if spec.group.is_some() {
         subscribe(&client, &spec)?;

@@ -15,10 +15,12 @@ use super::super::conf::millis;
 use super::super::error;
 use super::Shared;
 use super::control::Core;
-use crate::transport::{ConsumerEvents, ConsumerSpec, TransportError};
+use crate::transport::{ConsumerEvents, ConsumerSpec, Pace, TransportError};
 
 /// Longest wait for a message; a wake ends it at once.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How often a message is taken while none are wanted.
+const TRICKLE: Duration = Duration::from_millis(100);
 /// A poll takes at least as many messages, when they are there, however small the chunks are to be.
 const SMALLEST_POLL: usize = 512;
 
@@ -55,15 +57,23 @@ impl Poller {
     }
 
     pub(super) fn run(mut self) {
+        // This thread runs one poller, once.
+        let _ = self.shared.thread.set(std::thread::current());
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            let mut wait = Duration::ZERO;
+            let mut pace = Pace { wait: Duration::ZERO, take: true };
+            let mut polled = Instant::now();
             loop {
                 if let Some(leave) = self.shared.close_requested() {
                     self.close(leave);
                     return;
                 }
-                self.poll(wait);
-                wait = self.tick();
+                if pace.take {
+                    self.poll(pace.wait, self.buffer.len());
+                    polled = Instant::now();
+                } else {
+                    self.hold(pace.wait, &mut polled);
+                }
+                pace = self.tick();
             }
         }));
         if ended.is_err() {
@@ -82,9 +92,9 @@ impl Poller {
         }
     }
 
-    /// Waits for something to come, takes all that is there, and hands it over.
-    pub(super) fn poll(&mut self, wait: Duration) {
-        let count = self.receive(wait);
+    /// Waits for something to come, takes what is there (at most so many), and hands it over.
+    pub(super) fn poll(&mut self, wait: Duration, most: usize) {
+        let count = self.receive(wait, most);
         let mail = self.core.client.take_mail();
         let mut rest = Vec::new();
         // Rebalances first: of what was just received, records of partitions that go are not handed
@@ -110,8 +120,19 @@ impl Poller {
         }
     }
 
+    /// Takes nothing for a while, until it is woken; now and then one message, because rebalances come
+    /// by the same way and the group expects to be polled.
+    fn hold(&mut self, wait: Duration, polled: &mut Instant) {
+        if polled.elapsed() >= TRICKLE {
+            self.poll(Duration::ZERO, 1);
+            *polled = Instant::now();
+        } else {
+            self.shared.sleep(wait.min(TRICKLE));
+        }
+    }
+
     /// Fills the buffer; answers how many messages it got.
-    fn receive(&mut self, wait: Duration) -> usize {
+    fn receive(&mut self, wait: Duration, most: usize) -> usize {
         let queue = self.core.client.queue();
         let timeout = if wait.is_zero() { 0 } else { millis(wait) };
         // A call that may wait returns when its buffer is full, so it gets room for one message; the
@@ -120,10 +141,10 @@ impl Poller {
         let first =
             unsafe { rd::rd_kafka_consume_batch_queue(queue, timeout, self.buffer.as_mut_ptr(), 1) };
         let first = usize::try_from(first).unwrap_or(0);
-        if first == 0 {
-            return 0;
+        if first == 0 || most <= first {
+            return first;
         }
-        let rest = &mut self.buffer[first..];
+        let rest = &mut self.buffer[first..most];
         // SAFETY: as above.
         let more =
             unsafe { rd::rd_kafka_consume_batch_queue(queue, 0, rest.as_mut_ptr(), rest.len()) };
@@ -193,14 +214,15 @@ impl Poller {
         }
     }
 
-    /// The work between two polls; answers how long the next may wait.
-    fn tick(&mut self) -> Duration {
+    /// The work between two polls; answers how to go on.
+    fn tick(&mut self) -> Pace {
         // Before looking at anything a waker may have left.
         self.shared.woken.store(false, Ordering::Release);
         self.find_partitions();
         let own = self.serve_positions(Instant::now());
         let wanted = self.events.tick(&mut self.core);
-        wanted.min(own.unwrap_or(LONGEST_WAIT)).min(LONGEST_WAIT)
+        let wait = wanted.wait.min(own.unwrap_or(LONGEST_WAIT)).min(LONGEST_WAIT);
+        Pace { wait, take: wanted.take }
     }
 
     /// Starts the partitions the discovering thread found, when there is no group.

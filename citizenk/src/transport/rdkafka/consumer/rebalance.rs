@@ -76,6 +76,7 @@ impl Poller {
                 && slot.next == i64::from(rd::RD_KAFKA_OFFSET_INVALID)
             {
                 slot.next = match start {
+                    Start::Committed => i64::from(rd::RD_KAFKA_OFFSET_STORED),
                     Start::Beginning => i64::from(rd::RD_KAFKA_OFFSET_BEGINNING),
                     Start::End => i64::from(rd::RD_KAFKA_OFFSET_END),
                     Start::Offset(offset) => offset.max(0),

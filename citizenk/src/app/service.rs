@@ -1,0 +1,233 @@
+//! An app with its settings, run as a program.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::{AgentOverride, App, Overrides, RunOptions, Running};
+use crate::config::{Broker, Flags, Settings, merge_consumer, merge_producer};
+use crate::error::{ConfigError, Exit, RunError};
+use crate::runtime::produce::TopicNames;
+use crate::runtime::worker::Executor;
+use crate::time::Clock;
+use crate::transport::rdkafka::{EmbeddedOptions, KafkaTransport};
+use crate::transport::{BrokerKind, Transport};
+
+/// At most this many records in one chunk: few, large chunks cost least.
+const MAX_CHUNK: usize = 1000;
+
+/// An app that was checked and has its settings; made by [`App::build`].
+#[derive(Debug)]
+pub struct Service {
+    app: App,
+    settings: Arc<Settings>,
+}
+
+impl App {
+    /// Reads settings from the environment and, where `CITIZENK_CONFIG` names one, a file; checks
+    /// everything.
+    ///
+    /// # Errors
+    /// [`RunError::Config`] or [`RunError::Build`], each with all mistakes.
+    pub async fn build(self) -> Result<Service, RunError> {
+        let flags = Flags { embedded_by_default: self.embedded_by_default, ..Flags::default() };
+        let settings = Settings::load(flags)?;
+        self.build_with(settings).await
+    }
+
+    /// Checks everything under the given settings.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] with all mistakes.
+    pub async fn build_with(self, settings: Settings) -> Result<Service, RunError> {
+        let service = Service { app: self, settings: Arc::new(settings) };
+        service.app.assembled(&overrides(&service.settings))?;
+        Ok(service)
+    }
+}
+
+/// What the settings change in the app.
+pub(crate) fn overrides(settings: &Settings) -> Overrides {
+    let value = |setting: &Option<crate::config::Setting<String>>| setting.as_ref().map(|s| s.value.clone());
+    Overrides {
+        group: value(&settings.group),
+        names: TopicNames {
+            renamed: settings.topics.iter().map(|(name, real)| (name.clone(), real.value.clone())).collect(),
+            prefix: value(&settings.topic_prefix).unwrap_or_default(),
+        },
+        agents: settings
+            .agents
+            .iter()
+            .map(|(name, tuning)| {
+                let tuning = AgentOverride {
+                    batch_size: tuning.batch_size.as_ref().map(|s| s.value),
+                    batch_timeout: tuning.batch_timeout.as_ref().map(|s| s.value),
+                    concurrency: tuning.concurrency.as_ref().map(|s| s.value),
+                    timeout: tuning.timeout.as_ref().map(|s| s.value),
+                    enabled: tuning.enabled.as_ref().map(|s| s.value),
+                };
+                (name.clone(), tuning)
+            })
+            .collect(),
+    }
+}
+
+/// Connects to what the settings say; nothing is sent yet.
+pub(crate) fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, RunError> {
+    match &settings.broker.value {
+        Broker::Cluster(servers) => {
+            let producer = merge_producer(settings);
+            // What both sides have in common is how to reach and trust the cluster.
+            let mut shared: BTreeMap<String, String> = merge_consumer(settings)
+                .into_iter()
+                .filter(|(key, value)| producer.get(key) == Some(value))
+                .collect();
+            shared.insert("bootstrap.servers".to_owned(), servers.clone());
+            Ok(Arc::new(KafkaTransport::new(shared)?))
+        }
+        Broker::Embedded => Ok(Arc::new(KafkaTransport::embedded(EmbeddedOptions::default())?)),
+        Broker::Unset => Err(ConfigError::new(
+            "KAFKA_BOOTSTRAP_SERVERS",
+            "is not set; set it, pass `--bootstrap-servers`, or `--embedded` for a broker inside the process",
+        )
+        .into()),
+    }
+}
+
+impl Service {
+    /// Runs until `shutdown` completes or something stops the service; then drains, commits and leaves.
+    ///
+    /// Call it inside a multi-thread tokio runtime.
+    ///
+    /// # Errors
+    /// Why the service had to stop, or what was left unfinished.
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let transport = transport(&self.settings)?;
+        self.run_on(transport, shutdown).await
+    }
+
+    async fn run_on(
+        self,
+        transport: Arc<dyn Transport>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), RunError> {
+        let Self { app, settings } = self;
+        for warning in settings.warnings() {
+            tracing::warn!("{warning}");
+        }
+        if transport.kind() == BrokerKind::Embedded {
+            tracing::warn!("running on the embedded broker: all records are gone when the process ends");
+            let assembled = app.assembled(&overrides(&settings))?;
+            for name in assembled.topics.keys() {
+                transport.create_topic(&settings.real_topic(name), EMBEDDED_PARTITIONS)?;
+            }
+        }
+        let handle = Handle::current();
+        let lanes = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+        let executor = Executor::pinned(lanes, &handle).map_err(|source| RunError::Startup {
+            component: "worker threads".to_owned(),
+            reason: source.to_string(),
+        })?;
+        let drain = app.drain.unwrap_or(settings.drain.value);
+        let options = RunOptions {
+            overrides: overrides(&settings),
+            consumer_settings: merge_consumer(&settings),
+            producer_settings: merge_producer(&settings),
+            client_id: app.name.clone(),
+            settings,
+            transport,
+            drain,
+            max_chunk: MAX_CHUNK,
+            executor,
+            handle,
+            clock: Clock::system(),
+        };
+        let running = Running::start(&app, options).await?;
+        tracing::info!(app = app.name, "running");
+        tokio::select! {
+            () = shutdown => tracing::info!("stopping"),
+            () = running.shutdown.wait() => {}
+        }
+        let stopped = running.stop().await;
+        if stopped.is_ok() {
+            tracing::info!(app = app.name, "stopped");
+        }
+        stopped
+    }
+}
+
+/// Partitions of topics on the embedded broker.
+const EMBEDDED_PARTITIONS: usize = 4;
+
+/// Completes at SIGTERM or SIGINT; a second signal ends the process at once.
+pub(crate) async fn signalled() {
+    let first = signal().await;
+    tracing::info!(signal = first, "received; a second signal ends the program at once");
+    tokio::spawn(async {
+        signal().await;
+        kill();
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "a second signal is a request to end without any further step")]
+fn kill() -> ! {
+    std::process::exit(i32::from(Exit::KILLED.code()))
+}
+
+#[cfg(unix)]
+async fn signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be handled here");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() -> &'static str {
+    if tokio::signal::ctrl_c().await.is_err() {
+        tracing::error!("signals cannot be handled here");
+        std::future::pending::<()>().await;
+    }
+    "Ctrl-C"
+}
+
+/// Runs the app as a program, with the command line every citizenk binary has.
+///
+/// Call it from `main` and return what it returns: `fn main() -> citizenk::Exit { citizenk::run(app()) }`.
+
+pub fn run(app: App) -> Exit {
+    block_on(async move {
+        let service = app.build().await?;
+        service.run_until(signalled()).await
+    })
+}
+
+/// Runs a program's future on a runtime of its own and turns its error into text and exit code.
+pub(crate) fn block_on(program: impl Future<Output = Result<(), RunError>>) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the async runtime: {error}");
+            return Exit::FAILED;
+        }
+    };
+    let result = runtime.block_on(program);
+    // What still runs on blocking threads must not hold the end of the program.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => Exit::OK,
+        Err(error) => {
+            eprintln!("error: {error}");
+            Exit::from(&error)
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What the command line may say about settings; see [`Settings`](super::Settings) for how it is used.
+
+use std::fmt;
+
+/// The flags every citizenk program has, as typed. [`Settings::resolve`](super::Settings::resolve) checks
+/// them and puts them over environment and file.
+///
+/// With the feature `cli` these are clap arguments, to flatten into your own:
+///
+/// ```ignore
+/// #[derive(clap::Parser)]
+/// struct Mine {
+///     #[command(flatten)]
+///     citizenk: citizenk::Flags,
+/// }
+/// ```
+#[derive(Clone, Default)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", command(next_help_heading = "Settings"))]
+pub struct Flags {
+    /// Kafka brokers, joined by commas [env: KAFKA_BOOTSTRAP_SERVERS; no default]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "HOST:PORT,.."))]
+    pub bootstrap_servers: Option<String>,
+
+    /// Run a broker inside this process; its data is gone when the process ends [default: off]
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub embedded: bool,
+
+    /// Consumer group of agents without one of their own [env: CITIZENK_GROUP; default: the app's name]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME"))]
+    pub group: Option<String>,
+
+    /// Use topic REAL where the program says NAME; repeatable [env: CITIZENK_TOPICS, joined by commas]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME=REAL"))]
+    pub topic: Vec<String>,
+
+    /// Put before the name of every topic without a `--topic` [env: CITIZENK_TOPIC_PREFIX; default: none]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PREFIX"))]
+    pub topic_prefix: Option<String>,
+
+    /// Where HTTP listens; port 0 = a free one [env: CITIZENK_HTTP; default: 127.0.0.1:8000]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "HOST:PORT"))]
+    pub http: Option<String>,
+
+    /// Path below which HTTP is served, e.g. `/api` [env: CITIZENK_PREFIX; default: none]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "/PATH"))]
+    pub prefix: Option<String>,
+
+    /// Token that changing requests must bear; better in the environment, where other users cannot see
+    /// it [env: CITIZENK_HTTP_TOKEN; no default]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TOKEN"))]
+    pub http_token: Option<String>,
+
+    /// Allow changing requests from other machines without a token [env: CITIZENK_HTTP_OPEN; default: off]
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub http_open: bool,
+
+    /// Setting of librdkafka for consumers; repeatable [env: KAFKA_CONSUMER_<KEY>, e.g.
+    /// KAFKA_CONSUMER_FETCH_WAIT_MAX_MS for fetch.wait.max.ms]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "KEY=VALUE"))]
+    pub consumer: Vec<String>,
+
+    /// Setting of librdkafka for producers; repeatable [env: KAFKA_PRODUCER_<KEY>]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "KEY=VALUE"))]
+    pub producer: Vec<String>,
+
+    /// How long started calls may go on when the service stops [env: CITIZENK_DRAIN; default: 10s]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "DURATION"))]
+    pub drain: Option<String>,
+
+    /// What is logged: a level, or levels by module, e.g. `info,librdkafka=debug` [env: RUST_LOG;
+    /// default: info]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILTER"))]
+    pub log: Option<String>,
+
+    /// How log lines look: text or json [env: CITIZENK_LOG_FORMAT; default: text]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FORMAT"))]
+    pub log_format: Option<String>,
+
+    /// A TOML file with all of this [env: CITIZENK_CONFIG; default: none]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE"))]
+    pub config: Option<String>,
+
+    /// Set by the program, not the command line: without bootstrap servers, use the embedded broker.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    pub embedded_by_default: bool,
+
+    /// Set by commands that need no broker (they print documents): bootstrap servers may be missing.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    pub offline: bool,
+}
+
+// Tokens and passwords may be anywhere in here, so only the names of what was given are shown.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given = [
+            ("--bootstrap-servers", self.bootstrap_servers.is_some()),
+            ("--embedded", self.embedded),
+            ("--group", self.group.is_some()),
+            ("--topic", !self.topic.is_empty()),
+            ("--topic-prefix", self.topic_prefix.is_some()),
+            ("--http", self.http.is_some()),
+            ("--prefix", self.prefix.is_some()),
+            ("--http-token", self.http_token.is_some()),
+            ("--http-open", self.http_open),
+            ("--consumer", !self.consumer.is_empty()),
+            ("--producer", !self.producer.is_empty()),
+            ("--drain", self.drain.is_some()),
+            ("--log", self.log.is_some()),
+            ("--log-format", self.log_format.is_some()),
+            ("--config", self.config.is_some()),
+            ("embedded_by_default", self.embedded_by_default),
+            ("offline", self.offline),
+        ];
+        f.write_str("Flags")?;
+        f.debug_set()
+            .entries(
+                given
+                    .iter()
+                    .filter(|(_, given)| *given)
+                    .map(|(name, _)| *name),
+            )
+            .finish()
+    }
+}
+
+#[cfg(all(test, feature = "cli"))]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    #[test]
+    fn clap_accepts_the_definition_and_the_help_states_variables() {
+        Program::command().debug_assert();
+        let help = Program::command().render_help().to_string();
+        for text in [
+            "--bootstrap-servers",
+            "KAFKA_BOOTSTRAP_SERVERS",
+            "CITIZENK_HTTP",
+            "127.0.0.1:8000",
+            "CITIZENK_PREFIX",
+            "RUST_LOG",
+            "CITIZENK_LOG_FORMAT",
+            "CITIZENK_CONFIG",
+            "10s",
+        ] {
+            assert!(help.contains(text), "{text}: {help}");
+        }
+        assert!(!help.contains("offline") && !help.contains("embedded-by-default"));
+    }
+
+    #[test]
+    fn repeated_flags_collect_and_debug_shows_names_only() {
+        let flags = Program::parse_from([
+            "x",
+            "--topic",
+            "a=b",
+            "--topic",
+            "c=d",
+            "--consumer",
+            "sasl.password=hunter2",
+            "--http-token",
+            "hunter2",
+            "--embedded",
+        ])
+        .flags;
+        assert_eq!(flags.topic, ["a=b", "c=d"]);
+        assert!(flags.embedded);
+        assert_eq!(
+            format!("{flags:?}"),
+            r#"Flags{"--embedded", "--topic", "--http-token", "--consumer"}"#
+        );
+    }
+}

@@ -1,0 +1,418 @@
+//! Flags over environment over file over defaults.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::app::{AppSettings, AppVar};
+use super::env::{self, Env};
+use super::file::{FileSettings, Reader, check_client};
+use super::kafka::{self, ClientSettings, Side};
+use super::values::{
+    parse_bool, parse_group, parse_pair, parse_prefix, parse_servers, parse_token,
+};
+use super::{
+    Broker, Flags, HttpAddress, HttpSettings, LogFormat, Secret, Setting, Settings, Source, tree,
+};
+use crate::error::ConfigError;
+use crate::suggest::did_you_mean;
+use crate::time::parse_duration;
+
+/// A token shorter than this can be guessed.
+const SHORT_TOKEN: usize = 16;
+
+impl Settings {
+    /// Reads the process's environment and the settings file that a flag or a variable names, then
+    /// [resolves](Self::resolve).
+    ///
+    /// # Errors
+    /// Every mistake; a file that cannot be read is one.
+    pub fn load(flags: Flags) -> Result<Self, Vec<ConfigError>> {
+        let env: Env = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                // A value that is no UTF-8 is mangled here and refused where it is used.
+                Some((
+                    name.into_string().ok()?,
+                    value.to_string_lossy().into_owned(),
+                ))
+            })
+            .collect();
+        let file = match (&flags.config, env::get(&env, env::CONFIG)) {
+            (Some(path), _) => Some((path.clone(), Source::Flag("--config"))),
+            (None, Some(path)) => Some((path.to_owned(), Source::Env(env::CONFIG.to_owned()))),
+            (None, None) => None,
+        };
+        let Some((path, source)) = file else {
+            return Self::resolve(flags, &env, None);
+        };
+        match std::fs::read_to_string(Path::new(&path)) {
+            Ok(text) => Self::resolve(flags, &env, Some((&path, &text))),
+            Err(error) => {
+                let unreadable = source.error("config", format!("cannot read `{path}`: {error}"));
+                // The rest of the mistakes as well, so that they can be mended in one go.
+                let others = Self::resolve(flags, &env, None).err().unwrap_or_default();
+                Err(std::iter::once(unreadable).chain(others).collect())
+            }
+        }
+    }
+
+    /// Puts flags over `env` over the settings file (its path, for messages, and its text) over the
+    /// defaults. Pure.
+    ///
+    /// # Errors
+    /// Every mistake, in a stable order; each names the flag, variable or line at fault.
+    pub fn resolve(
+        flags: Flags,
+        env: &BTreeMap<String, String>,
+        file: Option<(&str, &str)>,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut errors = Vec::new();
+        let file = match file {
+            None => FileSettings::default(),
+            Some((path, text)) => match tree::parse(path, text) {
+                Ok(table) => Reader {
+                    errors: &mut errors,
+                }
+                .file(table),
+                Err(error) => {
+                    errors.push(error);
+                    FileSettings::default()
+                }
+            },
+        };
+        let mut resolver = Resolver {
+            env,
+            errors,
+            warnings: env::warnings(env),
+        };
+        let settings = resolver.settings(flags, file);
+        if resolver.errors.is_empty() {
+            Ok(Self {
+                warnings: resolver.warnings,
+                ..settings
+            })
+        } else {
+            Err(resolver.errors)
+        }
+    }
+}
+
+struct Resolver<'a> {
+    env: &'a Env,
+    errors: Vec<ConfigError>,
+    warnings: Vec<String>,
+}
+
+impl Resolver<'_> {
+    fn settings(&mut self, flags: Flags, file: FileSettings) -> Settings {
+        let defaults = Settings::default();
+        let consumer = self.client(
+            Side::Consumer,
+            "--consumer",
+            env::CONSUMER,
+            &flags.consumer,
+            &file,
+        );
+        let producer = self.client(
+            Side::Producer,
+            "--producer",
+            env::PRODUCER,
+            &flags.producer,
+            &file,
+        );
+        let Self {
+            errors, warnings, ..
+        } = self;
+        check_client(Side::Both, "kafka", &file.shared, errors, warnings);
+        check_client(
+            Side::Consumer,
+            "kafka.consumer",
+            &file.consumer,
+            errors,
+            warnings,
+        );
+        check_client(
+            Side::Producer,
+            "kafka.producer",
+            &file.producer,
+            errors,
+            warnings,
+        );
+        let broker = self.broker(&flags, file.bootstrap_servers);
+        let group = self.pick("--group", flags.group, env::GROUP, file.group);
+        let topic_prefix = self.pick(
+            "--topic-prefix",
+            flags.topic_prefix,
+            env::TOPIC_PREFIX,
+            file.topic_prefix,
+        );
+        let drain = self.pick("--drain", flags.drain, env::DRAIN, file.drain);
+        let log_filter = self.pick("--log", flags.log, env::LOG, file.log_filter);
+        let log_format = self.pick(
+            "--log-format",
+            flags.log_format,
+            env::LOG_FORMAT,
+            file.log_format,
+        );
+        let address = self.pick("--http", flags.http, env::HTTP, file.http_address);
+        let prefix = self.pick("--prefix", flags.prefix, env::PREFIX, file.http_prefix);
+        let token = self.pick(
+            "--http-token",
+            flags.http_token,
+            env::HTTP_TOKEN,
+            file.http_token,
+        );
+        let http = HttpSettings {
+            address: self
+                .parse(address, "http.address", HttpAddress::parse)
+                .unwrap_or_default(),
+            prefix: self
+                .parse(prefix, "http.prefix", parse_prefix)
+                .unwrap_or_default(),
+            token: self.parse(token, "http.token", |text| {
+                parse_token(text).map(Secret::new)
+            }),
+            open: self.open(flags.http_open, file.http_open),
+        };
+        self.check_access(&http);
+        let app_env = env::with_prefix(self.env, env::APP)
+            .filter(|(name, _, _)| env::get(self.env, name).is_some())
+            .map(|(name, rest, value)| AppVar {
+                name: name.to_owned(),
+                path: rest.to_owned(),
+                value: value.to_owned(),
+            });
+        Settings {
+            broker,
+            group: self.parse(group, "group", parse_group),
+            topics: self.topics(&flags.topic, file.topics),
+            topic_prefix: self.parse(topic_prefix, "topic_prefix", |text| {
+                Ok::<_, String>(text.trim().to_owned())
+            }),
+            http,
+            agents: file.agents.into_iter().collect(),
+            log_filter: log_filter.unwrap_or(defaults.log_filter),
+            log_format: self
+                .parse(log_format, "log.format", parse_format)
+                .unwrap_or_default(),
+            drain: self
+                .parse(drain, "drain", parse_positive)
+                .unwrap_or(defaults.drain),
+            consumer,
+            producer,
+            app: AppSettings {
+                table: file.app,
+                env: app_env.collect(),
+            },
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The strongest source that says anything.
+    fn pick(
+        &self,
+        flag: &'static str,
+        given: Option<String>,
+        variable: &str,
+        file: Option<Setting<String>>,
+    ) -> Option<Setting<String>> {
+        let from_env = || {
+            let value = env::get(self.env, variable)?;
+            Some(Setting::new(
+                value.to_owned(),
+                Source::Env(variable.to_owned()),
+            ))
+        };
+        given
+            .map(|value| Setting::new(value, Source::Flag(flag)))
+            .or_else(from_env)
+            .or(file)
+    }
+
+    fn parse<T, E: ToString>(
+        &mut self,
+        setting: Option<Setting<String>>,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Setting<T>> {
+        let setting = setting?;
+        match parse(&setting.value) {
+            Ok(value) => Some(Setting::new(value, setting.source)),
+            Err(message) => {
+                self.errors
+                    .push(setting.source.error(key, message.to_string()));
+                None
+            }
+        }
+    }
+
+    fn broker(&mut self, flags: &Flags, file: Option<Setting<String>>) -> Setting<Broker> {
+        let servers = self.pick(
+            "--bootstrap-servers",
+            flags.bootstrap_servers.clone(),
+            env::BOOTSTRAP_SERVERS,
+            file,
+        );
+        if flags.embedded {
+            match &servers {
+                Some(Setting {
+                    source: source @ Source::Flag(_),
+                    ..
+                }) => self
+                    .errors
+                    .push(source.error("", "conflicts with `--embedded`; give one of them")),
+                Some(servers) => self.warnings.push(format!(
+                    "--embedded is given: the bootstrap servers of {} are not used",
+                    servers.source
+                )),
+                None => {}
+            }
+            return Setting::new(Broker::Embedded, Source::Flag("--embedded"));
+        }
+        if servers.is_some() {
+            return self
+                .parse(servers, "kafka.bootstrap.servers", |text| {
+                    parse_servers(text).map(Broker::Cluster)
+                })
+                .unwrap_or_default();
+        }
+        if flags.embedded_by_default {
+            return Setting::default_of(Broker::Embedded);
+        }
+        if !flags.offline {
+            let mistaken = env::mistaken_servers(self.env)
+                .map(|name| format!(" ({name} is set, but that is not its name)"));
+            self.errors.push(ConfigError::new(
+                env::BOOTSTRAP_SERVERS,
+                format!(
+                    "is not set{}; set it to the addresses of the Kafka brokers, or pass \
+                     `--bootstrap-servers HOST:PORT`, or `--embedded` for a broker inside the process",
+                    mistaken.unwrap_or_default()
+                ),
+            ));
+        }
+        Setting::default()
+    }
+
+    fn topics(
+        &mut self,
+        flags: &[String],
+        file: Vec<(String, Setting<String>)>,
+    ) -> BTreeMap<String, Setting<String>> {
+        let mut topics: BTreeMap<_, _> = file.into_iter().collect();
+        let from_env = env::get(self.env, env::TOPICS)
+            .into_iter()
+            .flat_map(|list| list.split(','))
+            .map(|pair| (pair, Source::Env(env::TOPICS.to_owned())));
+        let from_flags = flags
+            .iter()
+            .map(|pair| (pair.as_str(), Source::Flag("--topic")));
+        for (pair, source) in from_env.chain(from_flags) {
+            match parse_pair(pair, "NAME=REAL") {
+                Ok((name, real)) => {
+                    topics.insert(name.to_owned(), Setting::new(real.to_owned(), source));
+                }
+                Err(message) => self.errors.push(source.error("topics", message)),
+            }
+        }
+        for (name, real) in &topics {
+            if real.trim().is_empty() {
+                let message = format!("the real name of topic `{}` is empty", name.escape_debug());
+                self.errors
+                    .push(real.source.error(&format!("topics.{name}"), message));
+            }
+        }
+        topics
+    }
+
+    fn open(&mut self, flag: bool, file: Option<Setting<bool>>) -> Setting<bool> {
+        if flag {
+            return Setting::new(true, Source::Flag("--http-open"));
+        }
+        let from_env = self.pick("", None, env::HTTP_OPEN, None);
+        if from_env.is_some() {
+            return self
+                .parse(from_env, "http.open", parse_bool)
+                .unwrap_or_default();
+        }
+        file.unwrap_or_default()
+    }
+
+    fn check_access(&mut self, http: &HttpSettings) {
+        let Some(token) = &http.token else { return };
+        if http.open.value {
+            let message = format!(
+                "a token (from {}) protects requests and this opens them; give one of them",
+                token.source
+            );
+            self.errors
+                .push(http.open.source.error("http.open", message));
+        }
+        if token.expose().len() < SHORT_TOKEN {
+            self.warnings.push(format!(
+                "{}: the token has fewer than {SHORT_TOKEN} characters and can be guessed",
+                token.source
+            ));
+        }
+    }
+
+    /// The file's shared settings, its own, then environment and flags; checks the last two.
+    fn client(
+        &mut self,
+        side: Side,
+        flag: &'static str,
+        prefix: &'static str,
+        flags: &[String],
+        file: &FileSettings,
+    ) -> ClientSettings {
+        let own = match side {
+            Side::Producer => &file.producer,
+            Side::Consumer | Side::Both => &file.consumer,
+        };
+        let mut merged = ClientSettings::new();
+        for (key, setting) in file.shared.iter().chain(own) {
+            kafka::put(&mut merged, key, setting.clone());
+        }
+        let mut given = Vec::new();
+        for (name, suffix, value) in env::with_prefix(self.env, prefix) {
+            let setting = Setting::new(value.to_owned(), Source::Env(name.to_owned()));
+            given.push((kafka::from_env_suffix(suffix), setting));
+        }
+        for pair in flags {
+            let source = Source::Flag(flag);
+            match parse_pair(pair, "KEY=VALUE, e.g. fetch.wait.max.ms=100") {
+                Ok((key, value)) => {
+                    given.push((key.to_owned(), Setting::new(value.to_owned(), source)));
+                }
+                Err(message) => self.errors.push(source.error("", message)),
+            }
+        }
+        for (key, setting) in given {
+            // One at a time, so that each mistake has its own source.
+            let one = ClientSettings::from([(key.clone(), setting.clone())]);
+            check_client(side, "", &one, &mut self.errors, &mut self.warnings);
+            kafka::put(&mut merged, &key, setting);
+        }
+        merged
+    }
+}
+
+fn parse_positive(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("must be longer than zero".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn parse_format(text: &str) -> Result<LogFormat, String> {
+    match text.trim() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!(
+            "unknown format `{}`; use `text` or `json`{}",
+            other.escape_debug(),
+            did_you_mean(other, ["text", "json"]),
+        )),
+    }
+}
