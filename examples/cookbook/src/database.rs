@@ -9,8 +9,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 pub struct Reading {
     /// The sensor.
     pub sensor: u32,
-    /// Days since 1970-01-01.
-    pub day: u32,
+    /// When, in UTC.
+    pub at: DateTime<Utc>,
     /// The value in degrees Celsius.
     pub celsius: f64,
 }
@@ -35,15 +35,17 @@ async fn open(cx: citizenk::StateContext) -> citizenk::Result<SqlitePool> {
         .max_connections(4)
         .connect_with(options.create_if_missing(true))
         .await?;
-    sqlx::query(
-        "create table if not exists readings (
-            partition integer, offset integer, sensor integer, day integer, celsius real,
-            primary key (partition, offset)
-        )",
-    )
-    .execute(&pool)
-    .await?;
+    create_tables(&pool).await?;
     Ok(pool)
+}
+
+pub(crate) async fn create_tables(pool: &SqlitePool) -> sqlx::Result<()> {
+    let table = "create table if not exists readings (
+        partition integer, offset integer, sensor integer, day text, celsius real,
+        primary key (partition, offset)
+    )";
+    sqlx::query(table).execute(pool).await?;
+    Ok(())
 }
 
 /// The service.
@@ -74,7 +76,7 @@ pub async fn store(
             .bind(reading.partition())
             .bind(reading.offset())
             .bind(reading.value.sensor)
-            .bind(reading.value.day)
+            .bind(reading.value.at.format("%F").to_string())
             .bind(reading.value.celsius)
             .execute(&mut *transaction)
             .await?;
@@ -86,14 +88,56 @@ pub async fn store(
 // [/store]
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use citizenk::testing::TestApp;
 
     use super::*;
 
+    pub(crate) fn reading(sensor: u32, celsius: f64) -> Reading {
+        Reading { sensor, at: DateTime::UNIX_EPOCH, celsius }
+    }
+
     // [test]
-    async fn memory() -> citizenk::Result<SqlitePool> {
-        todo!()
+    /// One connection: every connection to `:memory:` is a database of its own.
+    pub(crate) async fn in_memory() -> citizenk::Result<SqlitePool> {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
+        create_tables(&pool).await?;
+        Ok(pool)
+    }
+
+    pub(crate) async fn stored(pool: &SqlitePool) -> citizenk::Result<i64> {
+        Ok(sqlx::query_scalar("select count(*) from readings").fetch_one(pool).await?)
+    }
+
+    #[tokio::test]
+    async fn bad_rows_become_dead_letters_and_the_others_stay() -> citizenk::Result<()> {
+        let pool = in_memory().await?;
+        let mut app = TestApp::new(app()).override_state(pool.clone()).start().await?;
+        app.topic(&READINGS).push(&1, reading(1, 21.5));
+        app.topic(&READINGS).push(&1, reading(1, 4000.0));
+        app.topic(&READINGS).push_raw(b"1", b"{}");
+        app.topic(&READINGS).push(&1, reading(1, 22.0));
+        app.settle().await?;
+
+        assert_eq!(stored(&pool).await?, 2);
+        let letters = app.topic(&BAD_READINGS).sent();
+        assert_eq!(letters.len(), 2);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_database_that_comes_back_gets_everything_once() -> citizenk::Result<()> {
+        let pool = in_memory().await?;
+        sqlx::query("alter table readings rename to away").execute(&pool).await?;
+        let mut app = TestApp::new(app()).override_state(pool.clone()).start().await?;
+        app.topic(&READINGS).push(&1, reading(1, 21.5));
+        app.step().await?;
+        sqlx::query("alter table away rename to readings").execute(&pool).await?;
+        app.settle().await?;
+
+        assert_eq!(stored(&pool).await?, 1);
+        assert!(app.topic(&BAD_READINGS).sent().is_empty());
+        Ok(())
     }
     // [/test]
 }

@@ -1,5 +1,7 @@
-//! The code of `docs/cookbook.md`, compiled and tested: one module per recipe. The guides of `docs/` are
-//! tested here too, as documentation of [`guides`].
+//! The code of `docs/`, compiled and tested: one module per recipe of the cookbook, and [`guides`].
+//!
+//! The text between `// [name]` and `// [/name]` is what a document shows where it says
+//! `<!-- examples/cookbook/src/FILE#name -->`; the test `documents` compares them.
 
 pub mod database;
 pub mod enrich;
