@@ -13,6 +13,9 @@ mod record;
 mod runtime;
 mod staging;
 mod suggest;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod telemetry;
 mod time;
 mod timer;
 mod topic;
