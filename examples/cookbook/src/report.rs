@@ -55,11 +55,12 @@ mod tests {
     // [test]
     #[tokio::test]
     async fn one_of_two_workers_reports_each_day() -> citizenk::Result<()> {
-        let app = TestApp::new(app()).override_state(in_memory().await?).workers(2);
-        let mut app = app.partitions(&READINGS, 4).start().await?;
+        let app = TestApp::new(app).override_state(in_memory().await?).workers(2).start().await?;
         app.topic(&READINGS).push(&1, reading(1, 20.0));
-        app.advance("48h").await?;
-        assert_eq!(app.topic(&REPORTS).sent().len(), 2);
+        app.advance("24h").await;
+        app.wait_until(|app| app.topic(&REPORTS).sent().len() == 1).await;
+        app.advance("24h").await;
+        app.wait_until(|app| app.topic(&REPORTS).sent().len() == 2).await;
         Ok(())
     }
     // [/test]

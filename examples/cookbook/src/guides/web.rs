@@ -56,7 +56,7 @@ mod tests {
     // [test]
     #[tokio::test]
     async fn nobody_is_refused_by_field() -> citizenk::Result<()> {
-        let mut app = TestApp::new(app()).start().await?;
+        let app = TestApp::new(app).start().await?;
         let answer = app.post("/greetings/7", &json!({ "name": "" })).await?;
         assert_eq!(answer.status(), 422);
         assert_eq!(answer.json::<Value>()?["field"], "name");
