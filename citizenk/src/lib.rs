@@ -20,6 +20,8 @@ mod time;
 mod timer;
 mod topic;
 mod transport;
+#[cfg(feature = "web")]
+mod web;
 
 pub use app::{App, Component, Module, Service, StateContext, run};
 pub use codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, RawBytes, TextKey};
@@ -43,6 +45,15 @@ pub use extract::{
     Sent, Shutdown, ShutdownTrigger, State,
 };
 pub use policy::Policy;
+
+#[cfg(feature = "web")]
+pub use web::Problem;
+
+/// What HTTP handlers take and answer.
+#[cfg(feature = "web")]
+pub mod http {
+    pub use crate::web::{ApiInput, ApiOutput, Json, Operation, Path, Problem, Query, Routes};
+}
 
 /// What handlers return: any error becomes an [`AgentError`].
 pub type Result<T, E = AgentError> = std::result::Result<T, E>;
