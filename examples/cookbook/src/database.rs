@@ -94,19 +94,28 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn reading(sensor: u32, celsius: f64) -> Reading {
-        Reading { sensor, at: DateTime::UNIX_EPOCH, celsius }
+        Reading {
+            sensor,
+            at: DateTime::UNIX_EPOCH,
+            celsius,
+        }
     }
 
     // [test]
     /// One connection: every connection to `:memory:` is a database of its own.
     pub(crate) async fn in_memory() -> citizenk::Result<SqlitePool> {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect("sqlite::memory:")
+            .await?;
         create_tables(&pool).await?;
         Ok(pool)
     }
 
     async fn stored(pool: &SqlitePool) -> citizenk::Result<i64> {
-        Ok(sqlx::query_scalar("select count(*) from readings").fetch_one(pool).await?)
+        Ok(sqlx::query_scalar("select count(*) from readings")
+            .fetch_one(pool)
+            .await?)
     }
 
     fn done(app: &TestApp) -> i64 {
@@ -116,7 +125,10 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn bad_rows_become_dead_letters_and_the_others_stay() -> citizenk::Result<()> {
         let pool = in_memory().await?;
-        let app = TestApp::new(app).override_state(pool.clone()).start().await?;
+        let app = TestApp::new(app)
+            .override_state(pool.clone())
+            .start()
+            .await?;
         app.topic(&READINGS).push(&1, reading(1, 21.5));
         app.topic(&READINGS).push(&1, reading(1, 4000.0));
         app.topic(&READINGS).push_raw(Some(b"1"), b"{}");
@@ -126,7 +138,11 @@ pub(crate) mod tests {
         app.wait_until(|app| done(app) == 4).await;
 
         assert_eq!(stored(&pool).await?, 2);
-        let stages: Vec<String> = app.dead_letters().into_iter().map(|letter| letter.stage).collect();
+        let stages: Vec<String> = app
+            .dead_letters()
+            .into_iter()
+            .map(|letter| letter.stage)
+            .collect();
         assert_eq!(stages, ["handler", "decode"]);
         Ok(())
     }
@@ -134,7 +150,10 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn a_database_that_comes_back_gets_everything() -> citizenk::Result<()> {
         let pool = in_memory().await?;
-        let app = TestApp::new(app).override_state(pool.clone()).start().await?;
+        let app = TestApp::new(app)
+            .override_state(pool.clone())
+            .start()
+            .await?;
         // Somebody holds the only connection until the agent's first attempt has given up.
         let busy = pool.acquire().await?;
         app.topic(&READINGS).push(&1, reading(1, 21.5));

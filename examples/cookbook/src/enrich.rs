@@ -63,7 +63,11 @@ impl Cameras {
 
 /// Reads all partitions of the topic from the beginning, on every worker, and goes on following it.
 #[citizenk::agent(topics = [CAMERAS], group = none)]
-pub async fn cameras(camera: Event<Option<Camera>>, Key(id): Key<u32>, State(cache): State<Cameras>) {
+pub async fn cameras(
+    camera: Event<Option<Camera>>,
+    Key(id): Key<u32>,
+    State(cache): State<Cameras>,
+) {
     cache.set(id, camera.value);
 }
 
@@ -100,20 +104,31 @@ mod tests {
     #[tokio::test]
     async fn only_wanted_cameras_pass_and_get_their_site() -> citizenk::Result<()> {
         let mut app = TestApp::new(app).start().await?;
-        let camera = |site: &str, enabled| Camera { site: site.into(), enabled };
+        let camera = |site: &str, enabled| Camera {
+            site: site.into(),
+            enabled,
+        };
         app.topic(&CAMERAS).push(&1, camera("gate", true));
         app.topic(&CAMERAS).push(&2, camera("roof", false));
         app.topic(&CAMERAS).push(&3, camera("yard", true));
         app.topic(&CAMERAS).push_tombstone(&3);
         for id in [1, 2, 3, 4] {
-            app.topic(&VIDEOS).push(&id, Video { path: format!("{id}.mp4") });
+            app.topic(&VIDEOS).push(
+                &id,
+                Video {
+                    path: format!("{id}.mp4"),
+                },
+            );
         }
         // The cache is empty again, and `enrich` waits until it has read what is there.
         app.restart().await?;
         app.settle().await;
 
         let sent = app.topic(&SITE_VIDEOS).sent();
-        let gate = SiteVideo { path: "1.mp4".into(), site: "gate".into() };
+        let gate = SiteVideo {
+            path: "1.mp4".into(),
+            site: "gate".into(),
+        };
         assert_eq!(sent.len(), 1);
         assert_eq!((sent[0].key, &sent[0].value), (Some(1), &Some(gate)));
         Ok(())

@@ -23,8 +23,13 @@ pub const REPORTS: Topic<Report> = Topic::json("reports");
 /// Reports yesterday, every morning in Rome. `on = one`: only the worker that owns partition 0 of the
 /// app's first topic, so that ten workers do not publish ten reports.
 #[citizenk::repeat_at("0 6 * * *", tz = "Europe/Rome", on = one)]
-pub async fn daily_report(State(pool): State<SqlitePool>, producer: Producer) -> citizenk::Result<()> {
-    let yesterday = (Utc::now() - std::time::Duration::from_hours(24)).format("%F").to_string();
+pub async fn daily_report(
+    State(pool): State<SqlitePool>,
+    producer: Producer,
+) -> citizenk::Result<()> {
+    let yesterday = (Utc::now() - std::time::Duration::from_hours(24))
+        .format("%F")
+        .to_string();
     publish(&pool, &producer, yesterday).await
 }
 
@@ -33,7 +38,10 @@ pub async fn daily_report(State(pool): State<SqlitePool>, producer: Producer) ->
 async fn publish(pool: &SqlitePool, producer: &Producer, day: String) -> citizenk::Result<()> {
     let query = "select count(*), avg(celsius) from readings where day = ?";
     let (readings, mean_celsius) = sqlx::query_as(query).bind(&day).fetch_one(pool).await?;
-    let report = Report { readings, mean_celsius };
+    let report = Report {
+        readings,
+        mean_celsius,
+    };
     producer.send(&REPORTS, &day, report).await?;
     Ok(())
 }
@@ -55,12 +63,18 @@ mod tests {
     // [test]
     #[tokio::test]
     async fn one_of_two_workers_reports_each_day() -> citizenk::Result<()> {
-        let app = TestApp::new(app).override_state(in_memory().await?).workers(2).start().await?;
+        let app = TestApp::new(app)
+            .override_state(in_memory().await?)
+            .workers(2)
+            .start()
+            .await?;
         app.topic(&READINGS).push(&1, reading(1, 20.0));
         app.advance("24h").await;
-        app.wait_until(|app| app.topic(&REPORTS).sent().len() == 1).await;
+        app.wait_until(|app| app.topic(&REPORTS).sent().len() == 1)
+            .await;
         app.advance("24h").await;
-        app.wait_until(|app| app.topic(&REPORTS).sent().len() == 2).await;
+        app.wait_until(|app| app.topic(&REPORTS).sent().len() == 2)
+            .await;
         Ok(())
     }
     // [/test]

@@ -51,3 +51,6 @@ pub fn app() -> App {
         .register::<large>()
 }
 // [/settings]
+
+// [command]
+// [/command]

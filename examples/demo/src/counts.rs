@@ -36,7 +36,11 @@ impl Counts {
     }
 
     pub(crate) fn processed(&self, cameras: impl Iterator<Item = u32>) {
-        let mut counts = self.0.cameras.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self
+            .0
+            .cameras
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut videos = 0;
         for camera in cameras {
             *counts.entry(camera).or_default() += 1;

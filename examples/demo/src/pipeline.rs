@@ -13,7 +13,9 @@ pub(crate) async fn process_videos(
 ) -> citizenk::Result<()> {
     for video in &videos {
         let video = ProcessedVideo::from(video.value.clone());
-        out.record(&PROCESSED).key(&video.camera_id).send_ref(&video)?;
+        out.record(&PROCESSED)
+            .key(&video.camera_id)
+            .send_ref(&video)?;
     }
     counts.processed(videos.iter().map(|video| video.value.camera_id));
     Ok(())

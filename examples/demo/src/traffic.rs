@@ -71,7 +71,11 @@ impl Traffic {
 
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the generator sends {} videos per second", self.per_second)
+        write!(
+            f,
+            "the generator sends {} videos per second",
+            self.per_second
+        )
     }
 }
 

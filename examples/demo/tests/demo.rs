@@ -42,7 +42,9 @@ async fn videos_travel_from_b_to_c_to_d() -> citizenk::Result<()> {
 #[tokio::test]
 async fn posted_events_reach_the_named_topic() -> citizenk::Result<()> {
     let app = quiet().await?;
-    let answer = app.post("/events?topic=B", &vec![video(1), video(2)]).await?;
+    let answer = app
+        .post("/events?topic=B", &vec![video(1), video(2)])
+        .await?;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.json::<Accepted>()?, Accepted { events: 2 });
     app.advance("400ms").await;

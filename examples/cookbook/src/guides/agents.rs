@@ -40,11 +40,18 @@ pub async fn large(order: Event<Order>) -> Option<Order> {
 // [outbox]
 /// Sends wherever `sends` says; all of it leaves when the function succeeds, or none.
 #[citizenk::agent(topics = [ORDERS], sends = [LARGE, BALANCES])]
-pub async fn split(order: Event<Order>, Key(customer): Key<u32>, out: Outbox) -> citizenk::Result<()> {
+pub async fn split(
+    order: Event<Order>,
+    Key(customer): Key<u32>,
+    out: Outbox,
+) -> citizenk::Result<()> {
     let amount = i64::try_from(order.value.amount)?;
     out.send(&BALANCES, &customer, -amount)?;
     if amount > 100_000 {
-        out.record(&LARGE).key(&customer).header("reason", "amount").send(order.value)?;
+        out.record(&LARGE)
+            .key(&customer)
+            .header("reason", "amount")
+            .send(order.value)?;
     }
     Ok(())
 }
@@ -71,7 +78,11 @@ impl From<Refund> for Change {
 
 /// Topics of different types feed one agent through a common type.
 #[citizenk::agent(topics = [ORDERS.as_input::<Change>(), REFUNDS.as_input::<Change>()])]
-pub async fn balance(change: Event<Change>, Key(customer): Key<u32>, State(balances): State<Balances>) {
+pub async fn balance(
+    change: Event<Change>,
+    Key(customer): Key<u32>,
+    State(balances): State<Balances>,
+) {
     balances.add(customer, change.value.0);
 }
 // [/change]
@@ -96,7 +107,9 @@ impl Balances {
 
 /// The service.
 pub fn app() -> App {
-    App::new("balances").state(Balances::default()).register::<balance>()
+    App::new("balances")
+        .state(Balances::default())
+        .register::<balance>()
 }
 // [/state]
 
@@ -139,7 +152,10 @@ pub async fn remind(producer: Producer) -> citizenk::Result<()> {
 // [hooks]
 /// Before consumers start; an error ends the program with code 1.
 #[citizenk::on_event(startup)]
-pub async fn warm_up(background: Background, State(balances): State<Balances>) -> citizenk::Result<()> {
+pub async fn warm_up(
+    background: Background,
+    State(balances): State<Balances>,
+) -> citizenk::Result<()> {
     background.spawn("watch", watch(balances, background.shutdown()));
     Ok(())
 }
@@ -200,7 +216,10 @@ mod tests {
     #[tokio::test]
     async fn orders_and_refunds_meet() -> citizenk::Result<()> {
         let balances = Balances::default();
-        let app = TestApp::new(app).override_state(balances.clone()).start().await?;
+        let app = TestApp::new(app)
+            .override_state(balances.clone())
+            .start()
+            .await?;
         app.topic(&ORDERS).push(&1, Order { amount: 5 });
         app.topic(&REFUNDS).push(&1, Refund { amount: 3 });
         app.settle().await;

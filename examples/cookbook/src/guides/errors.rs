@@ -69,7 +69,12 @@ mod tests {
     async fn what_cannot_be_booked_is_kept_with_the_reason() -> citizenk::Result<()> {
         let app = TestApp::new(app).start().await?;
         for amount in ["100", "many", "0", "13"] {
-            app.topic(&PAYMENTS).push(&"ada".into(), Payment { amount: amount.into() });
+            app.topic(&PAYMENTS).push(
+                &"ada".into(),
+                Payment {
+                    amount: amount.into(),
+                },
+            );
         }
         app.advance("1m").await;
 
@@ -78,12 +83,21 @@ mod tests {
             .dead_letters()
             .into_iter()
             .map(|letter| {
-                let tries = letter.headers.text("citizenk.dead-letter.attempts").map(str::to_owned);
+                let tries = letter
+                    .headers
+                    .text("citizenk.dead-letter.attempts")
+                    .map(str::to_owned);
                 (letter.reason, tries.unwrap_or_default())
             })
             .collect();
-        let expected = [("invalid digit found in string", "1"), ("the bank is closed", "6")];
-        assert_eq!(letters, expected.map(|(reason, tries)| (reason.to_owned(), tries.to_owned())));
+        let expected = [
+            ("invalid digit found in string", "1"),
+            ("the bank is closed", "6"),
+        ];
+        assert_eq!(
+            letters,
+            expected.map(|(reason, tries)| (reason.to_owned(), tries.to_owned()))
+        );
         Ok(())
     }
     // [/letters]

@@ -33,7 +33,10 @@ pub async fn greet(
         return Err(Problem::unprocessable("nobody to greet").field("name"));
     }
     let sent = producer.send(&GREETINGS, &id, greeting).await?;
-    Ok(Json(Place { partition: sent.partition, offset: sent.offset }))
+    Ok(Json(Place {
+        partition: sent.partition,
+        offset: sent.offset,
+    }))
 }
 
 /// The service.
