@@ -1,11 +1,9 @@
 //! A service with settings and a subcommand of its own.
 
 // [settings]
-use std::path::PathBuf;
-
 use citizenk::prelude::*;
-use citizenk::{Exit, cli};
-use clap::{Parser, Subcommand};
+use citizenk::{Exit, Flags, RunError};
+use clap::Parser;
 
 /// `[app]` of the settings file, or `APP_LIMIT` and `APP_CURRENCY`.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -53,4 +51,89 @@ pub fn app() -> App {
 // [/settings]
 
 // [command]
+/// What the program can be asked to do.
+#[derive(Debug, Parser)]
+#[command(name = "payments", about = "Watches payments.")]
+pub enum Command {
+    /// Print whether a payment would be reported
+    Explain {
+        /// Cents
+        amount: u64,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    #[command(flatten)]
+    Service(citizenk::cli::Command),
+}
+
+impl Command {
+    /// Carries the command out.
+    pub fn execute(self) -> Exit {
+        match self {
+            Self::Service(command) => command.execute(app()),
+            Self::Explain { amount, flags } => match limit(flags) {
+                Ok(limit) => {
+                    println!(
+                        "{}",
+                        if amount > limit {
+                            "reported"
+                        } else {
+                            "not reported"
+                        }
+                    );
+                    Exit::OK
+                }
+                Err(error) => {
+                    eprintln!("error: {error}");
+                    Exit::from(&error)
+                }
+            },
+        }
+    }
+}
+
+fn limit(mut flags: Flags) -> Result<u64, RunError> {
+    flags.offline = true; // No broker is needed to explain something.
+    let settings = citizenk::Settings::load(flags)?;
+    Ok(settings.app::<Settings>()?.limit)
+}
 // [/command]
+
+#[cfg(test)]
+mod tests {
+    use citizenk::testing::TestApp;
+
+    use super::*;
+
+    // [test]
+    #[tokio::test]
+    async fn the_limit_comes_from_the_settings() -> citizenk::Result<()> {
+        let app = TestApp::new(app).env("APP_LIMIT", "100").start().await?;
+        for amount in [99, 100, 101] {
+            let currency = "EUR".to_owned();
+            app.topic(&PAYMENTS)
+                .push(&"ada".into(), Payment { amount, currency });
+        }
+        app.settle().await;
+        assert_eq!(app.topic(&LARGE).sent().len(), 1);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_missing_setting_is_named() {
+        let error = TestApp::new(app).start().await.unwrap_err();
+        assert!(error.to_string().contains("APP_LIMIT"), "{error}");
+    }
+
+    #[test]
+    fn own_commands_and_citizenks_are_one_command_line() {
+        for line in [
+            "payments explain 5",
+            "payments run --embedded",
+            "payments topics",
+        ] {
+            Command::try_parse_from(line.split(' ')).unwrap();
+        }
+    }
+    // [/test]
+}
