@@ -1,5 +1,6 @@
 //! Endpoints besides the automatic ones.
 
+use axum::response::Html;
 use citizenk::ProduceError;
 use citizenk::prelude::*;
 
@@ -94,4 +95,10 @@ pub(crate) async fn source_topics() -> Json<Names> {
 #[citizenk::route(get = "/counts")]
 pub(crate) async fn counts(State(counts): State<Counts>) -> Json<Snapshot> {
     Json(counts.snapshot())
+}
+
+/// A page that shows the counters and how they move.
+#[citizenk::route(get = "/live")]
+pub(crate) async fn live() -> Html<&'static str> {
+    Html(include_str!("live.html"))
 }

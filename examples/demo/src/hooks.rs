@@ -8,6 +8,7 @@ use crate::{Counts, Traffic};
 #[citizenk::on_event(startup)]
 pub(crate) async fn started(State(traffic): State<Traffic>) {
     println!("{traffic}; set APP_RATE to change that");
+    println!("moving counters: /live and /counts, beside /docs");
 }
 
 /// Says which partitions this worker got.

@@ -84,6 +84,7 @@ pub fn app() -> App {
         .register::<api::produce_video_events>()
         .register::<api::source_topics>()
         .register::<api::counts>()
+        .register::<api::live>()
         .register::<traffic::generate>()
         .register::<traffic::progress>()
         .register::<hooks::started>()
