@@ -45,7 +45,7 @@ async fn posted_events_reach_the_named_topic() -> citizenk::Result<()> {
     let answer = app
         .post("/events?topic=B", &vec![video(1), video(2)])
         .await;
-    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.status, 200);
     assert_eq!(answer.json::<Accepted>(), Accepted { events: 2 });
     app.advance("400ms").await;
     assert_eq!(app.topic(&VALID).sent().len(), 1);
@@ -59,12 +59,12 @@ async fn posted_events_reach_the_named_topic() -> citizenk::Result<()> {
 async fn wrong_posts_are_refused_and_send_nothing() -> citizenk::Result<()> {
     let app = quiet().await?;
     let answer = app.post("/events?topic=X", &vec![video(1)]).await;
-    assert_eq!(answer.status(), 400);
+    assert_eq!(answer.status, 400);
     assert_eq!(answer.json::<Value>()["field"], "topic");
 
     let half = json!([video(1), { "camera_id": 2, "path": "/x", "timestamp": "yesterday" }]);
     let answer = app.post("/events?topic=B", &half).await;
-    assert_eq!(answer.status(), 422);
+    assert_eq!(answer.status, 422);
     assert_eq!(answer.json::<Value>()["field"], "[1].timestamp");
 
     app.settle().await;
