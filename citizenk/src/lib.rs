@@ -13,10 +13,15 @@ mod record;
 mod runtime;
 mod staging;
 mod suggest;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod telemetry;
 mod time;
 mod timer;
 mod topic;
 mod transport;
+#[cfg(feature = "web")]
+mod web;
 
 pub use app::{App, Component, Module, Service, StateContext, run};
 pub use codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, RawBytes, TextKey};
@@ -40,6 +45,15 @@ pub use extract::{
     Sent, Shutdown, ShutdownTrigger, State,
 };
 pub use policy::Policy;
+
+#[cfg(feature = "web")]
+pub use web::Problem;
+
+/// What HTTP handlers take and answer.
+#[cfg(feature = "web")]
+pub mod http {
+    pub use crate::web::{ApiInput, ApiOutput, Json, Operation, Path, Problem, Query, Routes};
+}
 
 /// What handlers return: any error becomes an [`AgentError`].
 pub type Result<T, E = AgentError> = std::result::Result<T, E>;

@@ -20,6 +20,7 @@ pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten
 pub use component::{Component, ComponentDef};
 pub use module::Module;
 pub use service::{Service, run};
+pub(crate) use service::overrides;
 pub(crate) use start::{RunOptions, Running};
 
 use self::assemble::Flat;

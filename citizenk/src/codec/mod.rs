@@ -8,10 +8,12 @@ use std::fmt;
 
 mod json;
 mod key;
+mod locate;
 mod raw;
 
 pub use json::Json;
 pub use key::{BigEndian, KeyCodec, TextKey};
+pub(crate) use locate::json_field;
 pub use raw::{Raw, RawBytes};
 
 use crate::error::{DecodeError, EncodeError};

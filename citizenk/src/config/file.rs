@@ -235,6 +235,8 @@ pub(super) fn check_client(
     for (key, setting) in settings {
         if let Err(message) = kafka::check(side, key, setting) {
             errors.push(setting.source.error(&join(path, key), message));
+        } else if let Some(weakness) = kafka::weakness(key, setting) {
+            warnings.push(format!("{}: `{key}`: {weakness}", setting.source));
         } else if let Some(near) = kafka::suggestion(side, key) {
             warnings.push(format!(
                 "{}: librdkafka may not know `{key}`; did you mean `{near}`?",

@@ -7,12 +7,22 @@ use std::fmt;
 ///
 /// With the feature `cli` these are clap arguments, to flatten into your own:
 ///
-/// ```ignore
-/// #[derive(clap::Parser)]
+/// ```
+/// # #[cfg(feature = "cli")] {
+/// use clap::Parser;
+///
+/// #[derive(Parser)]
 /// struct Mine {
 ///     #[command(flatten)]
 ///     citizenk: citizenk::Flags,
+///     /// Where the cameras are listed
+///     #[arg(long)]
+///     cameras: String,
 /// }
+///
+/// let mine = Mine::parse_from(["mine", "--embedded", "--cameras", "list.txt"]);
+/// assert!(mine.citizenk.embedded);
+/// # }
 /// ```
 #[derive(Clone, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]

@@ -13,6 +13,13 @@ pub(crate) enum Source {
     #[default]
     Default,
     /// A line of the settings file.
+    #[cfg_attr(
+        not(feature = "cli"),
+        allow(
+            dead_code,
+            reason = "made by the parser of settings files, which is part of `cli`"
+        )
+    )]
     File { path: Arc<str>, line: usize },
     /// An environment variable.
     Env(String),

@@ -17,6 +17,13 @@ pub(crate) struct Node {
 
 /// What TOML can say; dates and times are texts.
 #[derive(Clone)]
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(
+        dead_code,
+        reason = "made by the parser of settings files, which is part of `cli`"
+    )
+)]
 pub(crate) enum Value {
     Text(String),
     Integer(i64),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::codec::Excerpt;
+use crate::codec::{Excerpt, json_field};
 
 /// A record's bytes could not be read as its topic's type.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub struct DecodeError(Box<Inner>);
 struct Inner {
     codec: &'static str,
     message: String,
+    field: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -23,6 +24,7 @@ impl DecodeError {
         Self(Box::new(Inner {
             codec,
             message: source.to_string(),
+            field: None,
             source: Some(source),
         }))
     }
@@ -31,6 +33,7 @@ impl DecodeError {
         Self(Box::new(Inner {
             codec,
             message,
+            field: None,
             source: None,
         }))
     }
@@ -42,7 +45,15 @@ impl DecodeError {
         } else {
             format!("{source} in {}", Excerpt(bytes))
         };
-        Self::message("json", message)
+        let mut error = Self::message("json", message);
+        error.0.field = json_field(source, bytes);
+        error
+    }
+
+    /// The path of the field at fault, e.g. `items[2].price`, where the codec knows it.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.0.field.as_deref()
     }
 
     /// The codec that failed.
@@ -54,7 +65,11 @@ impl DecodeError {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not valid {}: {}", self.0.codec, self.0.message)
+        write!(f, "not valid {}: ", self.0.codec)?;
+        if let Some(field) = &self.0.field {
+            write!(f, "field `{field}`: ")?;
+        }
+        f.write_str(&self.0.message)
     }
 }
 

@@ -259,7 +259,9 @@ impl Dispatcher {
                 hungry |= state.queued() == 0;
             }
         }
-        let until_commit = self.commit_due.saturating_duration_since(now);
+        // An interval of zero commits at every tick; there is no time to wait for.
+        let until_commit =
+            if self.cx.commit_every.is_zero() { LOOK_EVERY } else { self.commit_due.saturating_duration_since(now) };
         let wait = until_commit.min(LOOK_EVERY).max(Duration::from_millis(1));
         if full.is_empty() {
             return Pace { wait, take: true };

@@ -305,6 +305,11 @@ impl Engine {
         })
     }
 
+    /// Makes every consumer look at what was settled.
+    pub(crate) fn wake(&self) {
+        self.groups.iter().for_each(|group| group.handle.wake());
+    }
+
     pub(crate) fn agents(&self) -> &[PlannedAgent] {
         &self.spec.agents
     }

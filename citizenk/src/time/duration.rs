@@ -94,7 +94,10 @@ impl fmt::Display for Human {
         if nanos == 0 {
             return f.write_str("0s");
         }
-        if let Some((unit, size)) = UNITS.into_iter().find(|(_, size)| nanos % size == 0) {
+        if let Some((unit, size)) = UNITS
+            .into_iter()
+            .find(|(_, size)| nanos.is_multiple_of(*size))
+        {
             return write!(f, "{}{unit}", nanos / size);
         }
         let (whole, rest) = (nanos / 1_000_000, nanos % 1_000_000);

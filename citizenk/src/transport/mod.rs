@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::record::{Chunk, TopicPartition};
 use crate::staging::{OutputTopic, StagedBatch};
 
+#[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
 pub(crate) mod rdkafka;
 

@@ -8,8 +8,8 @@
 //! (`sasl.oauthbearer.token.endpoint.url`), start a shell (`sasl.kerberos.kinit.cmd`), weaken checks
 //! (`enable.ssl.certificate.verification=false`, `enable.sasl.oauthbearer.unsecure.jwt=true`) or send
 //! client metrics to the cluster (`enable.metrics.push`, on unless switched off). They are accepted
-//! here, from the operator's own static settings; nothing that arrives by HTTP or Kafka may ever be
-//! passed to [`check`] and used ([`dangerous`] tells).
+//! here, from the operator's own static settings (the weak ones with a warning); settings that arrive by
+//! HTTP or Kafka must never reach a client.
 
 mod keys;
 mod owned;
@@ -97,25 +97,21 @@ pub(super) fn from_env_suffix(suffix: &str) -> String {
     suffix.replace('_', ".").to_ascii_lowercase()
 }
 
-/// Whether a key reads files, reaches URLs, starts programs or weakens checks: never from anything but
-/// static settings.
-pub(crate) fn dangerous(key: &str) -> bool {
-    key.ends_with(".location")
-        || key.ends_with(".file")
-        || key.ends_with(".url")
-        || matches!(
-            key,
-            "debug"
-                | "enable.metrics.push"
-                | "enable.sasl.oauthbearer.unsecure.jwt"
-                | "enable.ssl.certificate.verification"
-                | "plugin.library.paths"
-                | "sasl.kerberos.keytab"
-                | "sasl.kerberos.kinit.cmd"
-                | "ssl.endpoint.identification.algorithm"
-                | "ssl.engine.id"
-                | "ssl.providers"
-        )
+/// What an accepted setting gives up, if anything: to be said at start.
+pub(super) fn weakness(key: &str, value: &str) -> Option<&'static str> {
+    let value = value.trim().to_ascii_lowercase();
+    match (key, value.as_str()) {
+        ("enable.ssl.certificate.verification", "false" | "f" | "0") => {
+            Some("anybody can pose as the broker: its certificate is not verified")
+        }
+        ("ssl.endpoint.identification.algorithm", "none") => {
+            Some("any certified host can pose as the broker: its name is not verified")
+        }
+        ("enable.sasl.oauthbearer.unsecure.jwt", "true" | "t" | "1") => {
+            Some("tokens are not signed: use it for development only")
+        }
+        _ => None,
+    }
 }
 
 /// The value as it may be printed: `***` unless the key is known to be harmless.
@@ -279,16 +275,18 @@ mod tests {
     }
 
     #[test]
-    fn dangerous_keys_are_known() {
-        for key in [
-            "ssl.ca.location",
-            "sasl.kerberos.kinit.cmd",
-            "sasl.oauthbearer.token.endpoint.url",
-            "sasl.oauthbearer.assertion.file",
-            "plugin.library.paths",
+    fn weaknesses_are_said() {
+        for (key, value) in [
+            ("enable.ssl.certificate.verification", "False"),
+            ("ssl.endpoint.identification.algorithm", "none"),
+            ("enable.sasl.oauthbearer.unsecure.jwt", "true"),
         ] {
-            assert!(dangerous(key), "{key}");
+            assert_eq!(check(Side::Both, key, value), Ok(()));
+            assert!(weakness(key, value).is_some(), "{key}");
         }
-        assert!(!dangerous("linger.ms"));
+        assert_eq!(
+            weakness("enable.ssl.certificate.verification", "true"),
+            None
+        );
     }
 }

@@ -22,6 +22,8 @@ mod schedule;
 mod sequential;
 pub(crate) mod shipping;
 
+pub(crate) use self::letters::HEADER_PREFIX as DEAD_LETTER_HEADERS;
+
 use self::core::Core;
 use self::inbox::Inbox;
 use self::shipping::Outlet;

@@ -56,7 +56,10 @@ pub(super) fn start(
         view: View::default(),
         max_chunk: spec.max_chunk.max(1),
         drain: spec.drain,
-        pace: Pace { wait: Duration::ZERO, take: true },
+        pace: Pace {
+            wait: Duration::ZERO,
+            take: true,
+        },
     };
     runtime.spawn(task.run());
     Ok(Arc::new(MemoryConsumer {
@@ -192,21 +195,17 @@ impl ConsumerTask {
         let starts = self.events.assigned(&mut control, partitions);
         debug_assert_eq!(starts.len(), partitions.len(), "a start for each partition");
         for (partition, start) in partitions.iter().zip(starts) {
-            let known = self.membership.shared.with(|state| {
-                state
-                    .topics
-                    .get(&partition.topic)?
-                    .watermarks(partition.partition)
+            let (known, committed) = self.membership.shared.with(|state| {
+                let asked = std::slice::from_ref(partition);
+                // A consumer without a group has nothing committed: it starts at the beginning.
+                let committed = state.committed(self.membership.id, asked).ok();
+                let log = state.topics.get(&partition.topic);
+                (
+                    log.and_then(|log| log.watermarks(partition.partition)),
+                    committed.and_then(|offsets| offsets.first().copied()?),
+                )
             });
             let (low, high) = known.unwrap_or_default();
-            let committed = match start {
-                Start::Committed => {
-                    let asked = std::slice::from_ref(partition);
-                    let mut control = MemoryControl { membership: &self.membership, view: &mut self.view };
-                    control.committed(asked, Duration::ZERO).ok().and_then(|found| found.first().copied()?)
-                }
-                Start::Beginning | Start::End | Start::Offset(_) => None,
-            };
             if let Some(position) = self.view.partitions.get_mut(partition) {
                 position.next = match start {
                     Start::Committed => committed.unwrap_or(low),

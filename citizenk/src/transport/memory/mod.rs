@@ -253,6 +253,12 @@ impl MemoryCluster {
             .with(|state| state.producers.set_capacity(records));
     }
 
+    /// Hands at most this many records to consumers from here on; `None`: all. For tests that go
+    /// step by step.
+    pub(crate) fn permit(&self, records: Option<usize>) {
+        self.shared.with(|state| state.permit(records));
+    }
+
     // Settling.
 
     /// Records accepted from producers and not reported: under way, held or waiting for the broker.

@@ -74,6 +74,8 @@ pub(super) struct State {
     pub(super) consumers: BTreeMap<MemberId, ConsumerSlot>,
     pub(super) producers: Producers,
     pub(super) default_partitions: usize,
+    /// How many records may still be handed to consumers; `None`: all.
+    permits: Option<usize>,
     /// Since when the broker is away.
     outage: Option<Instant>,
     failures: BTreeMap<String, VecDeque<TransportError>>,
@@ -93,6 +95,7 @@ impl Default for State {
             consumers: BTreeMap::new(),
             producers: Producers::default(),
             default_partitions: 4,
+            permits: None,
             outage: None,
             failures: BTreeMap::new(),
             commit_failures: VecDeque::new(),
@@ -137,6 +140,18 @@ impl State {
         let now = Instant::now();
         consumers.all(|slot| slot.idle && slot.due.is_none_or(|due| due > now))
             && self.producers.idle()
+    }
+
+    /// Hands at most this many records to consumers from here on; `None`: all.
+    pub(super) fn permit(&mut self, records: Option<usize>) {
+        self.permits = records;
+        self.poke_all();
+        self.bump();
+    }
+
+    /// Whether a record that is there may be handed over.
+    pub(super) fn is_permitted(&self) -> bool {
+        self.is_available() && self.permits != Some(0)
     }
 
     pub(super) fn is_available(&self) -> bool {
@@ -260,11 +275,15 @@ impl State {
         position: i64,
         max: usize,
     ) -> Option<Fetched> {
-        if !self.is_available() {
+        let max = max.min(self.permits.unwrap_or(usize::MAX));
+        if !self.is_available() || max == 0 {
             return None;
         }
         let log = self.topics.get(&partition.topic)?;
         let fetched = log.fetch(partition.partition, position, max)?;
+        if let (Some(permits), Some(chunk)) = (&mut self.permits, &fetched.chunk) {
+            *permits -= crate::record::ChunkStore::len(chunk);
+        }
         if fetched.chunk.is_some() || fetched.from != position {
             self.bump();
         }
@@ -460,7 +479,7 @@ impl State {
         mut positions: impl Iterator<Item = (TopicPartition, i64)>,
         sleep: Duration,
     ) -> bool {
-        let work = self.is_available()
+        let work = self.is_permitted()
             && positions.any(|(partition, next)| {
                 let log = self.topics.get(&partition.topic);
                 let high = log.and_then(|log| log.watermarks(partition.partition));

@@ -124,6 +124,24 @@ async fn pause_keeps_records_back_and_resume_goes_on_where_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_consumer_that_takes_nothing_still_rebalances() {
+    let world = World::new(2);
+    let client = world.client("a");
+    client.hold(true);
+    world.settle().await;
+    world.push(0, &["x"]);
+    assert!(world.settle().await.is_empty());
+    assert!(world.cluster.idle());
+    let _second = world.client("b");
+    assert_eq!(
+        world.settle().await,
+        ["a revoking [t/1]", "a revoked [t/1]", "b assigned [t/1]"]
+    );
+    client.hold(false);
+    assert_eq!(world.settle().await, ["a t/0@0 x"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn chunks_are_capped_and_partitions_take_turns() {
     let world = World::new(2);
     world.push(0, &["0", "1", "2", "3", "4"]);
@@ -278,4 +296,22 @@ fn without_a_runtime_nothing_starts() {
         settings: BTreeMap::new(),
     };
     assert!(transport.start_producer(spec).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wake_inside_a_tick_asks_for_another_tick() {
+    let world = World::new(1);
+    let client = world.client("a");
+    world.settle().await;
+    let (desk, handle, journal) = (
+        client.desk.clone(),
+        client.handle.clone(),
+        world.journal.clone(),
+    );
+    client.order(move |_| {
+        let second: Order = Box::new(move |_| journal.write("second".to_owned()));
+        lock(&desk).orders.push_back(second);
+        handle.wake();
+    });
+    assert_eq!(world.settle().await, ["second"]);
 }

@@ -155,3 +155,16 @@ async fn a_fatal_error_ends_the_consumer_and_frees_its_partitions() {
     );
     assert!(!world.cluster.consumer_error("a", &fatal));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_whose_callback_panics_loses_its_partitions() {
+    let world = World::new(2);
+    let (first, _second) = (world.client("a"), world.client("b"));
+    world.settle().await;
+    first.order(|_| panic!("ordered by the test"));
+    assert_eq!(world.settle().await, ["b assigned [t/0]"]);
+    assert_eq!(world.cluster.members("g").len(), 1);
+    first.handle.wake();
+    first.close();
+    assert!(world.settle().await.is_empty());
+}

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{MemoryCluster, NewRecord};
 use crate::record::{Chunk, TopicPartition};
 use crate::topic::Partitioner;
-use crate::transport::{Pace, 
-    ConsumerEvents, ConsumerHandle, ConsumerSpec, Control, Drain, Start, TransportError, lock,
+use crate::transport::{
+    ConsumerEvents, ConsumerHandle, ConsumerSpec, Control, Drain, Pace, Start, TransportError, lock,
 };
 
 mod consumers;
@@ -43,6 +43,8 @@ impl Journal {
 struct Desk {
     orders: VecDeque<Order>,
     drain: Drain,
+    /// Records are not taken.
+    holds: bool,
 }
 
 struct Script {
@@ -67,15 +69,11 @@ impl Script {
 impl ConsumerEvents for Script {
     fn assigned(&mut self, control: &mut dyn Control, partitions: &[TopicPartition]) -> Vec<Start> {
         self.say(&format!("assigned [{}]", list(partitions)));
-        let committed = if self.grouped {
-            control.committed(partitions, DRAIN).unwrap()
-        } else {
-            vec![None; partitions.len()]
-        };
-        committed
-            .into_iter()
-            .map(|offset| offset.map_or(Start::Beginning, Start::Offset))
-            .collect()
+        if self.grouped {
+            let known = control.committed(partitions, DRAIN).unwrap();
+            assert_eq!(known.len(), partitions.len());
+        }
+        vec![Start::Committed; partitions.len()]
     }
 
     fn revoke_begin(&mut self, partitions: &[TopicPartition], lost: bool) -> Drain {
@@ -116,7 +114,10 @@ impl ConsumerEvents for Script {
         for order in orders {
             order(control);
         }
-        Pace { wait: Duration::from_hours(24), take: true }
+        Pace {
+            wait: Duration::from_hours(24),
+            take: !lock(&self.desk).holds,
+        }
     }
 
     fn committed(&mut self, offsets: &[(TopicPartition, i64)], result: Result<(), TransportError>) {
@@ -158,6 +159,11 @@ impl Client {
     fn commit(&self, offsets: &[(TopicPartition, i64)]) {
         let offsets = offsets.to_vec();
         self.order(move |control| control.commit(&offsets));
+    }
+
+    fn hold(&self, holds: bool) {
+        lock(&self.desk).holds = holds;
+        self.handle.wake();
     }
 
     fn close(&self) {

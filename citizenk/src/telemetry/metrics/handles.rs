@@ -1,0 +1,374 @@
+//! What the parts of a running app hold: counters resolved once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::labels::{
+    AgentLabels, CommitLabels, CommitResult, ErrorLabels, GroupLabels, LaneId, PartitionLabels,
+    SkipLabels, SkipReason, Stage, TickLabels, TickResult,
+};
+use super::{Families, Floats};
+
+/// The counters of one lane. Cheap to clone; every method is an atomic addition or two, to be called per
+/// slice of records rather than per record.
+#[derive(Clone)]
+pub(crate) struct LaneMetrics(Arc<Lane>);
+
+struct Lane {
+    id: LaneId,
+    records: Counter,
+    bytes: Counter,
+    retries: Counter,
+    dead_letters: Counter,
+    outputs: Counter,
+    in_flight: Gauge,
+    handler: Histogram,
+    // Made when first needed: most lanes never fail, and each would be a line of `/metrics`.
+    skipped: [OnceLock<Counter>; SkipReason::ALL.len()],
+    errors: [OnceLock<Counter>; Stage::ALL.len()],
+    families: Families,
+}
+
+impl fmt::Debug for LaneMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LaneMetrics").field(&self.0.id).finish()
+    }
+}
+
+fn add(counter: &Counter, count: usize) {
+    // Lossless: no platform has wider addresses.
+    counter.inc_by(count as u64);
+}
+
+impl LaneMetrics {
+    pub(super) fn new(id: LaneId, families: Families) -> Self {
+        let agent = AgentLabels {
+            agent: id.agent.clone(),
+            group: id.group.clone(),
+        };
+        Self(Arc::new(Lane {
+            records: families.records.get_or_create_owned(&id),
+            bytes: families.bytes.get_or_create_owned(&id),
+            retries: families.retries.get_or_create_owned(&id),
+            dead_letters: families.dead_letters.get_or_create_owned(&id),
+            outputs: families.outputs.get_or_create_owned(&id),
+            in_flight: families.in_flight.get_or_create_owned(&id),
+            handler: families.handler.get_or_create_owned(&agent),
+            skipped: Default::default(),
+            errors: Default::default(),
+            id,
+            families,
+        }))
+    }
+
+    /// Whose counters these are.
+    pub(crate) fn id(&self) -> &LaneId {
+        &self.0.id
+    }
+
+    /// Records were taken.
+    pub(crate) fn taken(&self, records: usize, bytes: usize) {
+        add(&self.0.records, records);
+        add(&self.0.bytes, bytes);
+    }
+
+    /// The share of one run of this lane in the records in flight.
+    pub(crate) fn in_flight(&self) -> InFlight {
+        InFlight {
+            gauge: self.0.in_flight.clone(),
+            held: AtomicI64::new(0),
+        }
+    }
+
+    /// A call, or a slice of calls, took this long.
+    pub(crate) fn handled(&self, took: Duration) {
+        self.0.handler.observe(took.as_secs_f64());
+    }
+
+    /// Attempts after the first.
+    pub(crate) fn retried(&self, attempts: usize) {
+        add(&self.0.retries, attempts);
+    }
+
+    /// Records went to a dead-letter topic.
+    pub(crate) fn dead_lettered(&self, records: usize) {
+        add(&self.0.dead_letters, records);
+    }
+
+    /// Outputs were acknowledged.
+    pub(crate) fn sent(&self, records: usize) {
+        add(&self.0.outputs, records);
+    }
+
+    /// Records were passed over.
+    pub(crate) fn skipped(&self, reason: SkipReason, records: usize) {
+        let counter = self.0.skipped[reason as usize].get_or_init(|| {
+            let lane = self.0.id.clone();
+            self.0
+                .families
+                .skipped
+                .get_or_create_owned(&SkipLabels { lane, reason })
+        });
+        add(counter, records);
+    }
+
+    /// Attempts failed.
+    pub(crate) fn failed(&self, stage: Stage, attempts: usize) {
+        let counter = self.0.errors[stage as usize].get_or_init(|| {
+            let lane = self.0.id.clone();
+            self.0
+                .families
+                .errors
+                .get_or_create_owned(&ErrorLabels { lane, stage })
+        });
+        add(counter, attempts);
+    }
+
+    /// The present values, for `/stats`: name and value, reasons and stages only where they occurred.
+    pub(crate) fn values(&self) -> Vec<(String, i64)> {
+        let lane = &*self.0;
+        let mut values = Vec::new();
+        let mut push = |name: String, value: u64| {
+            values.push((name, i64::try_from(value).unwrap_or(i64::MAX)));
+        };
+        for (name, counter) in [
+            ("records", &lane.records),
+            ("bytes", &lane.bytes),
+            ("retries", &lane.retries),
+            ("dead_letters", &lane.dead_letters),
+            ("outputs", &lane.outputs),
+        ] {
+            push(name.to_owned(), counter.get());
+        }
+        for (reason, counter) in SkipReason::ALL.iter().zip(&lane.skipped) {
+            if let Some(counter) = counter.get() {
+                push(format!("skipped_{}", reason.name()), counter.get());
+            }
+        }
+        for (stage, counter) in Stage::ALL.iter().zip(&lane.errors) {
+            if let Some(counter) = counter.get() {
+                push(format!("errors_{}", stage.name()), counter.get());
+            }
+        }
+        values.push(("in_flight".to_owned(), lane.in_flight.get()));
+        values
+    }
+}
+
+/// Records that one run of a lane has taken and not settled. What it still holds when it is dropped (a
+/// partition was taken away) is subtracted, so that the gauge cannot drift.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    gauge: Gauge,
+    held: AtomicI64,
+}
+
+impl InFlight {
+    /// Records were taken.
+    pub(crate) fn add(&self, records: usize) {
+        let records = signed(records);
+        self.held.fetch_add(records, Ordering::Relaxed);
+        self.gauge.inc_by(records);
+    }
+
+    /// Records were settled, in whatever way.
+    pub(crate) fn sub(&self, records: usize) {
+        let records = signed(records);
+        self.held.fetch_sub(records, Ordering::Relaxed);
+        self.gauge.dec_by(records);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.gauge.dec_by(*self.held.get_mut());
+    }
+}
+
+fn signed(records: usize) -> i64 {
+    i64::try_from(records).unwrap_or(i64::MAX)
+}
+
+/// The counters of one consumer.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsumerMetrics {
+    group: String,
+    rebalances: Counter,
+    ok: Counter,
+    failed: Counter,
+    last_commit: Floats,
+    families: Families,
+    assigned: Assigned,
+}
+
+impl ConsumerMetrics {
+    pub(super) fn new(group: &str, families: Families, assigned: Assigned) -> Self {
+        let labels = GroupLabels {
+            group: group.to_owned(),
+        };
+        let commits = |result| {
+            let labels = CommitLabels {
+                group: group.to_owned(),
+                result,
+            };
+            families.commits.get_or_create_owned(&labels)
+        };
+        Self {
+            group: group.to_owned(),
+            rebalances: families.rebalances.get_or_create_owned(&labels),
+            ok: commits(CommitResult::Ok),
+            failed: commits(CommitResult::Failed),
+            last_commit: families.last_commit.get_or_create_owned(&labels),
+            families,
+            assigned,
+        }
+    }
+
+    /// Partitions were given or taken.
+    pub(crate) fn rebalanced(&self) {
+        self.rebalances.inc();
+    }
+
+    /// A commit ended; `now` in milliseconds since 1970.
+    pub(crate) fn committed(&self, result: CommitResult, now: i64) {
+        match result {
+            CommitResult::Ok => {
+                self.ok.inc();
+                // Exact: milliseconds since 1970 have fewer than 53 bits.
+                self.last_commit.set(now as f64 / 1000.0);
+            }
+            CommitResult::Failed => {
+                self.failed.inc();
+            }
+        }
+    }
+
+    /// The gauges of an assigned partition; they are removed when the last clone is dropped.
+    pub(crate) fn partition(&self, topic: &str, partition: i32) -> PartitionMetrics {
+        let labels = PartitionLabels {
+            group: self.group.clone(),
+            topic: topic.to_owned(),
+            partition,
+        };
+        let mut assigned = self.assigned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gauges) = assigned.get(&labels).and_then(Weak::upgrade) {
+            return PartitionMetrics(gauges);
+        }
+        let gauges = Arc::new(PartitionGauges {
+            lag: self.families.lag.get_or_create_owned(&labels),
+            paused: self.families.paused.get_or_create_owned(&labels),
+            families: self.families.clone(),
+            assigned: Arc::clone(&self.assigned),
+            labels: labels.clone(),
+        });
+        assigned.insert(labels, Arc::downgrade(&gauges));
+        PartitionMetrics(gauges)
+    }
+}
+
+/// The partitions somebody holds gauges of.
+pub(super) type Assigned = Arc<Mutex<BTreeMap<PartitionLabels, Weak<PartitionGauges>>>>;
+
+/// The gauges of one assigned partition.
+#[derive(Clone, Debug)]
+pub(crate) struct PartitionMetrics(Arc<PartitionGauges>);
+
+pub(super) struct PartitionGauges {
+    labels: PartitionLabels,
+    lag: Gauge,
+    paused: Gauge,
+    families: Families,
+    assigned: Assigned,
+}
+
+impl fmt::Debug for PartitionGauges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PartitionGauges")
+            .field(&self.labels)
+            .finish()
+    }
+}
+
+impl PartitionMetrics {
+    /// Records between the settled position and the end.
+    pub(crate) fn lag(&self, records: i64) {
+        self.0.lag.set(records);
+    }
+
+    pub(crate) fn paused(&self, paused: bool) {
+        self.0.paused.set(i64::from(paused));
+    }
+
+    /// Records were deleted before they were read.
+    pub(crate) fn lost(&self, records: u64) {
+        let lost = &self.0.families.lost;
+        lost.get_or_create_owned(&self.0.labels).inc_by(records);
+    }
+}
+
+impl Drop for PartitionGauges {
+    fn drop(&mut self) {
+        let mut assigned = self.assigned.lock().unwrap_or_else(PoisonError::into_inner);
+        // Given back meanwhile, the partition has a newer handle on the same gauges, which must stay.
+        let mine = |held: &Weak<Self>| std::ptr::eq(held.as_ptr(), self);
+        if assigned.get(&self.labels).is_some_and(mine) {
+            assigned.remove(&self.labels);
+            // A partition that moved away has no lag here; a frozen value would raise false alarms.
+            self.families.lag.remove(&self.labels);
+            self.families.paused.remove(&self.labels);
+        }
+    }
+}
+
+/// The gauge of one producer.
+#[derive(Clone, Debug)]
+pub(crate) struct ProducerMetrics {
+    pub(super) in_flight: Gauge,
+}
+
+impl ProducerMetrics {
+    /// Records sent and not yet acknowledged.
+    pub(crate) fn in_flight(&self, records: usize) {
+        self.in_flight
+            .set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+}
+
+/// The counters of one timer.
+#[derive(Clone, Debug)]
+pub(crate) struct TimerMetrics {
+    ok: Counter,
+    failed: Counter,
+    skipped: Counter,
+}
+
+impl TimerMetrics {
+    pub(super) fn new(timer: &str, ticks: &Family<TickLabels, Counter>) -> Self {
+        let counter = |result| {
+            let timer = timer.to_owned();
+            ticks.get_or_create_owned(&TickLabels { timer, result })
+        };
+        Self {
+            ok: counter(TickResult::Ok),
+            failed: counter(TickResult::Failed),
+            skipped: counter(TickResult::Skipped),
+        }
+    }
+
+    /// A tick ended, or was skipped.
+    pub(crate) fn ticked(&self, result: TickResult) {
+        match result {
+            TickResult::Ok => self.ok.inc(),
+            TickResult::Failed => self.failed.inc(),
+            TickResult::Skipped => self.skipped.inc(),
+        };
+    }
+}

@@ -1,0 +1,160 @@
+//! Labels of metrics.
+
+use std::fmt::Write;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+
+/// A lane: an agent and a partition it reads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
+pub(crate) struct LaneId {
+    pub(crate) agent: String,
+    /// The broker's name.
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    /// Empty: no group.
+    pub(crate) group: String,
+}
+
+/// A set of words a label can say.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            pub(super) const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The label's value.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+                encoder.write_str(self.name())
+            }
+        }
+    };
+}
+
+words! {
+    /// Why records were passed over.
+    SkipReason {
+        /// They could not be decoded and the policy says skip.
+        Decode = "decode",
+        /// The handler failed, or asked for it, and the policy says skip.
+        Handler = "handler",
+        /// Their outputs could not be delivered and the policy says skip.
+        Produce = "produce",
+        /// They have no value and the agent takes none.
+        Tombstone = "tombstone",
+        /// The agent was detached while others went on.
+        Detached = "detached",
+    }
+}
+
+words! {
+    /// Where an attempt failed.
+    Stage {
+        Decode = "decode",
+        Handler = "handler",
+        /// The handler panicked.
+        Panic = "panic",
+        /// The handler took too long.
+        Timeout = "timeout",
+        Produce = "produce",
+    }
+}
+
+words! {
+    /// How a commit ended.
+    CommitResult {
+        Ok = "ok",
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// How a tick ended.
+    TickResult {
+        Ok = "ok",
+        Failed = "failed",
+        /// The last one still ran.
+        Skipped = "skipped",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SkipLabels {
+    #[prometheus(flatten)]
+    pub(super) lane: LaneId,
+    pub(super) reason: SkipReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ErrorLabels {
+    #[prometheus(flatten)]
+    pub(super) lane: LaneId,
+    pub(super) stage: Stage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct AgentLabels {
+    pub(super) agent: String,
+    pub(super) group: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct GroupLabels {
+    pub(super) group: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CommitLabels {
+    pub(super) group: String,
+    pub(super) result: CommitResult,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
+pub(super) struct PartitionLabels {
+    pub(super) group: String,
+    pub(super) topic: String,
+    pub(super) partition: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ProducerLabels {
+    pub(super) producer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TickLabels {
+    pub(super) timer: String,
+    pub(super) result: TickResult,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RouteLabels {
+    pub(super) method: &'static str,
+    pub(super) route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct HttpLabels {
+    #[prometheus(flatten)]
+    pub(super) route: RouteLabels,
+    pub(super) status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct InfoLabels {
+    pub(super) app: String,
+    pub(super) version: String,
+    pub(super) broker: String,
+}

@@ -1,0 +1,322 @@
+//! Metrics for Prometheus.
+//!
+//! In: counts, through handles that are plain atomics. Out: one text ([`Metrics::render`]). A handle is
+//! asked for once per lane, consumer, producer or timer and kept; asking again gives the same counters.
+//! Counters of partitions that moved away stay (they must not fall), gauges of them are removed.
+//!
+//! Names start with `citizenk_` and end with their unit; labels are `agent`, `topic` (the broker's name),
+//! `partition` and `group` (empty for `group = none`).
+
+mod handles;
+mod labels;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use handles::Assigned;
+pub(crate) use handles::{
+    ConsumerMetrics, InFlight, LaneMetrics, PartitionMetrics, ProducerMetrics, TimerMetrics,
+};
+use labels::{
+    AgentLabels, CommitLabels, ErrorLabels, GroupLabels, HttpLabels, InfoLabels, PartitionLabels,
+    ProducerLabels, RouteLabels, SkipLabels, TickLabels,
+};
+pub(crate) use labels::{CommitResult, LaneId, SkipReason, Stage, TickResult};
+
+/// What `/metrics` answers with.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// 100 µs to 52 s, each bound twice the last: handlers and requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seconds;
+
+impl MetricConstructor<Histogram> for Seconds {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new((0..20).map(|power| 0.0001 * f64::from(1_u32 << power)))
+    }
+}
+
+type Floats = Gauge<f64, std::sync::atomic::AtomicU64>;
+
+/// Every family; what handles are made from.
+#[derive(Clone, Debug)]
+pub(super) struct Families {
+    records: Family<LaneId, Counter>,
+    bytes: Family<LaneId, Counter>,
+    retries: Family<LaneId, Counter>,
+    dead_letters: Family<LaneId, Counter>,
+    outputs: Family<LaneId, Counter>,
+    in_flight: Family<LaneId, Gauge>,
+    skipped: Family<SkipLabels, Counter>,
+    errors: Family<ErrorLabels, Counter>,
+    handler: Family<AgentLabels, Histogram, Seconds>,
+    rebalances: Family<GroupLabels, Counter>,
+    commits: Family<CommitLabels, Counter>,
+    last_commit: Family<GroupLabels, Floats>,
+    lag: Family<PartitionLabels, Gauge>,
+    paused: Family<PartitionLabels, Gauge>,
+    lost: Family<PartitionLabels, Counter>,
+    produced: Family<ProducerLabels, Gauge>,
+    ticks: Family<TickLabels, Counter>,
+    requests: Family<HttpLabels, Counter>,
+    request_seconds: Family<RouteLabels, Histogram, Seconds>,
+    pinned: Gauge,
+    info: Family<InfoLabels, Gauge>,
+}
+
+/// All metrics of one app; clones share them.
+#[derive(Clone)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    families: Families,
+    /// One handle per lane, so that two askers share it and `/stats` can list them.
+    lanes: Mutex<BTreeMap<LaneId, LaneMetrics>>,
+    assigned: Assigned,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn family<S: Clone + std::hash::Hash + Eq + EncodeLabelSet>() -> Family<S, Histogram, Seconds> {
+    Family::new_with_constructor(Seconds)
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let families = Families {
+            records: Family::default(),
+            bytes: Family::default(),
+            retries: Family::default(),
+            dead_letters: Family::default(),
+            outputs: Family::default(),
+            in_flight: Family::default(),
+            skipped: Family::default(),
+            errors: Family::default(),
+            handler: family(),
+            rebalances: Family::default(),
+            commits: Family::default(),
+            last_commit: Family::default(),
+            lag: Family::default(),
+            paused: Family::default(),
+            lost: Family::default(),
+            produced: Family::default(),
+            ticks: Family::default(),
+            requests: Family::default(),
+            request_seconds: family(),
+            pinned: Gauge::default(),
+            info: Family::default(),
+        };
+        Self(Arc::new(Inner {
+            registry: registry(&families),
+            families,
+            lanes: Mutex::default(),
+            assigned: Assigned::default(),
+        }))
+    }
+
+    /// The text for Prometheus, in OpenMetrics' format.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a `String` does not fail; should an encoder do, a short answer is better than none.
+        if let Err(error) = encode(&mut text, &self.0.registry) {
+            tracing::error!("metrics could not be written: {error}");
+        }
+        text
+    }
+
+    /// What this process is: a gauge that is always 1, with the facts as labels.
+    pub(crate) fn set_info(&self, app: &str, version: &str, broker: impl fmt::Display) {
+        self.0.families.info.clear();
+        let labels = InfoLabels {
+            app: app.to_owned(),
+            version: version.to_owned(),
+            broker: broker.to_string(),
+        };
+        self.0.families.info.get_or_create_owned(&labels).set(1);
+    }
+
+    /// The handle of a lane.
+    pub(crate) fn lane(&self, id: &LaneId) -> LaneMetrics {
+        let mut lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes
+            .entry(id.clone())
+            .or_insert_with(|| LaneMetrics::new(id.clone(), self.0.families.clone()))
+            .clone()
+    }
+
+    /// Every lane there was, in order.
+    pub(crate) fn lanes(&self) -> Vec<LaneMetrics> {
+        let lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.values().cloned().collect()
+    }
+
+    /// The handle of a group's consumer.
+    pub(crate) fn consumer(&self, group: &str) -> ConsumerMetrics {
+        ConsumerMetrics::new(group, self.0.families.clone(), Arc::clone(&self.0.assigned))
+    }
+
+    /// The handle of a producer.
+    pub(crate) fn producer(&self, name: &str) -> ProducerMetrics {
+        let labels = ProducerLabels {
+            producer: name.to_owned(),
+        };
+        ProducerMetrics {
+            in_flight: self.0.families.produced.get_or_create_owned(&labels),
+        }
+    }
+
+    /// The handle of a timer.
+    pub(crate) fn timer(&self, name: &str) -> TimerMetrics {
+        TimerMetrics::new(name, &self.0.families.ticks)
+    }
+
+    /// A request was answered. `route` is the matched pattern, never the path: clients choose paths.
+    pub(crate) fn request(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let families = &self.0.families;
+        let route = RouteLabels {
+            method,
+            route: route.to_owned(),
+        };
+        families
+            .request_seconds
+            .get_or_create_owned(&route)
+            .observe(took.as_secs_f64());
+        let labels = HttpLabels { route, status };
+        families.requests.get_or_create_owned(&labels).inc();
+    }
+
+    /// Chunks that user code keeps alive after its call.
+    pub(crate) fn pinned_chunks(&self) -> Gauge {
+        self.0.families.pinned.clone()
+    }
+}
+
+/// Names, units and what they mean. `_total` is added to counters when they are written.
+fn registry(families: &Families) -> Registry {
+    let mut registry = Registry::with_prefix("citizenk");
+    let Families {
+        records,
+        bytes,
+        retries,
+        dead_letters,
+        outputs,
+        in_flight,
+        skipped,
+        errors,
+        handler,
+        rebalances,
+        commits,
+        last_commit,
+        lag,
+        paused,
+        lost,
+        produced,
+        ticks,
+        requests,
+        request_seconds,
+        pinned,
+        info,
+    } = families.clone();
+    registry.register("records", "Records given to an agent", records);
+    registry.register_with_unit(
+        "record",
+        "Bytes of keys and values given to an agent",
+        Unit::Bytes,
+        bytes,
+    );
+    registry.register("retries", "Attempts after the first", retries);
+    registry.register(
+        "dead_letters",
+        "Records sent to a dead-letter topic",
+        dead_letters,
+    );
+    registry.register(
+        "outputs",
+        "Records sent by an agent and acknowledged",
+        outputs,
+    );
+    registry.register(
+        "in_flight_records",
+        "Records taken and not yet settled",
+        in_flight,
+    );
+    registry.register("skipped", "Records passed over, by reason", skipped);
+    registry.register("errors", "Failed attempts, by stage", errors);
+    registry.register_with_unit(
+        "handler_duration",
+        "Time of a handler's calls",
+        Unit::Seconds,
+        handler,
+    );
+    registry.register(
+        "rebalances",
+        "Changes of a consumer's partitions",
+        rebalances,
+    );
+    registry.register("commits", "Offset commits, by result", commits);
+    registry.register_with_unit(
+        "last_commit_timestamp",
+        "When offsets were last committed (seconds since 1970; its age is time() minus this)",
+        Unit::Seconds,
+        last_commit,
+    );
+    registry.register(
+        "consumer_lag_records",
+        "Records between the settled position and the end",
+        lag,
+    );
+    registry.register(
+        "consumer_paused",
+        "1 while a partition is not fetched",
+        paused,
+    );
+    registry.register(
+        "retention_lost_records",
+        "Records deleted before they were read",
+        lost,
+    );
+    registry.register(
+        "producer_in_flight_records",
+        "Records sent and not yet acknowledged",
+        produced,
+    );
+    registry.register("timer_ticks", "Ticks of a timer, by result", ticks);
+    registry.register("http_requests", "Requests answered", requests);
+    registry.register_with_unit(
+        "http_request_duration",
+        "Time to answer requests",
+        Unit::Seconds,
+        request_seconds,
+    );
+    registry.register(
+        "pinned_chunks",
+        "Fetched chunks that user code keeps after its call",
+        pinned,
+    );
+    registry.register("info", "What this process is; always 1", info);
+    registry
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn lane(agent: &str, partition: i32) -> LaneId {
+    LaneId {
+        agent: agent.to_owned(),
+        topic: "videos".to_owned(),
+        partition,
+        group: "g".to_owned(),
+    }
+}
+
+fn has(text: &str, line: &str) {
+    assert!(
+        text.lines().any(|found| found == line),
+        "{line}\nnot in\n{text}"
+    );
+}
+
+#[test]
+fn everything_has_a_name_a_unit_and_labels() {
+    let metrics = Metrics::new();
+    metrics.set_info("video-counter", "1.2.3", "kafka");
+    metrics.set_info("video-counter", "1.2.3", "embedded");
+    let process = metrics.lane(&lane("process", 0));
+    process.taken(10, 1_000);
+    let in_flight = process.in_flight();
+    in_flight.add(10);
+    in_flight.sub(4);
+    process.handled(Duration::from_micros(150));
+    process.retried(2);
+    process.dead_lettered(1);
+    process.sent(3);
+    process.skipped(SkipReason::Decode, 5);
+    process.failed(Stage::Panic, 1);
+    let consumer = metrics.consumer("g");
+    consumer.rebalanced();
+    consumer.committed(CommitResult::Ok, 1_500);
+    consumer.committed(CommitResult::Failed, 9_000);
+    let partition = consumer.partition("videos", 0);
+    partition.lag(7);
+    partition.paused(true);
+    partition.lost(2);
+    metrics.producer("main").in_flight(6);
+    metrics.timer("report").ticked(TickResult::Skipped);
+    metrics.request("GET", "/cameras/{camera_id}", 200, Duration::from_millis(3));
+    metrics.pinned_chunks().set(2);
+    let text = metrics.render();
+    let at = r#"agent="process",topic="videos",partition="0",group="g""#;
+    for line in [
+        format!("citizenk_records_total{{{at}}} 10"),
+        format!("citizenk_record_bytes_total{{{at}}} 1000"),
+        format!("citizenk_in_flight_records{{{at}}} 6"),
+        format!("citizenk_retries_total{{{at}}} 2"),
+        format!("citizenk_dead_letters_total{{{at}}} 1"),
+        format!("citizenk_outputs_total{{{at}}} 3"),
+        format!("citizenk_skipped_total{{{at},reason=\"decode\"}} 5"),
+        format!("citizenk_errors_total{{{at},stage=\"panic\"}} 1"),
+    ] {
+        has(&text, &line);
+    }
+    for line in [
+        r#"citizenk_handler_duration_seconds_bucket{le="0.0001",agent="process",group="g"} 0"#,
+        r#"citizenk_handler_duration_seconds_bucket{le="0.0002",agent="process",group="g"} 1"#,
+        r#"citizenk_rebalances_total{group="g"} 1"#,
+        r#"citizenk_commits_total{group="g",result="ok"} 1"#,
+        r#"citizenk_commits_total{group="g",result="failed"} 1"#,
+        r#"citizenk_last_commit_timestamp_seconds{group="g"} 1.5"#,
+        r#"citizenk_consumer_lag_records{group="g",topic="videos",partition="0"} 7"#,
+        r#"citizenk_consumer_paused{group="g",topic="videos",partition="0"} 1"#,
+        r#"citizenk_retention_lost_records_total{group="g",topic="videos",partition="0"} 2"#,
+        r#"citizenk_producer_in_flight_records{producer="main"} 6"#,
+        r#"citizenk_timer_ticks_total{timer="report",result="skipped"} 1"#,
+        r#"citizenk_http_requests_total{method="GET",route="/cameras/{camera_id}",status="200"} 1"#,
+        r#"citizenk_http_request_duration_seconds_count{method="GET",route="/cameras/{camera_id}"} 1"#,
+        "citizenk_pinned_chunks 2",
+        r#"citizenk_info{app="video-counter",version="1.2.3",broker="embedded"} 1"#,
+        "# EOF",
+    ] {
+        has(&text, line);
+    }
+    assert!(!text.contains("broker=\"kafka\""), "info was replaced");
+    assert!(
+        !text.contains("reason=\"handler\""),
+        "reasons appear when they occur"
+    );
+}
+
+#[test]
+fn asking_twice_gives_the_same_counters() {
+    let metrics = Metrics::new();
+    metrics.lane(&lane("a", 0)).taken(1, 1);
+    metrics.clone().lane(&lane("a", 0)).taken(1, 1);
+    metrics.lane(&lane("a", 1)).skipped(SkipReason::Detached, 3);
+    let lanes = metrics.lanes();
+    assert_eq!(lanes.len(), 2);
+    assert_eq!(lanes[0].id().partition, 0);
+    assert_eq!(lanes[0].values()[0], ("records".to_owned(), 2));
+    assert!(
+        lanes[1]
+            .values()
+            .contains(&("skipped_detached".to_owned(), 3))
+    );
+}
+
+#[test]
+fn gauges_of_lost_partitions_go_and_counters_stay() {
+    let metrics = Metrics::new();
+    let consumer = metrics.consumer("g");
+    let partition = consumer.partition("videos", 3);
+    let clone = partition.clone();
+    partition.lag(7);
+    partition.lost(1);
+    drop(partition);
+    assert!(metrics.render().contains("citizenk_consumer_lag_records{"));
+    drop(clone);
+    let text = metrics.render();
+    assert!(!text.contains("citizenk_consumer_lag_records{"));
+    assert!(!text.contains("citizenk_consumer_paused{"));
+    assert!(text.contains("citizenk_retention_lost_records_total{"));
+}
+
+#[test]
+fn an_ended_lane_holds_nothing() {
+    let metrics = Metrics::new();
+    let lane = metrics.lane(&lane("a", 0));
+    let (old, new) = (lane.in_flight(), lane.in_flight());
+    old.add(5);
+    new.add(2);
+    drop(old);
+    assert!(lane.values().contains(&("in_flight".to_owned(), 2)));
+    new.sub(2);
+    assert!(lane.values().contains(&("in_flight".to_owned(), 0)));
+}
+
+#[test]
+fn a_partition_given_back_keeps_its_gauges() {
+    let metrics = Metrics::new();
+    let old = metrics.consumer("g").partition("videos", 0);
+    let new = metrics.consumer("g").partition("videos", 0);
+    drop(old);
+    new.lag(3);
+    has(
+        &metrics.render(),
+        r#"citizenk_consumer_lag_records{group="g",topic="videos",partition="0"} 3"#,
+    );
+}
+
+#[test]
+fn threads_count_together() {
+    let metrics = Metrics::new();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let lane = metrics.lane(&lane("a", 0));
+                for _ in 0..1_000 {
+                    lane.taken(1, 2);
+                    lane.failed(Stage::Handler, 1);
+                }
+            });
+        }
+    });
+    let values = metrics.lane(&lane("a", 0)).values();
+    assert!(values.contains(&("records".to_owned(), 4_000)));
+    assert!(values.contains(&("errors_handler".to_owned(), 4_000)));
+}
+
+proptest! {
+    #[test]
+    fn no_label_breaks_the_text(agent in ".{0,20}", topic in "[\"\\\\\n{}a]{0,10}") {
+        let metrics = Metrics::new();
+        metrics.lane(&LaneId { agent, topic, partition: 0, group: String::new() }).taken(1, 0);
+        let text = metrics.render();
+        let samples = text.lines().filter(|line| line.starts_with("citizenk_records_total{")).count();
+        prop_assert_eq!(samples, 1);
+        for line in text.lines() {
+            prop_assert!(line.starts_with("citizenk_") || line.starts_with("# "), "{}", line);
+        }
+    }
+}

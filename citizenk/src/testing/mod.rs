@@ -1,0 +1,457 @@
+//! Tests of services: the production app on an in-memory log, with a clock the test owns.
+//!
+//! In: an app, records, time. Out: outputs, commits, dead letters. Nothing sleeps: the app's tasks run on
+//! the test's own current-thread runtime with tokio's clock paused, and records are handed to agents only
+//! while the test waits in [`TestApp::settle`], [`TestApp::step`] or [`TestApp::advance`]. The same test
+//! gives the same result every time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+#[cfg(test)]
+mod tests;
+mod topic;
+
+pub use topic::{DeadLetter, SentRecord, TestTopic};
+
+use crate::app::{App, RunOptions, Running};
+use crate::config::{Flags, Settings};
+use crate::error::RunError;
+use crate::runtime::worker::Executor;
+use crate::time::{Clock, parse_duration};
+use crate::topic::Topic;
+use crate::transport::TransportError;
+use crate::transport::memory::MemoryCluster;
+
+/// When a test's clock starts: 2025-01-01T00:00:00Z.
+const START: i64 = 1_735_689_600_000;
+/// At most this many records in one chunk: small, so that tests see hand-overs in the middle.
+const MAX_CHUNK: usize = 100;
+/// Turns of the runtime without any event after which nothing is going on any more.
+const QUIET_TURNS: usize = 64;
+/// Turns after which `settle` gives up: something never comes to rest.
+const MOST_TURNS: usize = 10_000_000;
+
+/// Collects how a [`TestApp`] is to run; see there.
+pub struct TestAppBuilder {
+    app: Arc<dyn Fn() -> App + Send + Sync>,
+    workers: usize,
+    partitions: Vec<(&'static str, usize)>,
+    variables: BTreeMap<String, String>,
+    start: i64,
+}
+
+impl fmt::Debug for TestAppBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestAppBuilder").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+/// What a [`TestApp`] is made of: an app, or a function that makes one (then every worker, and every
+/// restart, has state of its own).
+pub trait AppSource: Send + 'static {
+    #[doc(hidden)]
+    fn into_source(self) -> Arc<dyn Fn() -> App + Send + Sync>;
+}
+
+impl AppSource for App {
+    fn into_source(self) -> Arc<dyn Fn() -> App + Send + Sync> {
+        Arc::new(move || self.clone())
+    }
+}
+
+impl<F: Fn() -> App + Send + Sync + 'static> AppSource for F {
+    fn into_source(self) -> Arc<dyn Fn() -> App + Send + Sync> {
+        Arc::new(self)
+    }
+}
+
+/// A running app on an in-memory log.
+///
+/// ```
+/// use citizenk::prelude::*;
+/// use citizenk::testing::TestApp;
+///
+/// #[citizenk::message]
+/// struct Order { amount: u32 }
+/// #[citizenk::message]
+/// #[derive(Debug, PartialEq)]
+/// struct Alert { amount: u32 }
+///
+/// const ORDERS: Topic<Order> = Topic::json("orders");
+/// const ALERTS: Topic<Alert> = Topic::json("alerts");
+///
+/// #[citizenk::agent(topics = [ORDERS], output = ALERTS)]
+/// async fn large(order: Event<Order>) -> Option<Alert> {
+///     (order.value.amount > 100).then(|| Alert { amount: order.value.amount })
+/// }
+///
+/// fn app() -> App {
+///     App::new("alerts").register::<large>()
+/// }
+///
+/// citizenk::testing::block_on(async {
+///     let app = TestApp::new(app).start().await?;
+///     app.topic(&ORDERS).push(&"k".to_owned(), Order { amount: 500 });
+///     app.topic(&ORDERS).push(&"k".to_owned(), Order { amount: 5 });
+///     app.settle().await;
+///     let sent = app.topic(&ALERTS).sent();
+///     assert_eq!(sent.len(), 1);
+///     assert_eq!(sent[0].key.as_deref(), Some("k"));
+///     assert_eq!(sent[0].value, Some(Alert { amount: 500 }));
+///     assert_eq!(app.committed(&ORDERS).values().sum::<i64>(), 2);
+///     app.stop().await
+/// }).unwrap();
+/// ```
+pub struct TestApp {
+    builder: TestAppBuilder,
+    cluster: MemoryCluster,
+    workers: Vec<Running>,
+    clock: Clock,
+    /// What the test itself wrote: not an output.
+    pushed: std::sync::Mutex<BTreeSet<(String, i32, i64)>>,
+}
+
+impl fmt::Debug for TestApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestApp").field("workers", &self.workers.len()).finish_non_exhaustive()
+    }
+}
+
+/// Runs a test on a current-thread runtime with a paused clock, as `#[tokio::test(start_paused = true)]`
+/// does, for crates that do not depend on tokio.
+///
+/// # Panics
+/// When the runtime cannot be made.
+pub fn block_on<F: Future>(test: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(test),
+        Err(error) => panic!("cannot start the test's runtime: {error}"),
+    }
+}
+
+impl TestAppBuilder {
+    /// How many workers run the app, as members of one consumer group; default 1.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers.max(1);
+        self
+    }
+
+    /// How many partitions a topic has; default 4.
+    #[must_use]
+    pub fn partitions<V, K>(mut self, topic: &Topic<V, K>, partitions: usize) -> Self {
+        self.partitions.push((topic.name, partitions.max(1)));
+        self
+    }
+
+    /// An environment variable as the app's settings read it, e.g. `APP_RATE`.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Puts a value in the place of the registered state of its type.
+    #[must_use]
+    pub fn override_state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        let app = self.app;
+        self.app = Arc::new(move || app().override_state(value.clone()));
+        self
+    }
+
+    /// When the clock starts; default 2025-01-01T00:00:00Z.
+    #[must_use]
+    pub fn at(mut self, start: chrono::DateTime<chrono::Utc>) -> Self {
+        self.start = start.timestamp_millis();
+        self
+    }
+
+    /// Starts all workers and waits until every partition has its owner.
+    ///
+    /// # Errors
+    /// As the app itself: build errors, settings, start-up hooks.
+    ///
+    /// # Panics
+    /// Outside a current-thread tokio runtime.
+    pub async fn start(self) -> Result<TestApp, RunError> {
+        assert!(
+            matches!(Handle::try_current().map(|handle| handle.runtime_flavor()), Ok(RuntimeFlavor::CurrentThread)),
+            "TestApp needs a current-thread tokio runtime: use `citizenk::testing::block_on` or `#[tokio::test]`"
+        );
+        pause_clock();
+        let cluster = MemoryCluster::new();
+        cluster.set_now(self.start);
+        cluster.permit(Some(0));
+        let base = chrono::DateTime::from_timestamp_millis(self.start).unwrap_or_default();
+        let clock = Clock::tokio(base);
+        let mut app = TestApp { builder: self, cluster, workers: Vec::new(), clock, pushed: Default::default() };
+        app.create_topics()?;
+        app.start_workers().await?;
+        Ok(app)
+    }
+}
+
+/// Pauses tokio's clock unless it is paused already, which tokio itself cannot be asked.
+fn pause_clock() {
+    let before = tokio::time::Instant::now();
+    let real = std::time::Instant::now();
+    while real.elapsed() < Duration::from_micros(50) {
+        std::hint::spin_loop();
+    }
+    if tokio::time::Instant::now() != before {
+        tokio::time::pause();
+    }
+}
+
+impl TestApp {
+    /// Starts from an app, or from a function that makes one.
+    #[expect(clippy::new_ret_no_self, reason = "the builder's end is `start`, which gives the TestApp")]
+    pub fn new(app: impl AppSource) -> TestAppBuilder {
+        TestAppBuilder {
+            app: app.into_source(),
+            workers: 1,
+            partitions: Vec::new(),
+            variables: BTreeMap::new(),
+            start: START,
+        }
+    }
+
+    fn settings(&self) -> Result<Arc<Settings>, RunError> {
+        let flags = Flags { offline: true, ..Flags::default() };
+        Ok(Arc::new(Settings::resolve(flags, &self.builder.variables, None)?))
+    }
+
+    fn create_topics(&self) -> Result<(), RunError> {
+        let settings = self.settings()?;
+        let assembled = (self.builder.app)().assembled(&crate::app::overrides(&settings))?;
+        for name in assembled.topics.keys() {
+            let chosen = self.builder.partitions.iter().rev().find(|(topic, _)| topic == name);
+            self.cluster.create_topic(&settings.real_topic(name), chosen.map_or(4, |(_, count)| *count));
+        }
+        Ok(())
+    }
+
+    async fn start_workers(&mut self) -> Result<(), RunError> {
+        for number in 0..self.builder.workers {
+            let app = (self.builder.app)().commit_interval(Duration::ZERO);
+            let settings = self.settings()?;
+            let options = RunOptions {
+                overrides: crate::app::overrides(&settings),
+                consumer_settings: BTreeMap::new(),
+                producer_settings: BTreeMap::new(),
+                client_id: format!("worker-{number}"),
+                drain: app.drain.unwrap_or(settings.drain.value),
+                settings,
+                transport: self.cluster.transport(),
+                max_chunk: MAX_CHUNK,
+                executor: Executor::Tasks(Handle::current()),
+                handle: Handle::current(),
+                clock: self.clock.clone(),
+            };
+            self.workers.push(Running::start(&app, options).await?);
+        }
+        self.rest().await;
+        Ok(())
+    }
+
+    /// The topic as the test sees it.
+    pub fn topic<V, K>(&self, topic: &Topic<V, K>) -> TestTopic<'_, V, K> {
+        TestTopic::new(self, *topic)
+    }
+
+    fn real(&self, name: &str) -> String {
+        self.settings().map_or_else(|_| name.to_owned(), |settings| settings.real_topic(name))
+    }
+
+    /// Lets everything happen that can happen now: all records are handed over, handlers run, outputs
+    /// arrive, offsets are committed. Time does not pass: batches that wait for more records, back-offs
+    /// and handlers that sleep go on waiting (see [`TestApp::advance`]).
+    ///
+    /// # Panics
+    /// When the app never comes to rest, e.g. because two agents feed each other.
+    pub async fn settle(&self) {
+        self.cluster.permit(None);
+        self.rest().await;
+        self.cluster.permit(Some(0));
+    }
+
+    /// Hands over one record (of any partition) and lets everything happen that follows from it. A
+    /// second agent's record that follows is not handed over yet.
+    pub async fn step(&self) {
+        self.cluster.permit(Some(1));
+        self.rest().await;
+        self.cluster.permit(Some(0));
+    }
+
+    /// Lets time pass, with everything that is due meanwhile, in order: `"250ms"`, `"30s"`, `"1h"`.
+    ///
+    /// # Panics
+    /// When the text is not a duration.
+    #[track_caller]
+    pub fn advance(&self, time: &str) -> impl Future<Output = ()> + '_ {
+        let time = match parse_duration(time) {
+            Ok(time) => time,
+            Err(error) => panic!("{error}"),
+        };
+        async move {
+            self.cluster.permit(None);
+            self.rest().await;
+            // The paused clock jumps from timer to timer while everything else is idle.
+            tokio::time::sleep(time).await;
+            self.rest().await;
+            self.cluster.permit(Some(0));
+        }
+    }
+
+    /// Waits in real time, at most ten seconds, until the condition holds: for handlers that wait for
+    /// the world outside, e.g. a database on a thread of its own.
+    ///
+    /// # Panics
+    /// When it does not hold in time.
+    pub async fn wait_until(&self, mut condition: impl FnMut(&Self) -> bool) {
+        let start = std::time::Instant::now();
+        self.cluster.permit(None);
+        while !condition(self) {
+            assert!(start.elapsed() < Duration::from_secs(10), "the condition did not hold within 10 s");
+            self.rest().await;
+            // The thread's time, not the paused clock's; other threads need it.
+            std::thread::yield_now();
+        }
+        self.cluster.permit(Some(0));
+    }
+
+    /// Runs the runtime without letting time pass until nothing happens any more.
+    async fn rest(&self) {
+        let mut seen = self.cluster.activity();
+        let mut quiet = 0;
+        for _ in 0..MOST_TURNS {
+            // Not idle for a moment, so the paused clock does not move.
+            tokio::task::yield_now().await;
+            let now = self.cluster.activity();
+            if now != seen || !self.cluster.idle() {
+                (seen, quiet) = (now, 0);
+                continue;
+            }
+            quiet += 1;
+            if quiet == QUIET_TURNS {
+                // What lanes settled is committed at the next look, which this asks for once.
+                self.workers.iter().for_each(|worker| worker.engine.wake());
+                seen = self.cluster.activity();
+            } else if quiet > 2 * QUIET_TURNS {
+                return;
+            }
+        }
+        panic!("the app does not come to rest; do its agents feed each other for ever?");
+    }
+
+    /// The committed next offsets of the app's own group, by partition.
+    pub fn committed<V, K>(&self, topic: &Topic<V, K>) -> BTreeMap<i32, i64> {
+        let real = self.real(topic.name);
+        let mut groups: Vec<String> = self.groups();
+        groups.dedup();
+        groups.iter().flat_map(|group| self.cluster.committed(group, &real)).collect()
+    }
+
+    fn groups(&self) -> Vec<String> {
+        let mut groups: Vec<String> = self
+            .workers
+            .iter()
+            .flat_map(|worker| worker.engine.agents())
+            .filter_map(|agent| agent.plan.group.clone())
+            .collect();
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+
+    /// Everything on the dead-letter topics of the app's agents, in order.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        let topics: BTreeSet<String> = self
+            .workers
+            .iter()
+            .flat_map(|worker| worker.engine.agents())
+            .flat_map(|agent| {
+                let plan = &agent.plan;
+                [&plan.on_decode, &plan.on_error, &plan.on_produce]
+                    .into_iter()
+                    .filter_map(|policy| policy.dead_letter_topic())
+                    .map(|topic| self.real(topic.name))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        topics.iter().flat_map(|topic| self.cluster.records(topic)).map(DeadLetter::from_record).collect()
+    }
+
+    /// The next `records` records sent to the topic are refused, as by a broker.
+    pub fn fail_next<V, K>(&self, topic: &Topic<V, K>, records: usize) {
+        let error = TransportError {
+            context: format!("produce to {}", topic.name),
+            code: "_MSG_TIMED_OUT".to_owned(),
+            message: "refused by the test".to_owned(),
+            retriable: true,
+            fatal: false,
+        };
+        self.cluster.fail_next(&self.real(topic.name), records, &error);
+    }
+
+    /// Takes the broker away, or gives it back.
+    pub fn broker_available(&self, available: bool) {
+        self.cluster.set_available(available);
+    }
+
+    /// Deletes records below an offset, as retention does.
+    pub fn truncate<V, K>(&self, topic: &Topic<V, K>, partition: i32, below: i64) {
+        self.cluster.truncate(&self.real(topic.name), partition, below);
+    }
+
+    /// Revokes all partitions of all groups and deals them anew.
+    pub async fn rebalance(&self) {
+        for group in self.groups() {
+            self.cluster.force_rebalance(&group);
+        }
+        self.rest().await;
+    }
+
+    /// Stops all workers and starts them again; the log and the committed offsets stay.
+    ///
+    /// # Errors
+    /// As [`TestApp::stop`] and [`TestAppBuilder::start`].
+    pub async fn restart(&mut self) -> Result<(), RunError> {
+        self.stop_workers().await?;
+        self.start_workers().await
+    }
+
+    /// Why the app is stopping by itself, if it is: a policy said `stop`, a client failed.
+    pub fn stopped(&self) -> Option<String> {
+        self.workers.iter().find_map(|worker| worker.supervisor.cause())
+    }
+
+    /// Stops all workers in order.
+    ///
+    /// # Errors
+    /// What made a worker stop by itself, or what was left unfinished.
+    pub async fn stop(mut self) -> Result<(), RunError> {
+        self.stop_workers().await
+    }
+
+    async fn stop_workers(&mut self) -> Result<(), RunError> {
+        let mut result = Ok(());
+        for worker in self.workers.drain(..) {
+            let stopped = worker.stop().await;
+            result = result.and(stopped);
+        }
+        result
+    }
+
+    /// What the records of the log were and are handed out as; for assertions on time.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.now_utc()
+    }
+}

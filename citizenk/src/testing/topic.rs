@@ -1,0 +1,183 @@
+//! A topic as a test sees it.
+
+use std::fmt;
+
+use super::TestApp;
+use crate::record::{Headers, OwnedRecord, Timestamp};
+use crate::topic::Topic;
+use crate::transport::memory::NewRecord;
+
+/// Writes and reads a topic of a [`TestApp`].
+pub struct TestTopic<'a, V, K> {
+    app: &'a TestApp,
+    topic: Topic<V, K>,
+}
+
+impl<V, K> fmt::Debug for TestTopic<'_, V, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TestTopic({})", self.topic.name)
+    }
+}
+
+/// A record of a topic, decoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SentRecord<V, K> {
+    /// The key.
+    pub key: Option<K>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<V>,
+    /// The headers.
+    pub headers: Headers,
+    /// The partition's number.
+    pub partition: i32,
+    /// The record's offset.
+    pub offset: i64,
+    /// When it was sent.
+    pub timestamp: Timestamp,
+}
+
+/// A record on a dead-letter topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The dead-letter topic.
+    pub topic: String,
+    /// The key's bytes.
+    pub key: Option<Vec<u8>>,
+    /// The value's bytes, as they came.
+    pub payload: Option<Vec<u8>>,
+    /// Why it is there.
+    pub reason: String,
+    /// Where it failed: `decode`, `handler` or `produce`.
+    pub stage: String,
+    /// All headers.
+    pub headers: Headers,
+}
+
+impl DeadLetter {
+    pub(crate) fn from_record(record: OwnedRecord) -> Self {
+        let fact = |name: &str| {
+            let name = format!("{}{name}", crate::runtime::lane::DEAD_LETTER_HEADERS);
+            record.headers.text(&name).unwrap_or_default().to_owned()
+        };
+        Self {
+            topic: record.topic.to_string(),
+            reason: fact("reason"),
+            stage: fact("stage"),
+            key: record.key,
+            payload: record.payload,
+            headers: record.headers,
+        }
+    }
+}
+
+impl<'a, V, K> TestTopic<'a, V, K> {
+    pub(crate) fn new(app: &'a TestApp, topic: Topic<V, K>) -> Self {
+        Self { app, topic }
+    }
+
+    /// Appends a record.
+    ///
+    /// # Panics
+    /// When the key or value cannot be encoded.
+    #[track_caller]
+    pub fn push(&self, key: &K, value: V) {
+        let Some(encode) = self.topic.encode else {
+            panic!("topic `{}` is declared for input only; use `push_raw`", self.topic.name)
+        };
+        let mut payload = Vec::new();
+        if let Err(error) = encode(&value, &mut payload) {
+            panic!("topic `{}`: {error}", self.topic.name);
+        }
+        self.append(Some(self.key_bytes(key)), Some(payload), Headers::new(), None);
+    }
+
+    /// Appends a tombstone.
+    ///
+    /// # Panics
+    /// When the key cannot be encoded.
+    #[track_caller]
+    pub fn push_tombstone(&self, key: &K) {
+        self.append(Some(self.key_bytes(key)), None, Headers::new(), None);
+    }
+
+    /// Appends bytes as they are: what a foreign or faulty producer writes.
+    #[track_caller]
+    pub fn push_raw(&self, key: Option<&[u8]>, payload: &[u8]) {
+        self.append(key.map(<[u8]>::to_vec), Some(payload.to_vec()), Headers::new(), None);
+    }
+
+    /// Appends bytes with headers, on a partition of your choice.
+    #[track_caller]
+    pub fn push_to(&self, partition: i32, key: Option<&[u8]>, payload: &[u8], headers: Headers) {
+        self.append(key.map(<[u8]>::to_vec), Some(payload.to_vec()), headers, Some(partition));
+    }
+
+    #[track_caller]
+    fn key_bytes(&self, key: &K) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Err(error) = (self.topic.key.encode)(key, &mut bytes) {
+            panic!("topic `{}`: {error}", self.topic.name);
+        }
+        bytes
+    }
+
+    #[track_caller]
+    fn append(&self, key: Option<Vec<u8>>, payload: Option<Vec<u8>>, headers: Headers, partition: Option<i32>) {
+        let real = self.app.real(self.topic.name);
+        let record = NewRecord { key, payload, headers, timestamp: Timestamp::None };
+        match self.app.cluster.push(&real, partition, self.topic.partitioner, record) {
+            Ok(at) => {
+                let mut pushed = self.app.pushed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                pushed.insert((real, at.partition, at.offset));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// What the app sent to the topic, in order: everything but what the test itself pushed.
+    ///
+    /// # Panics
+    /// When a record cannot be decoded; see [`TestTopic::sent_raw`].
+    #[track_caller]
+    pub fn sent(&self) -> Vec<SentRecord<V, K>> {
+        let Some(decode) = self.topic.decode else {
+            panic!("topic `{}` is declared for output only; use `sent_raw`", self.topic.name)
+        };
+        self.records()
+            .map(|record| {
+                let decoded = record.key.as_deref().map(self.topic.key.decode).transpose().and_then(|key| {
+                    Ok((key, record.payload.as_deref().map(decode).transpose()?))
+                });
+                match decoded {
+                    Ok((key, value)) => SentRecord {
+                        key,
+                        value,
+                        headers: record.headers,
+                        partition: record.partition,
+                        offset: record.offset,
+                        timestamp: record.timestamp,
+                    },
+                    Err(error) => {
+                        panic!("{}/{}@{}: {error}", self.topic.name, record.partition, record.offset)
+                    }
+                }
+            })
+            .collect()
+    }
+
+    /// The bytes of what the app sent to the topic: key and value, in order.
+    #[must_use]
+    pub fn sent_raw(&self) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+        self.records().map(|record| (record.key, record.payload)).collect()
+    }
+
+    fn records(&self) -> impl Iterator<Item = OwnedRecord> + use<V, K> {
+        let real = self.app.real(self.topic.name);
+        let pushed = self.app.pushed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        self.app
+            .cluster
+            .records(&real)
+            .into_iter()
+            .filter(move |record| !pushed.contains(&(real.clone(), record.partition, record.offset)))
+    }
+}

@@ -1,0 +1,47 @@
+//! The web API of a service.
+//!
+//! In: the app's facts and actions ([`port::Service`]), annotated routes ([`RouteDef`]), routers and
+//! layers of its own ([`Routes`], [`WebLayer`]), settings ([`WebConfig`]). Out: a checked [`WebPlan`],
+//! from it the OpenAPI document and one router, and from that a [`Server`] on its own thread, or answers
+//! to a test without a socket. The app owns the plan and the server; a request belongs to the server's
+//! connection, a user handler's work to the runtime all user code shares.
+//!
+//! ```text
+//! Bound ─ serve ─▶ connection ─▶ host names ─▶ limit ─▶ automatic endpoints ─▶ Service
+//!                                    │                └▶ (other runtime) layers ─▶ user routes
+//!                                    └ health: neither names nor limit
+//! ```
+
+mod assemble;
+mod auto;
+mod config;
+mod describe;
+mod errors;
+mod extract;
+mod guard;
+mod offload;
+mod openapi;
+mod port;
+mod problem;
+mod route;
+mod routers;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use assemble::WebPlan;
+pub(crate) use config::{ServerLimits, Token, WebConfig};
+pub use describe::{
+    ApiInput, ApiOutput, InputProbe, NoInputProbe, NoOutputProbe, Operation, OutputProbe, Probe,
+};
+pub use extract::{Json, Path, Query};
+pub(crate) use guard::Exposure;
+pub(crate) use port::{
+    AgentCall, AgentDoc, Answer, CallReport, Condition, License, ProduceRequest, RouteDoc, Service,
+    ServiceInfo, TaskDoc, TopicDoc,
+};
+pub use problem::Problem;
+pub use route::{HttpArgument, HttpPart, RouteDef, last, part, route};
+pub use routers::Routes;
+pub(crate) use routers::WebLayer;
+pub(crate) use server::{Bound, Server};
