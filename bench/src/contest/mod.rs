@@ -11,6 +11,7 @@ use crate::counts::Counts;
 use crate::report::Report;
 use crate::{allocations, floor};
 
+pub(crate) mod in_memory;
 mod ours;
 mod stream;
 
