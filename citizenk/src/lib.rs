@@ -46,6 +46,12 @@ pub use extract::{
 };
 pub use policy::Policy;
 
+/// The command line, for programs with commands of their own.
+#[cfg(feature = "cli")]
+pub mod cli {
+    pub use crate::app::cli::{Command, RunArgs, SendArgs, TailArgs};
+}
+
 #[cfg(feature = "web")]
 pub use web::Problem;
 

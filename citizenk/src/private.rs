@@ -64,3 +64,16 @@ pub fn task_outcome<R: IntoTaskResult>(returned: R) -> Result<(), AgentError> {
 pub fn agent_future_must_be_send<F: Future + Send>(future: F) -> F {
     future
 }
+
+/// What `#[citizenk::route]` expands to names these.
+#[cfg(feature = "web")]
+pub mod web {
+    pub use axum::extract::{FromRequest, FromRequestParts, Request};
+    pub use axum::http::Method;
+    pub use axum::response::{IntoResponse, Response};
+
+    pub use crate::web::{
+        ApiInput, ApiOutput, HttpArgument, HttpPart, InputProbe, NoInputProbe, NoOutputProbe, Operation,
+        OutputProbe, Probe, last, part, route,
+    };
+}

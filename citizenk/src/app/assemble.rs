@@ -16,7 +16,7 @@ use crate::extract::{OutputTable, OutputTarget, StateRequirement};
 use crate::lifecycle::HookDef;
 use crate::policy::{Policy, Then};
 use crate::runtime::engine::{PlannedAgent, resolve_schedule};
-use crate::runtime::plan::{AgentCounters, AgentPlan};
+use crate::runtime::plan::AgentPlan;
 use crate::runtime::produce::TopicNames;
 use crate::suggest::did_you_mean;
 use crate::timer::{Placement, TimerDef};
@@ -54,6 +54,8 @@ pub(crate) struct Assembled {
     pub(crate) agents: Vec<PlannedAgent>,
     pub(crate) timers: Vec<TimerDef>,
     pub(crate) hooks: Vec<HookDef>,
+    #[cfg(feature = "web")]
+    pub(crate) routes: Vec<crate::web::RouteDef>,
     /// Every topic the app names, by name.
     pub(crate) topics: BTreeMap<&'static str, TopicInfo>,
 }
@@ -113,6 +115,8 @@ pub(crate) fn assemble(
         agents: Vec::new(),
         timers: Vec::new(),
         hooks: Vec::new(),
+        #[cfg(feature = "web")]
+        routes: Vec::new(),
         topics: BTreeMap::new(),
     };
     for Flat {
@@ -145,6 +149,8 @@ pub(crate) fn assemble(
                 assembled.timers.push(timer.clone());
             }
             Kind::Hook(hook) => assembled.hooks.push(hook.clone()),
+            #[cfg(feature = "web")]
+            Kind::Route(route) => assembled.routes.push(route.clone().prefixed(&defaults.prefix)),
         }
     }
     checks.groups(&assembled.agents);
@@ -205,7 +211,6 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
         on_error,
         on_produce,
         table: Arc::new(OutputTable::new(targets)),
-        counters: Arc::new(AgentCounters::default()),
         spec,
     }
 }
@@ -271,9 +276,11 @@ impl Checks<'_> {
         }
         for Flat { component, .. } in flat {
             let needed = match &component.kind {
-                Kind::Agent(agent) => &agent.spec.states,
-                Kind::Timer(timer) => &timer.task.states,
-                Kind::Hook(hook) => &hook.task.states,
+                Kind::Agent(agent) => agent.spec.states.clone(),
+                Kind::Timer(timer) => timer.task.states.clone(),
+                Kind::Hook(hook) => hook.task.states.clone(),
+                #[cfg(feature = "web")]
+                Kind::Route(route) => route.states(),
             };
             for need in needed {
                 if states.iter().all(|state| state.id != need.id) {

@@ -4,6 +4,8 @@ use crate::agent::Origin;
 use crate::lifecycle::HookDef;
 use crate::runtime::lane::AgentDef;
 use crate::timer::TimerDef;
+#[cfg(feature = "web")]
+use crate::web::RouteDef;
 
 /// Functions marked with one of the attributes; the attribute adds a type of the function's name that
 /// implements this.
@@ -28,6 +30,8 @@ pub(crate) enum Kind {
     Agent(AgentDef),
     Timer(TimerDef),
     Hook(HookDef),
+    #[cfg(feature = "web")]
+    Route(RouteDef),
 }
 
 impl ComponentDef {
@@ -44,6 +48,8 @@ impl ComponentDef {
             Kind::Agent(agent) => &agent.spec.name,
             Kind::Timer(timer) => &timer.name,
             Kind::Hook(hook) => &hook.name,
+            #[cfg(feature = "web")]
+            Kind::Route(route) => &route.name,
         }
     }
 
@@ -52,6 +58,8 @@ impl ComponentDef {
             Kind::Agent(agent) => &agent.spec.origin,
             Kind::Timer(timer) => &timer.origin,
             Kind::Hook(hook) => &hook.origin,
+            #[cfg(feature = "web")]
+            Kind::Route(route) => &route.origin,
         }
     }
 
@@ -61,6 +69,8 @@ impl ComponentDef {
             Kind::Agent(_) => "agent",
             Kind::Timer(_) => "timer",
             Kind::Hook(_) => "hook",
+            #[cfg(feature = "web")]
+            Kind::Route(_) => "route",
         };
         format!("{kind} `{}`", self.name())
     }
@@ -87,5 +97,12 @@ impl From<HookDef> for ComponentDef {
         Self {
             kind: Kind::Hook(hook),
         }
+    }
+}
+
+#[cfg(feature = "web")]
+impl From<RouteDef> for ComponentDef {
+    fn from(route: RouteDef) -> Self {
+        Self { kind: Kind::Route(route) }
     }
 }

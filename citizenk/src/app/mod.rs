@@ -12,16 +12,33 @@ use std::time::Duration;
 
 mod assemble;
 mod component;
+#[cfg(feature = "cli")]
+pub(crate) mod cli;
+#[cfg(feature = "web")]
+mod front;
+#[cfg(feature = "web")]
+mod live;
 mod module;
 mod service;
 mod start;
+#[cfg(feature = "web")]
+mod web;
 
 pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten};
 pub use component::{Component, ComponentDef};
 pub use module::Module;
-pub use service::{Service, run};
+#[cfg(feature = "cli")]
+pub use cli::run;
+pub use service::Service;
+#[cfg(all(feature = "web", any(test, feature = "testing")))]
+pub(crate) use {front::plan as web_plan, live::Live};
+#[cfg(not(feature = "cli"))]
+pub use service::run;
 pub(crate) use service::overrides;
-pub(crate) use start::{RunOptions, Running};
+pub(crate) use start::{Prepared, RunOptions, Running};
+
+/// The version of an API that states none.
+pub(crate) const DEFAULT_VERSION: &str = "0.1.0";
 
 use self::assemble::Flat;
 use self::module::{Defaults, Item};
@@ -106,6 +123,8 @@ pub struct App {
     states: Vec<StateEntry>,
     topics: Vec<TopicInfo>,
     pub(crate) api: ApiInfo,
+    #[cfg(feature = "web")]
+    pub(crate) web: web::WebParts,
     pub(crate) embedded_by_default: bool,
     pub(crate) drain: Option<Duration>,
     pub(crate) commit_every: Duration,
@@ -136,6 +155,8 @@ impl App {
             states: Vec::new(),
             topics: Vec::new(),
             api: ApiInfo::default(),
+            #[cfg(feature = "web")]
+            web: web::WebParts::default(),
             embedded_by_default: false,
             drain: None,
             commit_every: Duration::from_secs(1),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{AgentOverride, App, Overrides, RunOptions, Running};
+#[cfg(feature = "web")]
+use super::front::Front;
+use super::{AgentOverride, App, Overrides, RunOptions, Prepared};
 use crate::config::{Broker, Flags, Settings, merge_consumer, merge_producer};
 use crate::error::{ConfigError, Exit, RunError};
 use crate::runtime::produce::TopicNames;
@@ -131,11 +133,17 @@ impl Service {
             reason: source.to_string(),
         })?;
         let drain = app.drain.unwrap_or(settings.drain.value);
+        #[cfg(feature = "web")]
+        let front = Front::bind(&app, &settings, transport.kind())?;
+        #[cfg(feature = "web")]
+        let client_id = front.url();
+        #[cfg(not(feature = "web"))]
+        let client_id = app.name.clone();
         let options = RunOptions {
             overrides: overrides(&settings),
             consumer_settings: merge_consumer(&settings),
             producer_settings: merge_producer(&settings),
-            client_id: app.name.clone(),
+            client_id,
             settings,
             transport,
             drain,
@@ -144,19 +152,36 @@ impl Service {
             handle,
             clock: Clock::system(),
         };
-        let running = Running::start(&app, options).await?;
+        let prepared = Prepared::new(&app, options).await?;
+        let stopping = prepared.shutdown.clone();
+        #[cfg(feature = "web")]
+        let (server, live) = front.serve(&prepared)?;
+        tokio::pin!(shutdown);
+        let running = tokio::select! {
+            started = prepared.start() => started?,
+            // Connecting or a hook may take for ever.
+            () = &mut shutdown => return Ok(()),
+        };
+        #[cfg(feature = "web")]
+        live.started(&running.engine);
         tracing::info!(app = app.name, "running");
         tokio::select! {
             () = shutdown => tracing::info!("stopping"),
-            () = running.shutdown.wait() => {}
+            () = stopping.wait() => {}
         }
         let stopped = running.stop().await;
+        #[cfg(feature = "web")]
+        server.shutdown(LAST_REQUESTS).await;
         if stopped.is_ok() {
             tracing::info!(app = app.name, "stopped");
         }
         stopped
     }
 }
+
+/// How long started requests may go on after everything else has stopped.
+#[cfg(feature = "web")]
+const LAST_REQUESTS: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Partitions of topics on the embedded broker.
 const EMBEDDED_PARTITIONS: usize = 4;
@@ -200,10 +225,11 @@ async fn signal() -> &'static str {
     "Ctrl-C"
 }
 
-/// Runs the app as a program, with the command line every citizenk binary has.
+/// Runs the app as a program; without the feature `cli` there is no command line, settings come from the
+/// environment.
 ///
 /// Call it from `main` and return what it returns: `fn main() -> citizenk::Exit { citizenk::run(app()) }`.
-
+#[cfg(not(feature = "cli"))]
 pub fn run(app: App) -> Exit {
     block_on(async move {
         let service = app.build().await?;

@@ -1,4 +1,7 @@
 //! Starts an app on a transport; the command line, programs of their own and tests all end here.
+//!
+//! Two steps, so that the web can answer (not ready yet) while the second runs: [`Prepared`] has state and
+//! plans, [`Running`] consumes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +17,7 @@ use crate::runtime::engine::{Engine, EngineSpec};
 use crate::runtime::produce::Port;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::worker::Executor;
+use crate::telemetry::Metrics;
 use crate::time::Clock;
 use crate::transport::Transport;
 
@@ -32,6 +36,13 @@ pub(crate) struct RunOptions {
     pub(crate) clock: Clock,
 }
 
+/// A validated app with its state; nothing is connected yet.
+pub(crate) struct Prepared {
+    pub(crate) spec: EngineSpec,
+    pub(crate) shutdown: Shutdown,
+    supervisor: Supervisor,
+}
+
 /// A running app.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -40,28 +51,29 @@ pub(crate) struct Running {
     pub(crate) supervisor: Supervisor,
 }
 
-impl Running {
-    /// Validates, makes state, starts.
-    pub(crate) async fn start(app: &App, options: RunOptions) -> Result<Self, RunError> {
+impl Prepared {
+    /// Validates and makes state.
+    pub(crate) async fn new(app: &App, options: RunOptions) -> Result<Self, RunError> {
         let assembled = app.assembled(&options.overrides)?;
         let (shutdown, trigger) = Shutdown::pair();
         let supervisor = Supervisor::new(trigger.clone());
-        let states =
-            app.make_states(&options.settings)
-                .await
-                .map_err(|(component, error)| RunError::Startup {
-                    component,
-                    reason: error.to_string(),
-                })?;
+        let states = app
+            .make_states(&options.settings)
+            .await
+            .map_err(|(component, error)| RunError::Startup { component, reason: error.to_string() })?;
         let port = Port::default();
+        let metrics = Metrics::new();
+        let version = app.api.version.as_deref().unwrap_or(super::DEFAULT_VERSION);
+        metrics.set_info(&app.name, version, options.transport.kind());
         let env = Env {
             states,
             producer: Producer::new(Arc::new(port.clone())),
             background: Background::new(options.handle.clone(), shutdown.clone()),
             shutdown: shutdown.clone(),
             clock: options.clock,
+            metrics,
         };
-        let engine = Engine::start(EngineSpec {
+        let spec = EngineSpec {
             app: app.name.clone(),
             client_id: options.client_id,
             agents: assembled.agents,
@@ -80,15 +92,18 @@ impl Running {
             port,
             supervisor: supervisor.clone(),
             trigger,
-        })
-        .await?;
-        Ok(Self {
-            engine,
-            shutdown,
-            supervisor,
-        })
+        };
+        Ok(Self { spec, shutdown, supervisor })
     }
 
+    /// Connects and starts.
+    pub(crate) async fn start(self) -> Result<Running, RunError> {
+        let engine = Engine::start(self.spec).await?;
+        Ok(Running { engine, shutdown: self.shutdown, supervisor: self.supervisor })
+    }
+}
+
+impl Running {
     /// Stops in order; answers why it had to stop, if that was not asked for.
     pub(crate) async fn stop(self) -> Result<(), RunError> {
         let stopped = self.engine.stop().await;

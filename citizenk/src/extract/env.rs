@@ -1,6 +1,7 @@
 //! What all components of a running app share.
 
 use super::{Background, Producer, Shutdown, StateMap};
+use crate::telemetry::Metrics;
 use crate::time::Clock;
 
 /// Shared by lanes, timers, hooks and routes of one app.
@@ -11,4 +12,5 @@ pub(crate) struct Env {
     pub(crate) background: Background,
     pub(crate) shutdown: Shutdown,
     pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
 }

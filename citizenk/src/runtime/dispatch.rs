@@ -24,6 +24,7 @@ use crate::error::RunError;
 use crate::extract::{Env, Partitions};
 use crate::lifecycle::PartitionHooks;
 use crate::record::{Chunk, TopicPartition};
+use crate::telemetry::{CommitResult, ConsumerMetrics, LaneId, PartitionMetrics};
 use crate::transport::{ConsumerEvents, Control, Drain, Pace, Start, TransportError};
 
 /// A full lane waits this long before its partition is paused for the sake of the others: a pause
@@ -71,6 +72,7 @@ struct Partition {
     committed: Option<i64>,
     /// The end when the partition was assigned: what `after` waits for.
     target: Option<i64>,
+    metrics: PartitionMetrics,
     /// Where the slowest lane stood, and since when.
     progress: (Option<i64>, Instant),
 }
@@ -100,6 +102,7 @@ impl Partition {
 
 pub(crate) struct Dispatcher {
     cx: GroupContext,
+    metrics: ConsumerMetrics,
     partitions: HashMap<TopicPartition, Partition>,
     commit_due: Instant,
     commit_in_flight: bool,
@@ -125,6 +128,7 @@ impl Dispatcher {
             commit_in_flight: false,
             partitions: HashMap::new(),
             waiting_for_ends,
+            metrics: cx.env.metrics.consumer(cx.group.as_deref().unwrap_or_default()),
             cx,
         }
     }
@@ -169,6 +173,12 @@ impl Dispatcher {
                 ack: ack.clone(),
                 outlet: agent.outlet.clone(),
                 supervisor: self.cx.supervisor.clone(),
+                metrics: self.cx.env.metrics.lane(&LaneId {
+                    agent: agent.plan.spec.name.clone(),
+                    topic: partition.topic.to_string(),
+                    partition: partition.partition,
+                    group: self.cx.group.clone().unwrap_or_default(),
+                }),
                 gates: agent.gates.iter().chain(&hooks).cloned().collect(),
             };
             match agent.factory.lane(cx) {
@@ -192,6 +202,7 @@ impl Dispatcher {
             committed: position,
             target,
             progress: (position, Instant::now()),
+            metrics: self.metrics.partition(&partition.topic, partition.partition),
         };
         self.partitions.insert(partition.clone(), opened);
     }
@@ -302,7 +313,7 @@ impl Dispatcher {
                 state.progress = (position, now);
             }
             let high = control.cached_high_watermark(partition);
-            list.push(PartitionStatus {
+            let status = PartitionStatus {
                 partition: partition.clone(),
                 position,
                 committed: state.committed,
@@ -310,7 +321,12 @@ impl Dispatcher {
                 queued: state.queued(),
                 paused: state.paused,
                 waiting: now.saturating_duration_since(state.progress.1),
-            });
+            };
+            if let Some(lag) = status.lag() {
+                state.metrics.lag(lag);
+            }
+            state.metrics.paused(state.paused);
+            list.push(status);
         }
         list.sort_by(|a, b| a.partition.cmp(&b.partition));
         self.cx.status.partitions(list);
@@ -357,6 +373,12 @@ impl Dispatcher {
         }
     }
 
+    fn count_commit(&self, succeeded: bool) {
+        self.cx.status.committed(succeeded);
+        let result = if succeeded { CommitResult::Ok } else { CommitResult::Failed };
+        self.metrics.committed(result, self.cx.env.clock.millis());
+    }
+
     fn named(&self, partitions: &[TopicPartition]) -> Partitions {
         Partitions::new(
             self.cx.group.as_deref().unwrap_or_default(),
@@ -368,6 +390,7 @@ impl Dispatcher {
 impl ConsumerEvents for Dispatcher {
     fn assigned(&mut self, control: &mut dyn Control, partitions: &[TopicPartition]) -> Vec<Start> {
         self.cx.status.rebalanced();
+        self.metrics.rebalanced();
         let starts = if self.cx.group.is_some() {
             start::starts(control, partitions, |topic| self.start_latest(topic))
         } else {
@@ -407,6 +430,7 @@ impl ConsumerEvents for Dispatcher {
 
     fn revoke_begin(&mut self, partitions: &[TopicPartition], lost: bool) -> Drain {
         self.cx.status.rebalanced();
+        self.metrics.rebalanced();
         self.cx.status.revoked(partitions);
         let lanes = Drain::default();
         let how = if lost {
@@ -437,7 +461,7 @@ impl ConsumerEvents for Dispatcher {
                 if let Err(error) = &result {
                     tracing::warn!(group = self.cx.group, %error, "the last commit failed; records since the one before will be processed again");
                 }
-                self.cx.status.committed(result.is_ok());
+                self.count_commit(result.is_ok());
             }
         }
         self.forget(partitions);
@@ -467,7 +491,7 @@ impl ConsumerEvents for Dispatcher {
 
     fn committed(&mut self, offsets: &[(TopicPartition, i64)], result: Result<(), TransportError>) {
         self.commit_in_flight = false;
-        self.cx.status.committed(result.is_ok());
+        self.count_commit(result.is_ok());
         match result {
             Ok(()) => {
                 for (partition, offset) in offsets {
@@ -495,6 +519,9 @@ impl ConsumerEvents for Dispatcher {
     fn skipped(&mut self, partition: &TopicPartition, from: i64, to: i64) {
         let count = to - from;
         self.cx.status.skipped(count);
+        if let Some(state) = self.partitions.get(partition) {
+            state.metrics.lost(count.unsigned_abs());
+        }
         tracing::error!(%partition, from, to, count, "records were deleted by retention before they were read");
     }
 

@@ -23,7 +23,7 @@ use super::worker::Executor;
 use crate::error::{BuildError, BuildIssue, RunError};
 use crate::extract::{Env, ShutdownTrigger};
 use crate::lifecycle::{HookDef, HookEvent, PartitionHooks, PreparedHook, call_all};
-use crate::timer::{Placement, RunningTimer, TimerCounters, TimerDef};
+use crate::timer::{Placement, RunningTimer, TimerDef};
 use crate::transport::{ConsumerHandle, ConsumerSpec, ProducerHandle, ProducerSpec, Transport};
 use crate::{time, timer};
 
@@ -69,7 +69,6 @@ pub(crate) struct Engine {
     spec: EngineSpec,
     pub(crate) groups: Vec<Group>,
     pub(crate) sender: Arc<Sender>,
-    pub(crate) timers: Vec<(String, Arc<TimerCounters>)>,
     running_timers: JoinSet<()>,
     shutdown_hooks: Vec<PreparedHook>,
 }
@@ -146,7 +145,6 @@ impl Engine {
         }
         let mut engine = Self {
             groups: Vec::new(),
-            timers: Vec::new(),
             running_timers: JoinSet::new(),
             shutdown_hooks: hooks.shutdown,
             sender,
@@ -263,8 +261,6 @@ impl Engine {
         let timers = self.spec.timers.clone();
         for (def, task) in timers.into_iter().zip(tasks) {
             let schedule = resolve_schedule(&def).map_err(BuildError::from)?;
-            let counters = Arc::new(TimerCounters::default());
-            self.timers.push((def.name.clone(), counters.clone()));
             let timer = RunningTimer {
                 placed_here: self.placement(&def),
                 schedule,
@@ -272,7 +268,7 @@ impl Engine {
                 env: self.spec.env.clone(),
                 port: self.spec.port.clone(),
                 supervisor: self.spec.supervisor.clone(),
-                counters,
+                metrics: self.spec.env.metrics.timer(&def.name),
                 def,
             };
             self.running_timers.spawn_on(timer.run(), &self.spec.handle);

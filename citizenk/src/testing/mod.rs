@@ -16,10 +16,14 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 #[cfg(test)]
 mod tests;
 mod topic;
+#[cfg(feature = "web")]
+mod web;
 
 pub use topic::{DeadLetter, SentRecord, TestTopic};
+#[cfg(feature = "web")]
+pub use web::TestResponse;
 
-use crate::app::{App, RunOptions, Running};
+use crate::app::{App, Prepared, RunOptions, Running};
 use crate::config::{Flags, Settings};
 use crate::error::RunError;
 use crate::runtime::worker::Executor;
@@ -112,6 +116,8 @@ pub struct TestApp {
     builder: TestAppBuilder,
     cluster: MemoryCluster,
     workers: Vec<Running>,
+    #[cfg(feature = "web")]
+    web: Vec<web::TestWeb>,
     clock: Clock,
     /// What the test itself wrote: not an output.
     pushed: std::sync::Mutex<BTreeSet<(String, i32, i64)>>,
@@ -191,7 +197,15 @@ impl TestAppBuilder {
         cluster.permit(Some(0));
         let base = chrono::DateTime::from_timestamp_millis(self.start).unwrap_or_default();
         let clock = Clock::tokio(base);
-        let mut app = TestApp { builder: self, cluster, workers: Vec::new(), clock, pushed: Default::default() };
+        let mut app = TestApp {
+            builder: self,
+            cluster,
+            workers: Vec::new(),
+            #[cfg(feature = "web")]
+            web: Vec::new(),
+            clock,
+            pushed: std::sync::Mutex::default(),
+        };
         app.create_topics()?;
         app.start_workers().await?;
         Ok(app)
@@ -248,14 +262,23 @@ impl TestApp {
                 producer_settings: BTreeMap::new(),
                 client_id: format!("worker-{number}"),
                 drain: app.drain.unwrap_or(settings.drain.value),
-                settings,
+                settings: settings.clone(),
                 transport: self.cluster.transport(),
                 max_chunk: MAX_CHUNK,
                 executor: Executor::Tasks(Handle::current()),
                 handle: Handle::current(),
                 clock: self.clock.clone(),
             };
-            self.workers.push(Running::start(&app, options).await?);
+            let prepared = Prepared::new(&app, options).await?;
+            #[cfg(feature = "web")]
+            let web = web::TestWeb::new(&app, &settings, &prepared)?;
+            let running = prepared.start().await?;
+            #[cfg(feature = "web")]
+            {
+                web.live.started(&running.engine);
+                self.web.push(web);
+            }
+            self.workers.push(running);
         }
         self.rest().await;
         Ok(())
@@ -442,6 +465,8 @@ impl TestApp {
     }
 
     async fn stop_workers(&mut self) -> Result<(), RunError> {
+        #[cfg(feature = "web")]
+        self.web.clear();
         let mut result = Ok(());
         for worker in self.workers.drain(..) {
             let stopped = worker.stop().await;

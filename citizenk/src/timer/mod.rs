@@ -5,7 +5,7 @@
 
 mod run;
 
-pub(crate) use run::{RunningTimer, TimerCounters};
+pub(crate) use run::RunningTimer;
 
 use std::fmt;
 use std::future::Future;

@@ -2,8 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -15,19 +13,11 @@ use crate::lifecycle::contained;
 use crate::runtime::produce::Port;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::task::Task;
+use crate::telemetry::{TickResult, TimerMetrics};
 use crate::time;
 
 /// A wait is cut into pieces of this length, so that a changed wall clock is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-
-/// What a timer did so far.
-#[derive(Debug, Default)]
-pub(crate) struct TimerCounters {
-    pub(crate) calls: AtomicU64,
-    pub(crate) errors: AtomicU64,
-    /// Due while the call before still ran.
-    pub(crate) skipped: AtomicU64,
-}
 
 /// A timer of a running app.
 pub(crate) struct RunningTimer {
@@ -39,7 +29,7 @@ pub(crate) struct RunningTimer {
     pub(crate) supervisor: Supervisor,
     /// Whether this worker runs the timer now.
     pub(crate) placed_here: Box<dyn Fn() -> bool + Send + Sync>,
-    pub(crate) counters: Arc<TimerCounters>,
+    pub(crate) metrics: TimerMetrics,
 }
 
 type Running = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -73,7 +63,7 @@ impl RunningTimer {
                 () = self.until(next) => {
                     if (self.placed_here)() {
                         if running.is_some() {
-                            self.counters.skipped.fetch_add(1, Ordering::Relaxed);
+                            self.metrics.ticked(TickResult::Skipped);
                             tracing::warn!(timer = self.def.name, "due while the last call still runs; skipped");
                         } else {
                             calls += 1;
@@ -103,7 +93,6 @@ impl RunningTimer {
     }
 
     fn call(&self) -> Running {
-        self.counters.calls.fetch_add(1, Ordering::Relaxed);
         let outbox = Outbox::detached();
         let future = self.task.call(&outbox, None);
         let port = self.port.clone();
@@ -126,8 +115,11 @@ impl RunningTimer {
 
     /// Answers whether the timer goes on.
     fn report(&self, result: Result<(), String>) -> bool {
-        let Err(error) = result else { return true };
-        self.counters.errors.fetch_add(1, Ordering::Relaxed);
+        let Err(error) = result else {
+            self.metrics.ticked(TickResult::Ok);
+            return true;
+        };
+        self.metrics.ticked(TickResult::Failed);
         if self.def.stop_on_error {
             self.supervisor
                 .stop(&format!("timer `{}`", self.def.name), &error);

@@ -4,12 +4,13 @@
 //! issues. The plan exists before any socket; the router is made when the address is known.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::Method;
+use axum::http::{Extensions, Method};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
 use serde_json::Value;
@@ -27,6 +28,35 @@ use super::port::{Service, ServiceInfo};
 use super::route::RouteDef;
 use super::routers::{Routes, WebLayer, paths_of};
 use crate::error::BuildIssue;
+
+/// Puts what the service's own endpoints extract (its state, its producer) into a request.
+pub(crate) type Attach = Arc<dyn Fn(&mut Extensions) + Send + Sync>;
+
+/// Where a router stands.
+pub(crate) struct Surroundings {
+    pub(crate) exposure: Exposure,
+    /// Runs the service's own endpoints; without one they run where they are called, which is what tests
+    /// with paused time need.
+    pub(crate) executor: Option<Handle>,
+    pub(crate) attach: Attach,
+}
+
+impl Surroundings {
+    /// Of a test without sockets.
+    pub(crate) fn test(attach: Attach) -> Self {
+        Self {
+            exposure: Exposure::Test,
+            executor: None,
+            attach,
+        }
+    }
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Surroundings({:?})", self.exposure)
+    }
+}
 
 /// A checked web API, without address and running app.
 #[derive(Debug)]
@@ -78,7 +108,7 @@ impl WebPlan {
         }
         if issues.is_empty() {
             // Also tries whether annotated routes and routers go together.
-            merged("routes", user.clone(), annotated(&routes), &mut issues);
+            let _ = merged("routes", user.clone(), annotated(&routes), &mut issues);
         }
         if !issues.is_empty() {
             return Err(issues);
@@ -102,14 +132,13 @@ impl WebPlan {
         &self.config
     }
 
-    /// Every endpoint as one service. User code runs on `executor`; without one, on the caller's
-    /// runtime, which is what tests with paused time need.
-    pub(crate) fn router(
-        &self,
-        service: Arc<dyn Service>,
-        exposure: Exposure,
-        executor: Option<Handle>,
-    ) -> Router {
+    /// Every endpoint as one service.
+    pub(crate) fn router(&self, service: Arc<dyn Service>, surroundings: Surroundings) -> Router {
+        let Surroundings {
+            exposure,
+            executor,
+            attach,
+        } = surroundings;
         let config = &self.config;
         let access = Access::new(config, exposure);
         let context = Arc::new(Context {
@@ -131,14 +160,14 @@ impl WebPlan {
             Router::new()
         };
         rest = if self.layers.is_empty() {
-            rest.fallback_service(Offload::new(user, executor))
+            rest.fallback_service(Offload::new(user, executor, attach))
         } else {
             // A layer is user code as well, so all it wraps runs where user code may block.
             let mut all = rest.fallback_service(user);
             for layer in &self.layers {
                 all = layer.apply(all);
             }
-            Router::new().fallback_service(Offload::new(all, executor))
+            Router::new().fallback_service(Offload::new(all, executor, attach))
         };
         let slots = Arc::new(Semaphore::new(config.concurrency));
         let rest = rest

@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 use axum::RequestExt as _;
 use axum::body::{Bytes, HttpBody as _};
 use axum::extract::path::ErrorKind;
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{
     FromRequest, FromRequestParts, OptionalFromRequest, OptionalFromRequestParts, RawPathParams,
     Request,
@@ -254,17 +254,13 @@ pub(super) async fn read_body(request: Request) -> Result<Bytes, Problem> {
 pub(super) struct BodyTooSlow;
 
 fn body_problem(error: &(dyn Error + 'static)) -> Problem {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.is::<LengthLimitError>() {
-            return Problem::too_large("the body is larger than allowed");
-        }
-        if error.is::<BodyTooSlow>() {
-            return Problem::new(StatusCode::REQUEST_TIMEOUT, BodyTooSlow.to_string());
-        }
-        cause = error.source();
+    if cause::<LengthLimitError>(error).is_some() {
+        Problem::too_large("the body is larger than allowed")
+    } else if cause::<BodyTooSlow>(error).is_some() {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, BodyTooSlow.to_string())
+    } else {
+        Problem::bad_request(format!("the body could not be read: {error}"))
     }
-    Problem::bad_request(format!("the body could not be read: {error}"))
 }
 
 pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -282,6 +278,47 @@ fn json_problem(error: &serde_json::Error, bytes: &[u8]) -> Problem {
         Some(field) => Problem::unprocessable(format!("field `{field}`: {error}")).field(field),
         None => Problem::unprocessable(error.to_string()),
     }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        type Failure = serde_path_to_error::Error<serde_json::Error>;
+        let problem = Self::new(rejection.status(), rejection.body_text());
+        match cause::<Failure>(&rejection).map(|failure| failure.path().to_string()) {
+            Some(field) if field != "." => problem.field(field),
+            _ => problem,
+        }
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        body_problem(&rejection)
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        path_problem(&rejection, &[])
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        query_problem(&rejection)
+    }
+}
+
+/// The error itself or the first one behind it that is an `E`.
+fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 fn path_problem(rejection: &PathRejection, names: &[String]) -> Problem {
@@ -330,22 +367,16 @@ fn path_problem(rejection: &PathRejection, names: &[String]) -> Problem {
 
 fn query_problem(rejection: &QueryRejection) -> Problem {
     type Failure = serde_path_to_error::Error<serde::de::value::Error>;
-    let mut cause: Option<&(dyn Error + 'static)> = Some(rejection);
-    while let Some(error) = cause {
-        if let Some(failure) = error.downcast_ref::<Failure>() {
-            let reason = failure.inner().to_string();
-            let missing = reason
-                .strip_prefix("missing field `")
-                .and_then(|rest| rest.split('`').next());
-            let path = failure.path().to_string();
-            let field = missing.unwrap_or(&path);
-            return if field == "." {
-                Problem::bad_request(format!("query: {reason}"))
-            } else {
-                Problem::bad_request(format!("query parameter `{field}`: {reason}")).field(field)
-            };
-        }
-        cause = error.source();
+    let Some(failure) = cause::<Failure>(rejection) else {
+        return Problem::bad_request(rejection.body_text());
+    };
+    let reason = failure.inner().to_string();
+    let missing = reason
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next());
+    let path = failure.path().to_string();
+    match missing.unwrap_or(&path) {
+        "." => Problem::bad_request(format!("query: {reason}")),
+        field => Problem::bad_request(format!("query parameter `{field}`: {reason}")).field(field),
     }
-    Problem::bad_request(rejection.to_string())
 }

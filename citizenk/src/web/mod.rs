@@ -12,6 +12,7 @@
 //!                                    └ health: neither names nor limit
 //! ```
 
+mod arguments;
 mod assemble;
 mod auto;
 mod config;
@@ -29,7 +30,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use assemble::WebPlan;
+pub(crate) use assemble::{Attach, Surroundings, WebPlan};
 pub(crate) use config::{ServerLimits, Token, WebConfig};
 pub use describe::{
     ApiInput, ApiOutput, InputProbe, NoInputProbe, NoOutputProbe, Operation, OutputProbe, Probe,
@@ -41,7 +42,7 @@ pub(crate) use port::{
     ServiceInfo, TaskDoc, TopicDoc,
 };
 pub use problem::Problem;
-pub use route::{HttpArgument, HttpPart, RouteDef, last, part, route};
+pub use route::{HttpAnswer, HttpArgument, HttpPart, RouteDef, last, part, respond, route};
 pub use routers::Routes;
 pub(crate) use routers::WebLayer;
 pub(crate) use server::{Bound, Server};

@@ -18,17 +18,23 @@ use tokio::task::JoinHandle;
 use tower::{Service, ServiceExt as _};
 
 use super::Problem;
+use super::assemble::Attach;
 
 /// A router whose requests run on another runtime, when one is given.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Offload {
     inner: Router,
     executor: Option<Handle>,
+    attach: Attach,
 }
 
 impl Offload {
-    pub(super) fn new(inner: Router, executor: Option<Handle>) -> Self {
-        Self { inner, executor }
+    pub(super) fn new(inner: Router, executor: Option<Handle>, attach: Attach) -> Self {
+        Self {
+            inner,
+            executor,
+            attach,
+        }
     }
 }
 
@@ -42,7 +48,8 @@ impl Service<Request> for Offload {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        (self.attach)(request.extensions_mut());
         let answer = answer(self.inner.clone(), request);
         let executor = self.executor.clone();
         Box::pin(async move {

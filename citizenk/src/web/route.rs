@@ -1,10 +1,28 @@
 //! An endpoint made from an annotated function: what `#[citizenk::route]` expands to.
+//!
+//! For `#[route(put = "/cameras/{id}", tag = "Videos")] async fn f(a: A, b: B) -> R` that is
+//!
+//! ```text
+//! route("f", origin, Method::PUT, "/cameras/{id}", Some("Videos"),
+//!     |request: Request| async move {
+//!         let (mut parts, body) = request.into_parts();
+//!         let a = match part::<A>(&mut parts).await { Ok(a) => a, Err(refused) => return refused };
+//!         let b = match last::<B, _>(parts, body).await { Ok(b) => b, Err(refused) => return refused };
+//!         respond(f(a, b).await)
+//!     },
+//!     |operation| {
+//!         (&Probe::<A>::new()).input(operation);
+//!         (&Probe::<B>::new()).input(operation);
+//!         (&Probe::<R>::new()).output(operation);
+//!     })
+//! ```
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -14,6 +32,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::describe::Operation;
 use crate::agent::Origin;
 use crate::error::BuildIssue;
+use crate::extract::StateRequirement;
 
 type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
@@ -73,6 +92,11 @@ impl RouteDef {
         self
     }
 
+    /// The state the handler needs.
+    pub(crate) fn states(&self) -> Vec<StateRequirement> {
+        super::describe::states(&self.path, self.describe)
+    }
+
     /// For messages: "route `submit`".
     pub(crate) fn title(&self) -> String {
         format!("route `{}`", self.name)
@@ -84,11 +108,18 @@ impl RouteDef {
 
     /// The handler for axum; `None` for methods no server routes (CONNECT, extensions).
     pub(super) fn method_router(&self) -> Option<MethodRouter> {
+        if self.method == Method::CONNECT {
+            return None;
+        }
         let filter = MethodFilter::try_from(self.method.clone()).ok()?;
         let handler = self.handler.clone();
         Some(on(filter, move |request: Request| handler(request)))
     }
 }
+
+/// An argument on its way. Boxed, so that a type that is no argument is one error where it is written and
+/// not one per expression that handles the future.
+type Taken<'a, T> = Pin<Box<dyn Future<Output = Result<T, Response>> + Send + 'a>>;
 
 /// What may be an argument of an HTTP handler, at its last place: extractors of the head or the body.
 #[diagnostic::on_unimplemented(
@@ -96,10 +127,23 @@ impl RouteDef {
     label = "not an HTTP argument",
     note = "HTTP handlers take `Path`, `Query`, `Json`, `State`, `Producer` and whatever else implements axum's `FromRequestParts` or, as the last argument, `FromRequest`"
 )]
-pub trait HttpArgument<Via> {}
+pub trait HttpArgument<Via>: Sized {
+    #[doc(hidden)]
+    fn take(request: Request) -> Taken<'static, Self>;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T, Via> HttpArgument<Via> for T where T: FromRequest<(), Via> {}
+impl<T, Via> HttpArgument<Via> for T
+where
+    T: FromRequest<(), Via> + 'static,
+{
+    fn take(request: Request) -> Taken<'static, Self> {
+        Box::pin(async {
+            let taken = T::from_request(request, &()).await;
+            taken.map_err(IntoResponse::into_response)
+        })
+    }
+}
 
 /// What may be an argument of an HTTP handler before its last one: extractors of the head.
 #[diagnostic::on_unimplemented(
@@ -107,33 +151,56 @@ impl<T, Via> HttpArgument<Via> for T where T: FromRequest<(), Via> {}
     label = "cannot stand here",
     note = "only the last argument may read the body (`Json`, `Bytes`, `String`, `Request`); the ones before it implement axum's `FromRequestParts`"
 )]
-pub trait HttpPart {}
-
-#[diagnostic::do_not_recommend]
-impl<T> HttpPart for T where T: FromRequestParts<()> {}
-
-/// Takes an argument that is not the last from the head.
-///
-/// # Errors
-/// The answer to a request that does not have it.
-pub async fn part<T>(parts: &mut Parts) -> Result<T, Response>
-where
-    T: HttpPart + FromRequestParts<()>,
-{
-    T::from_request_parts(parts, &())
-        .await
-        .map_err(IntoResponse::into_response)
+pub trait HttpPart: Sized {
+    #[doc(hidden)]
+    fn take(parts: &mut Parts) -> Taken<'_, Self>;
 }
 
-/// Takes the last argument from head or body.
-///
-/// # Errors
-/// The answer to a request that does not have it.
-pub async fn last<T, Via>(parts: Parts, body: axum::body::Body) -> Result<T, Response>
+#[diagnostic::do_not_recommend]
+impl<T> HttpPart for T
 where
-    T: HttpArgument<Via> + FromRequest<(), Via>,
+    T: FromRequestParts<()>,
 {
-    T::from_request(Request::from_parts(parts, body), &())
-        .await
-        .map_err(IntoResponse::into_response)
+    fn take(parts: &mut Parts) -> Taken<'_, Self> {
+        Box::pin(async {
+            let taken = T::from_request_parts(parts, &()).await;
+            taken.map_err(IntoResponse::into_response)
+        })
+    }
+}
+
+/// Takes an argument that is not the last from the head; `Err` is the answer to a request without it.
+pub fn part<T: HttpPart>(parts: &mut Parts) -> Taken<'_, T> {
+    T::take(parts)
+}
+
+/// Takes the last argument from head or body; `Err` is the answer to a request without it.
+pub fn last<T, Via>(parts: Parts, body: Body) -> Taken<'static, T>
+where
+    T: HttpArgument<Via>,
+{
+    T::take(Request::from_parts(parts, body))
+}
+
+/// What an HTTP handler may return.
+#[diagnostic::on_unimplemented(
+    message = "an HTTP handler cannot answer with `{Self}`",
+    label = "not an answer",
+    note = "return `Json<T>`, `Result<Json<T>, Problem>`, text, a status, or whatever else implements axum's `IntoResponse`"
+)]
+pub trait HttpAnswer {
+    #[doc(hidden)]
+    fn answer(self) -> Response;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: IntoResponse> HttpAnswer for T {
+    fn answer(self) -> Response {
+        self.into_response()
+    }
+}
+
+/// The answer a handler returned.
+pub fn respond<R: HttpAnswer>(returned: R) -> Response {
+    returned.answer()
 }

@@ -1,6 +1,7 @@
 //! Routers and layers a service brings along.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
@@ -19,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// let documented = Routes::from(utoipa_axum::router::OpenApiRouter::new());
 /// # let _ = (plain, documented);
 /// ```
+#[derive(Clone)]
 pub enum Routes {
     /// Served as it is; not in the OpenAPI document.
     Plain(Router),
@@ -61,7 +63,8 @@ impl Routes {
 }
 
 /// A tower layer around all endpoints but health and metrics.
-pub(crate) struct WebLayer(Box<dyn Fn(Router) -> Router + Send + Sync>);
+#[derive(Clone)]
+pub(crate) struct WebLayer(Arc<dyn Fn(Router) -> Router + Send + Sync>);
 
 impl fmt::Debug for WebLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,7 +82,7 @@ impl WebLayer {
         <L::Service as Service<Request>>::Error: Into<std::convert::Infallible> + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
-        Self(Box::new(move |router| router.layer(layer.clone())))
+        Self(Arc::new(move |router: Router| router.layer(layer.clone())))
     }
 
     pub(super) fn apply(&self, router: Router) -> Router {

@@ -18,6 +18,7 @@ use crate::error::{AgentError, DecodeError};
 use crate::extract::{Call, Outbox};
 use crate::policy::{Decision, Policy};
 use crate::record::Chunk;
+use crate::telemetry;
 use crate::topic::input::Decoder;
 
 /// Why an attempt failed.
@@ -37,11 +38,11 @@ impl Failure {
     }
 
     /// For metrics.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> telemetry::Stage {
         match self {
-            Self::Error(_) => "error",
-            Self::Panic(_) => "panic",
-            Self::Timeout(_) => "timeout",
+            Self::Error(_) => telemetry::Stage::Handler,
+            Self::Panic(_) => telemetry::Stage::Panic,
+            Self::Timeout(_) => telemetry::Stage::Timeout,
         }
     }
 }
@@ -127,7 +128,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         error: &DecodeError,
     ) -> Next {
         let plan = &self.cx.plan;
-        plan.counters.error("decode");
+        self.cx.metrics.failed(telemetry::Stage::Decode, 1);
         let letter = Letter {
             chunk,
             index,
@@ -149,7 +150,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         index: usize,
     ) -> Next {
         let plan = &self.cx.plan;
-        plan.counters.error(failure.kind());
+        self.cx.metrics.failed(failure.kind(), 1);
         let letter = Letter {
             chunk,
             index,
@@ -174,7 +175,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         records: usize,
     ) -> Next {
         let plan = &self.cx.plan;
-        plan.counters.error(failure.kind());
+        self.cx.metrics.failed(failure.kind(), 1);
         match failure.decide(&plan.on_error, attempt) {
             Decision::RetryAfter(pause) => {
                 tracing::warn!(
@@ -202,7 +203,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
                 self.pause(pause).await
             }
             Decision::Skip => {
-                plan.counters.skipped(letter.stage.name());
+                self.cx.metrics.skipped(letter.stage.skip_reason(), 1);
                 tracing::warn!(agent, record = %place, attempts = letter.attempts, error = %letter.reason, "skipped");
                 Next::Done
             }
@@ -213,7 +214,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
                 let Some(index) = index else {
                     return self.stop(letter).await;
                 };
-                plan.counters.dead_lettered();
+                self.cx.metrics.dead_lettered(1);
                 tracing::warn!(agent, record = %place, attempts = letter.attempts, error = %letter.reason, "sent to the dead-letter topic");
                 letters::stage(outbox, index, &plan.spec.name, letter, &self.cx.env.clock);
                 Next::Done
@@ -243,7 +244,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
 
     /// Waits before a retry; a lane that is told to end discards it.
     pub(crate) async fn pause(&self, pause: Duration) -> Next {
-        self.cx.plan.counters.retried();
+        self.cx.metrics.retried(1);
         tokio::select! {
             biased;
             _ = self.cx.inbox.closed() => Next::Halt,

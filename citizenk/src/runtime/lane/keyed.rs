@@ -18,6 +18,7 @@ use crate::extract::{Call, Outbox};
 use crate::record::Chunk;
 use crate::runtime::ack::Ticket;
 use crate::staging::StagedBatch;
+use crate::telemetry::SkipReason;
 
 /// A record that waits for its key or for a place.
 struct Job {
@@ -58,7 +59,7 @@ where
         let closing = inbox.is_closing();
         while !closing && schedule.waiting() < look_ahead {
             let Some(chunk) = inbox.pop() else { break };
-            core.cx.plan.counters.received(chunk.len());
+            core.cx.received(&chunk);
             for index in 0..chunk.len() {
                 let key = chunk.key(index).map(|key| hasher.hash_one(key));
                 let ticket = core.cx.ack.open(chunk.offset(index));
@@ -120,7 +121,7 @@ async fn settle<In: AgentInput, P, H>(
         return;
     }
     let sent = shipping.ship(batch, Some((ack.clone(), ticket))).await;
-    core.cx.plan.counters.sent(sent);
+    core.cx.metrics.sent(sent);
 }
 
 async fn run_job<In, P, H, Fut>(
@@ -147,7 +148,7 @@ where
         match core.decode(&mut buffer, &chunk, index) {
             Ok(true) => {}
             Ok(false) => {
-                core.cx.plan.counters.skipped("tombstone");
+                core.cx.metrics.skipped(SkipReason::Tombstone, 1);
                 break Next::Done;
             }
             Err(error) => break core.undecodable(&outbox, &chunk, index, &error).await,

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::extract::{Outbox, OutputTable};
 use crate::record::Chunk;
 use crate::staging::{Staged, StagedBatch};
+use crate::telemetry::SkipReason;
 use crate::time::Clock;
 use crate::transport::TransportError;
 
@@ -20,6 +21,13 @@ impl Stage {
         match self {
             Self::Decode => "decode",
             Self::Handler => "handler",
+        }
+    }
+
+    pub(crate) fn skip_reason(self) -> SkipReason {
+        match self {
+            Self::Decode => SkipReason::Decode,
+            Self::Handler => SkipReason::Handler,
         }
     }
 

@@ -30,10 +30,11 @@ use self::shipping::Outlet;
 use crate::agent::{AgentBuilder, AgentInput, AgentSpec, InputSpec, Verdict};
 use crate::error::{AgentError, BuildIssue};
 use crate::extract::{AgentInfo, Call, Env, PrepareContext};
-use crate::record::TopicPartition;
+use crate::record::{Chunk, TopicPartition};
 use crate::runtime::ack::LaneAck;
 use crate::runtime::plan::AgentPlan;
 use crate::runtime::supervisor::Supervisor;
+use crate::telemetry::LaneMetrics;
 use crate::topic::describe::TopicInfo;
 
 /// A lane, ready to be run to its end.
@@ -51,11 +52,18 @@ pub(crate) struct LaneContext {
     pub(crate) ack: Arc<LaneAck>,
     pub(crate) outlet: Option<Outlet>,
     pub(crate) supervisor: Supervisor,
+    pub(crate) metrics: LaneMetrics,
     /// Open when the agents this one waits for have caught up.
     pub(crate) gates: Vec<watch::Receiver<bool>>,
 }
 
 impl LaneContext {
+    /// Counts a chunk that was taken out of the inbox.
+    fn received(&self, chunk: &Chunk) {
+        let bytes = (0..chunk.len()).map(|index| chunk.payload(index).map_or(0, <[u8]>::len)).sum();
+        self.metrics.taken(chunk.len(), bytes);
+    }
+
     fn topic(&self) -> &TopicInfo {
         &self.plan.spec.topics[self.input]
     }

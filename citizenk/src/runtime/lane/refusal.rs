@@ -4,6 +4,7 @@ use super::core::{Core, Next};
 use super::shipping::{Refused, Shipping};
 use crate::agent::AgentInput;
 use crate::policy::Decision;
+use crate::telemetry::{self, SkipReason};
 
 /// Asks the produce policy and carries it out. The handler is never run again: the staged bytes are
 /// sent again.
@@ -16,7 +17,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
     let Some((first, error)) = refused.failures.first() else {
         return Next::Done;
     };
-    plan.counters.error("produce");
+    core.cx.metrics.failed(telemetry::Stage::Produce, refused.failures.len());
     let topic_of = |index: usize| {
         &plan.table.targets()[refused.batch.get(index).topic]
             .topic
@@ -34,7 +35,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
         }
         Decision::Skip => {
             for (index, error) in &refused.failures {
-                plan.counters.skipped("produce");
+                core.cx.metrics.skipped(SkipReason::Produce, 1);
                 tracing::warn!(agent, %partition, topic = topic_of(*index), %error, "output skipped");
             }
             refused.settle();
@@ -49,7 +50,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
                 return core.stop_for("has no dead-letter topic").await;
             };
             tracing::warn!(agent, %partition, count, %error, "outputs sent to the dead-letter topic");
-            (0..count).for_each(|_| plan.counters.dead_lettered());
+            core.cx.metrics.dead_lettered(count);
             shipping.redirect(refused, topic, agent, &plan.table).await;
             Next::Done
         }

@@ -14,6 +14,7 @@ use crate::error::{AgentError, DecodeError};
 use crate::extract::{Call, Outbox};
 use crate::policy::Decision;
 use crate::record::Chunk;
+use crate::telemetry::SkipReason;
 
 /// Quick calls settle and ship together after this many records; a call that had to wait settles at
 /// once.
@@ -118,8 +119,7 @@ where
     }
 
     async fn chunk(&mut self, chunk: &Chunk) -> Next {
-        let counters = self.core.cx.plan.counters.clone();
-        counters.received(chunk.len());
+                self.core.cx.received(chunk);
         for index in 0..chunk.len() {
             if self.core.cx.inbox.is_closing() {
                 return Next::Halt;
@@ -128,7 +128,7 @@ where
                 Ok(true) if In::BATCH => self.wait_for_batch(chunk, index).await,
                 Ok(true) => self.single(chunk, index).await,
                 Ok(false) => {
-                    counters.skipped("tombstone");
+                    self.core.cx.metrics.skipped(SkipReason::Tombstone, 1);
                     self.finished(chunk.offset(index));
                     Next::Done
                 }
@@ -395,7 +395,7 @@ where
         }
         let ticket = ack.open(through);
         let sent = self.shipping.ship(batch, Some((ack.clone(), ticket))).await;
-        self.core.cx.plan.counters.sent(sent);
+        self.core.cx.metrics.sent(sent);
     }
 
     /// Looks after deliveries: waits while too much is on its way, and handles what was refused.

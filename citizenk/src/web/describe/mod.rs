@@ -15,6 +15,7 @@ pub use input::ApiInput;
 pub use output::ApiOutput;
 
 use super::Problem;
+use crate::extract::StateRequirement;
 
 /// A generator whose references fit an OpenAPI 3.1 document.
 pub(super) fn generator() -> SchemaGenerator {
@@ -32,6 +33,8 @@ pub struct Operation {
     pub(super) parameters: Vec<Value>,
     pub(super) body: Option<Value>,
     pub(super) responses: Map<String, Value>,
+    /// State the handler needs.
+    pub(super) states: Vec<StateRequirement>,
 }
 
 impl Operation {
@@ -42,6 +45,7 @@ impl Operation {
             parameters: Vec::new(),
             body: None,
             responses: Map::new(),
+            states: Vec::new(),
         }
     }
 
@@ -138,6 +142,13 @@ impl Operation {
     }
 }
 
+/// The state a handler needs.
+pub(super) fn states(path: &str, describe: fn(&mut Operation)) -> Vec<StateRequirement> {
+    let mut operation = Operation::new(path, generator());
+    describe(&mut operation);
+    operation.states
+}
+
 /// The parameter names of an axum path, in order.
 pub(super) fn path_names(path: &str) -> Vec<String> {
     path.split('/')
@@ -160,9 +171,14 @@ pub struct Probe<T: ?Sized>(std::marker::PhantomData<fn() -> T>);
 impl<T: ?Sized> Probe<T> {
     /// A question about `T`.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "written by the attributes only")]
     pub const fn new() -> Self {
         Self(std::marker::PhantomData)
+    }
+}
+
+impl<T: ?Sized> Default for Probe<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -178,6 +178,7 @@ impl Builder {
                         let id = self.unique_id(id);
                         operation["operationId"] = id.into();
                     }
+                    describe_answers(&mut operation);
                     // A document-wide requirement must not spread to operations of others.
                     if let (Some(security), None) = (security, operation.get("security")) {
                         operation["security"] = security.clone();
@@ -230,6 +231,27 @@ impl Builder {
             document.insert("tags".to_owned(), self.tags.into());
         }
         document.into()
+    }
+}
+
+/// utoipa omits empty descriptions, which OpenAPI 3.1 requires.
+fn describe_answers(operation: &mut Value) {
+    let responses = operation
+        .get_mut("responses")
+        .and_then(Value::as_object_mut);
+    for (status, response) in responses.into_iter().flatten() {
+        if let Some(response) = response.as_object_mut()
+            && !response.contains_key("$ref")
+        {
+            response.entry("description").or_insert_with(|| {
+                let status = status.parse().ok().and_then(|code: u16| {
+                    axum::http::StatusCode::from_u16(code)
+                        .ok()?
+                        .canonical_reason()
+                });
+                status.unwrap_or_default().into()
+            });
+        }
     }
 }
 

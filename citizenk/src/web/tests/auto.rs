@@ -145,12 +145,12 @@ async fn a_wrong_record_is_refused_by_name() {
     }
     let broken = post(&router, "/topics/videos", "{\"camera_id\":\n 1,")
         .await
-        .problem(422);
+        .problem(400);
     assert!(
         broken["detail"].as_str().unwrap().contains("line 2"),
         "{broken}"
     );
-    post(&router, "/topics/videos", "").await.problem(422);
+    post(&router, "/topics/videos", "").await.problem(400);
     assert!(fake.produced.lock().unwrap().is_empty());
     assert!(fake.called.lock().unwrap().is_empty());
 }

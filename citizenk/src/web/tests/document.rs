@@ -20,7 +20,7 @@ mod theirs {
 mod twin {
     use super::*;
 
-    /// Equal to [`super::Video`] in all but the type.
+    // Equal to the other one in all but the type; a doc comment would be part of its schema.
     #[derive(Serialize, Deserialize, JsonSchema)]
     pub(super) struct Video {
         camera_id: u32,

@@ -194,7 +194,7 @@ impl Parts {
 
     pub(super) fn router(self) -> Router {
         self.plan()
-            .router(Arc::new(Fake::new()), Exposure::Test, None)
+            .router(Arc::new(Fake::new()), surroundings(Exposure::Test, None))
     }
 }
 
@@ -203,7 +203,23 @@ pub(super) fn router_of(fake: &Arc<Fake>, config: WebConfig, exposure: Exposure)
         config,
         ..Parts::default()
     };
-    parts.plan().router(fake.clone(), exposure, None)
+    parts
+        .plan()
+        .router(fake.clone(), surroundings(exposure, None))
+}
+
+/// Requests carry a text that [`attached`] finds.
+pub(super) fn surroundings(
+    exposure: Exposure,
+    executor: Option<tokio::runtime::Handle>,
+) -> Surroundings {
+    Surroundings {
+        exposure,
+        executor,
+        attach: Arc::new(|extensions| {
+            extensions.insert("attached");
+        }),
+    }
 }
 
 /// An answer, read.

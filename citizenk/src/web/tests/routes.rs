@@ -44,7 +44,7 @@ fn typed(path: &'static str) -> RouteDef {
                 Ok(value) => value,
                 Err(response) => return response,
             };
-            handler(first, second, third).await.into_response()
+            respond(handler(first, second, third).await)
         },
         |operation| {
             Probe::<Path<u32>>::new().input(operation);
@@ -129,6 +129,12 @@ async fn routers_and_layers_of_the_service_are_served() {
             axum::routing::get(|| async { StatusCode::IM_A_TEAPOT }),
         )
         .route(
+            "/attached",
+            axum::routing::get(
+                |axum::Extension(text): axum::Extension<&'static str>| async move { text },
+            ),
+        )
+        .route(
             "/upload",
             axum::routing::post(|body: axum::body::Bytes| async move { body.len().to_string() })
                 .layer(axum::extract::DefaultBodyLimit::max(3_000_000)),
@@ -153,6 +159,7 @@ async fn routers_and_layers_of_the_service_are_served() {
     let plain = get(&router, "/api/plain/5").await;
     assert_eq!((plain.text.as_str(), plain.header("x-layer")), ("5", "1"));
     get(&router, "/api/bare").await.problem(418);
+    assert_eq!(get(&router, "/api/attached").await.text, "attached");
     assert_eq!(get(&router, "/api/anything").await.text, "<p>app</p>");
     assert_eq!(get(&router, "/api/info").await.header("x-layer"), "1");
     assert_eq!(get(&router, "/api/health/live").await.header("x-layer"), "");
@@ -195,6 +202,7 @@ fn clashes_and_impossible_paths_are_issues_and_not_panics() {
             get("twice", "/d/{x}/{x}"),
             get("unclosed", "/e/{x"),
             plain_route("connect", Method::CONNECT, "/f"),
+            plain_route("purge", Method::from_bytes(b"PURGE").unwrap(), "/f"),
         ],
         ..Parts::default()
     }
@@ -210,10 +218,11 @@ fn clashes_and_impossible_paths_are_issues_and_not_panics() {
         "route `twice`: path `/d/{x}/{x}` has the parameter `x` twice",
         "route `unclosed`: path `/e/{x`: ",
         "route `connect`: method CONNECT cannot be routed",
+        "route `purge`: method PURGE cannot be routed",
     ]) {
         assert!(issue.starts_with(expected), "{issue}\n{expected}");
     }
-    assert_eq!(issues.len(), 10, "{issues:#?}");
+    assert_eq!(issues.len(), 11, "{issues:#?}");
 }
 
 #[test]
@@ -253,13 +262,10 @@ fn routers_are_checked_as_far_as_they_can_be_seen() {
 
 #[tokio::test]
 async fn a_panicking_handler_is_a_500_without_its_text() {
-    let panics = Router::new().route(
-        "/panics",
-        axum::routing::get(|| async {
-            let password: Result<(), &str> = Err("s3cret");
-            password.unwrap();
-        }),
-    );
+    async fn handler() -> &'static str {
+        panic!("s3cret")
+    }
+    let panics = Router::new().route("/panics", axum::routing::get(handler));
     let parts = Parts {
         routers: vec![panics.into()],
         ..Parts::default()
@@ -267,7 +273,10 @@ async fn a_panicking_handler_is_a_500_without_its_text() {
     let plan = parts.plan();
     let here = tokio::runtime::Handle::current();
     for executor in [None, Some(here)] {
-        let router = plan.router(Arc::new(Fake::new()), Exposure::Test, executor);
+        let router = plan.router(
+            Arc::new(Fake::new()),
+            surroundings(Exposure::Test, executor),
+        );
         let answer = get(&router, "/panics").await;
         answer.problem(500);
         assert!(!answer.text.contains("s3cret"));
@@ -296,9 +305,10 @@ async fn a_client_that_leaves_ends_the_handler() {
         ..Parts::default()
     };
     let here = tokio::runtime::Handle::current();
-    let router = parts
-        .plan()
-        .router(Arc::new(Fake::new()), Exposure::Test, Some(here));
+    let router = parts.plan().router(
+        Arc::new(Fake::new()),
+        surroundings(Exposure::Test, Some(here)),
+    );
     let client = tokio::spawn(async move { get(&router, "/slow").await.status });
     starts.recv().await.unwrap();
     client.abort();
@@ -320,9 +330,10 @@ async fn a_streamed_answer_is_relayed_whole() {
         ..Parts::default()
     };
     let here = tokio::runtime::Handle::current();
-    let router = parts
-        .plan()
-        .router(Arc::new(Fake::new()), Exposure::Test, Some(here));
+    let router = parts.plan().router(
+        Arc::new(Fake::new()),
+        surroundings(Exposure::Test, Some(here)),
+    );
     assert_eq!(get(&router, "/stream").await.text, "abc");
 }
 
@@ -337,7 +348,7 @@ fn problems_are_documents() {
         .with("status", 999)
         .with("hint", "see the docs");
     assert_eq!(
-        serde_json::to_value(&problem.to_string()).unwrap(),
+        problem.to_string(),
         "422 Wrong values: two values are wrong"
     );
     assert_eq!(problem.member("field").unwrap(), "a");

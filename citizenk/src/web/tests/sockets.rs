@@ -187,6 +187,40 @@ async fn a_declared_gigabyte_is_refused_without_reading_it() {
     server.shutdown(Duration::from_secs(5)).await;
 }
 
+/// The limit of open files is the process's, so a child process has the experience.
+#[cfg(unix)]
+#[test]
+fn accepting_survives_the_lack_of_file_descriptors() {
+    let status = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 48 && exec \"$0\" --ignored --exact \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg("web::tests::sockets::without_file_descriptors")
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[tokio::test]
+#[ignore = "run by the test above, with few file descriptors"]
+async fn without_file_descriptors() {
+    let (server, address) = serve(service(), ServerLimits::default());
+    let mut files: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    assert!(files.len() < 48);
+    // The one that comes free is the client's: the server has none for its side.
+    files.pop();
+    let mut stream = open(address, LIVE).await;
+    let served = tokio::time::timeout(Duration::from_millis(300), stream.read_u8()).await;
+    assert!(
+        served.is_err(),
+        "not served without a descriptor: {served:?}"
+    );
+    drop(files);
+    let answer = to_end(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    server.shutdown(Duration::from_secs(5)).await;
+}
+
 /// A handler that blocks every worker thread of the shared runtime.
 #[test]
 fn health_answers_while_handlers_block() {
@@ -216,8 +250,7 @@ fn health_answers_while_handlers_block() {
     .plan();
     let router = plan.router(
         Arc::new(Fake::new()),
-        Exposure::Loopback,
-        Some(shared.handle().clone()),
+        surroundings(Exposure::Loopback, Some(shared.handle().clone())),
     );
     let (server, address) = serve(router, ServerLimits::default());
     let client = tokio::runtime::Builder::new_current_thread()
@@ -265,8 +298,7 @@ async fn started_requests_end_within_the_deadline_and_no_later() {
     let router = || {
         plan.router(
             Arc::new(Fake::new()),
-            Exposure::Loopback,
-            Some(here.clone()),
+            surroundings(Exposure::Loopback, Some(here.clone())),
         )
     };
     let request = "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -1,0 +1,106 @@
+//! Commands that print what the app is, without starting anything.
+
+use super::super::{App, overrides};
+use crate::config::Settings;
+use crate::error::RunError;
+use crate::policy::Policy;
+
+/// Rows with columns as wide as their widest cell.
+fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut text = String::new();
+        for (cell, width) in cells.zip(&widths) {
+            let padding = width - cell.chars().count() + 2;
+            text.push_str(cell);
+            text.push_str(&" ".repeat(padding));
+        }
+        format!("{}\n", text.trim_end())
+    };
+    let mut text = line(&mut head.iter().copied());
+    for row in rows {
+        text.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    text
+}
+
+fn summary(doc: &str) -> String {
+    doc.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
+    let assembled = app.assembled(&overrides(settings))?;
+    let mut rows = Vec::new();
+    for agent in &assembled.agents {
+        let plan = &agent.plan;
+        let policies = [&plan.on_decode, &plan.on_error, &plan.on_produce];
+        let letters = policies.into_iter().filter_map(|policy| Policy::dead_letter_topic(policy));
+        let mut outputs: Vec<&str> =
+            plan.spec.output.iter().chain(&plan.spec.sends).chain(letters).map(|topic| topic.name).collect();
+        outputs.dedup();
+        rows.push(vec![
+            plan.spec.name.clone(),
+            "agent".to_owned(),
+            plan.real_topics.join(", "),
+            outputs.join(", "),
+            plan.group.clone().unwrap_or_else(|| "(none)".to_owned()),
+            summary(plan.spec.origin.doc),
+        ]);
+    }
+    for timer in &assembled.timers {
+        let when = timer.schedule.to_string();
+        let none = String::new();
+        rows.push(vec![timer.name.clone(), "timer".to_owned(), when, none.clone(), none, summary(timer.origin.doc)]);
+    }
+    for hook in &assembled.hooks {
+        let when = hook.event.to_string();
+        let none = String::new();
+        rows.push(vec![hook.name.clone(), "hook".to_owned(), when, none.clone(), none, summary(hook.origin.doc)]);
+    }
+    print!("{}", table(&["name", "kind", "topics / when", "sends", "group", "help"], &rows));
+    Ok(())
+}
+
+pub(super) fn topics(app: &App, settings: &Settings) -> Result<(), RunError> {
+    let assembled = app.assembled(&overrides(settings))?;
+    let rows: Vec<Vec<String>> = assembled
+        .topics
+        .values()
+        .map(|topic| {
+            vec![
+                topic.name.to_owned(),
+                settings.real_topic(topic.name),
+                topic.codec.to_owned(),
+                topic.value_type.to_owned(),
+                format!("{} ({})", topic.key_type, topic.key_codec),
+                format!("{:?}", topic.partitioner),
+                format!("{:?}", topic.direction).to_lowercase(),
+            ]
+        })
+        .collect();
+    print!("{}", table(&["topic", "on the broker", "codec", "value", "key", "partitioner", "direction"], &rows));
+    Ok(())
+}
+
+#[cfg(feature = "web")]
+pub(super) fn openapi(app: &App, settings: &Settings) -> Result<(), RunError> {
+    let (plan, _) = super::super::front::plan(app, settings, crate::transport::BrokerKind::Kafka)?;
+    println!("{:#}", plan.openapi());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = vec![vec!["a".to_owned(), "long cell".to_owned()], vec!["bbb".to_owned(), String::new()]];
+        assert_eq!(table(&["x", "y"], &rows), "x    y\na    long cell\nbbb\n");
+    }
+}

@@ -1,0 +1,216 @@
+//! The command line of every citizenk binary.
+//!
+//! In: arguments. Out: the app run, or something about it printed, and an exit code. [`Command`] can be
+//! flattened into a program's own commands.
+
+mod list;
+mod records;
+
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::App;
+use super::service::{block_on, signalled, transport};
+use crate::config::{Flags, Settings};
+use crate::error::{ConfigError, Exit, RunError};
+use crate::telemetry::logs;
+
+/// What a citizenk program can be asked to do.
+///
+/// ```no_run
+/// use citizenk::prelude::*;
+/// use clap::Parser;
+///
+/// #[derive(Parser)]
+/// enum Mine {
+///     /// Something of the program's own.
+///     Migrate,
+///     #[command(flatten)]
+///     Service(citizenk::cli::Command),
+/// }
+///
+/// fn main() -> citizenk::Exit {
+///     match Mine::parse() {
+///         Mine::Migrate => { println!("migrated"); citizenk::Exit::OK }
+///         Mine::Service(command) => command.execute(App::new("orders")),
+///     }
+/// }
+/// ```
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service (the default)
+    Run(RunArgs),
+    /// List agents, timers and hooks
+    Agents(RunArgs),
+    /// List topics
+    Topics(RunArgs),
+    /// Print the OpenAPI document
+    #[cfg(feature = "web")]
+    Openapi(RunArgs),
+    /// Send a record to a topic and print where it went
+    Send(SendArgs),
+    /// Print the records of a topic as they come
+    Tail(TailArgs),
+    /// Check the app and its settings, and reach the cluster
+    Check(RunArgs),
+}
+
+/// Settings alone.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// What `send` takes.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// The topic, by its name in the program
+    topic: String,
+    /// The value as JSON, or as text on raw topics; `-` reads standard input, one value per line
+    value: String,
+    /// The key, in its text form
+    #[arg(long)]
+    key: Option<String>,
+    /// A header; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    header: Vec<String>,
+    /// The partition, instead of the partitioner's choice
+    #[arg(long)]
+    partition: Option<i32>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// What `tail` takes.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// The topic, by its name in the program
+    topic: String,
+    /// Start at the first record instead of the next one
+    #[arg(long)]
+    from_beginning: bool,
+    /// End after this many records
+    #[arg(long, value_name = "COUNT")]
+    max: Option<u64>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// The command line of programs that have no commands of their own.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Program {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Runs the app as a program, with the command line every citizenk binary has.
+///
+/// Call it from `main` and return what it returns.
+///
+/// ```no_run
+/// # use citizenk::prelude::*;
+/// fn main() -> citizenk::Exit {
+///     citizenk::run(App::new("printer"))
+/// }
+/// ```
+pub fn run(app: App) -> Exit {
+    let about = app.api.description.clone().unwrap_or_else(|| format!("The service `{}`.", app.name));
+    let version = app.api.version.clone().unwrap_or_else(|| super::DEFAULT_VERSION.to_owned());
+    let command = Program::command().name(app.name.clone()).about(about).version(version);
+    let parsed = command.try_get_matches().and_then(|matches| Program::from_arg_matches(&matches));
+    match parsed {
+        Ok(Program { command: Some(command), .. }) => command.execute(app),
+        Ok(Program { command: None, run }) => Command::Run(run).execute(app),
+        Err(error) => {
+            // Help and version end with 0.
+            let failed = error.use_stderr();
+            // Nothing can be done when the terminal is gone.
+            let _ = error.print();
+            if failed { Exit::USAGE } else { Exit::OK }
+        }
+    }
+}
+
+fn settings(app: &App, mut flags: Flags, offline: bool) -> Result<Settings, RunError> {
+    flags.embedded_by_default = app.embedded_by_default;
+    flags.offline = offline;
+    let settings = Settings::load(flags)?;
+    logs::init(&settings.log_filter, settings.log_format.value)?;
+    Ok(settings)
+}
+
+impl Command {
+    /// Carries the command out.
+    pub fn execute(self, app: App) -> Exit {
+        block_on(self.perform(app))
+    }
+
+    async fn perform(self, app: App) -> Result<(), RunError> {
+        match self {
+            Self::Run(args) => {
+                let settings = settings(&app, args.flags, false)?;
+                app.build_with(settings).await?.run_until(signalled()).await
+            }
+            Self::Agents(args) => list::agents(&app, &settings(&app, args.flags, true)?),
+            Self::Topics(args) => list::topics(&app, &settings(&app, args.flags, true)?),
+            #[cfg(feature = "web")]
+            Self::Openapi(args) => list::openapi(&app, &settings(&app, args.flags, true)?),
+            Self::Send(mut args) => {
+                let flags = std::mem::take(&mut args.flags);
+                let settings = settings(&app, flags, false)?;
+                records::send(&app, &settings, args).await
+            }
+            Self::Tail(mut args) => {
+                let flags = std::mem::take(&mut args.flags);
+                let settings = settings(&app, flags, false)?;
+                records::tail(&app, &settings, args).await
+            }
+            Self::Check(args) => check(app, args.flags).await,
+        }
+    }
+}
+
+/// How long `check` waits for the cluster.
+const REACH: Duration = Duration::from_secs(10);
+
+async fn check(app: App, flags: Flags) -> Result<(), RunError> {
+    let settings = settings(&app, flags, false)?;
+    app.assembled(&super::overrides(&settings))?;
+    #[cfg(feature = "web")]
+    super::front::plan(&app, &settings, crate::transport::BrokerKind::Kafka)?;
+    println!("app `{}`: no mistakes found", app.name);
+    let transport = transport(&settings)?;
+    println!("reaching the cluster, at most {} s ..", REACH.as_secs());
+    let asked = transport.clone();
+    let topics = tokio::task::spawn_blocking(move || asked.topics(None, REACH)).await;
+    let topics = topics.map_err(|error| RunError::Startup {
+        component: "check".to_owned(),
+        reason: error.to_string(),
+    })??;
+    println!("cluster reached: {} topics ({})", topics.len(), transport.kind());
+    let assembled = app.assembled(&super::overrides(&settings))?;
+    for name in assembled.topics.keys() {
+        let real = settings.real_topic(name);
+        match topics.iter().find(|topic| topic.name == real) {
+            Some(topic) => println!("  {real}: {} partitions", topic.partitions),
+            None => println!("  {real}: does not exist"),
+        }
+    }
+    Ok(())
+}
+
+/// The topic of this name, or an error that lists those there are.
+fn known_topic(app: &App, settings: &Settings, name: &str) -> Result<crate::topic::describe::TopicInfo, RunError> {
+    let assembled = app.assembled(&super::overrides(settings))?;
+    assembled.topics.get(name).cloned().ok_or_else(|| {
+        let names: Vec<&str> = assembled.topics.keys().copied().collect();
+        let hint = crate::suggest::did_you_mean(name, names.iter().copied());
+        let message = format!("the app has no such topic{hint} (it has: {})", names.join(", "));
+        ConfigError { key: format!("topic `{name}`"), message }.into()
+    })
+}

@@ -1,0 +1,67 @@
+//! The service's own HTTP server: bound before anything starts, served from before consumers run until
+//! after they have left.
+
+use std::sync::Arc;
+
+use axum::Extension;
+
+use super::live::Live;
+use super::{App, Prepared, overrides};
+use crate::config::{Broker, Settings};
+use crate::error::RunError;
+use crate::transport::BrokerKind;
+use crate::web::{Bound, Exposure, Server, ServiceInfo, WebPlan};
+
+/// A bound address and everything that will be served there.
+#[derive(Debug)]
+pub(crate) struct Front {
+    bound: Bound,
+    plan: WebPlan,
+    info: ServiceInfo,
+}
+
+/// The servers' addresses, without credentials.
+pub(crate) fn printable_servers(settings: &Settings) -> String {
+    match &settings.broker.value {
+        Broker::Cluster(servers) => servers.clone(),
+        Broker::Embedded => "embedded".to_owned(),
+        Broker::Unset => String::new(),
+    }
+}
+
+/// The plan and the facts, without an address.
+pub(crate) fn plan(app: &App, settings: &Settings, broker: BrokerKind) -> Result<(WebPlan, ServiceInfo), RunError> {
+    let assembled = app.assembled(&overrides(settings))?;
+    let info = app.service_info(&assembled, settings, broker, printable_servers(settings));
+    let plan = app.web_plan(&assembled, settings, &info)?;
+    Ok((plan, info))
+}
+
+impl Front {
+    pub(crate) fn bind(app: &App, settings: &Settings, broker: BrokerKind) -> Result<Self, RunError> {
+        let (plan, info) = plan(app, settings, broker)?;
+        let bound = Bound::bind(&settings.http.address.value.to_string())?;
+        Ok(Self { bound, plan, info })
+    }
+
+    /// Where this worker can be reached.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}{}", self.bound.address(), self.plan.config().prefix)
+    }
+
+    /// Serves; requests of the app's own routes run where the rest of its code does.
+    pub(crate) fn serve(self, prepared: &Prepared) -> Result<(Server, Arc<Live>), RunError> {
+        let url = self.url();
+        let exposure = Exposure::from(self.bound.address());
+        let live = Arc::new(Live::new(self.info, &prepared.spec));
+        let router = self
+            .plan
+            .router(live.clone(), exposure, Some(prepared.spec.handle.clone()))
+            .layer(Extension(prepared.spec.env.clone()));
+        let server = self.bound.serve(router, self.plan.config().server)?;
+        if self.plan.config().auto {
+            tracing::info!("documentation at {url}{}", self.plan.config().docs_path);
+        }
+        Ok((server, live))
+    }
+}

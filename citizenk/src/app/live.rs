@@ -1,0 +1,252 @@
+//! The running app as the automatic endpoints see it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::AgentError;
+use crate::extract::{ProduceError, Sent};
+use crate::runtime::ack::LaneAck;
+use crate::runtime::engine::{Engine, EngineSpec, PlannedAgent};
+use crate::runtime::lane::LaneContext;
+use crate::runtime::lane::direct::DirectCall;
+use crate::runtime::lane::inbox::{Inbox, Poller};
+use crate::runtime::produce::{Port, Sender};
+use crate::runtime::status::GroupStatus;
+use crate::record::TopicPartition;
+use crate::runtime::supervisor::Supervisor;
+use crate::staging::StagedBatch;
+use crate::telemetry::LaneId;
+use crate::transport::Transport;
+use crate::extract::Env;
+use crate::web::{AgentCall, Answer, CallReport, Condition, Problem, ProduceRequest, Service, ServiceInfo};
+
+/// A partition without progress for this long, though records wait, is stalled.
+const STALLED: Duration = Duration::from_secs(30);
+/// The broker must have been heard within this time.
+const BROKER_SILENCE: Duration = Duration::from_secs(30);
+
+/// What exists once consumers run.
+struct View {
+    groups: Vec<Arc<GroupStatus>>,
+    sender: Arc<Sender>,
+}
+
+/// Answers the automatic endpoints; there before the engine runs.
+pub(crate) struct Live {
+    info: ServiceInfo,
+    env: Env,
+    port: Port,
+    agents: Vec<PlannedAgent>,
+    transport: Arc<dyn Transport>,
+    supervisor: Supervisor,
+    handle: tokio::runtime::Handle,
+    view: OnceLock<View>,
+}
+
+impl Live {
+    pub(crate) fn new(info: ServiceInfo, spec: &EngineSpec) -> Self {
+        Self {
+            info,
+            env: spec.env.clone(),
+            port: spec.port.clone(),
+            agents: spec.agents.clone(),
+            transport: spec.transport.clone(),
+            supervisor: spec.supervisor.clone(),
+            handle: spec.handle.clone(),
+            view: OnceLock::new(),
+        }
+    }
+
+    /// Called once, when the engine runs.
+    pub(crate) fn started(&self, engine: &Engine) {
+        let groups = engine.groups.iter().map(|group| group.status.clone()).collect();
+        // A second engine for one view is never made.
+        let _ = self.view.set(View { groups, sender: engine.sender.clone() });
+    }
+}
+
+fn condition(name: impl Into<String>, ok: bool, detail: impl Into<String>) -> Condition {
+    Condition { name: name.into(), ok, detail: detail.into() }
+}
+
+fn group_stats(group: &GroupStatus) -> Value {
+    use std::sync::atomic::Ordering::Relaxed;
+    let partitions: Vec<Value> = group
+        .list()
+        .iter()
+        .map(|status| {
+            json!({
+                "topic": &*status.partition.topic,
+                "partition": status.partition.partition,
+                "position": status.position,
+                "committed": status.committed,
+                "high_watermark": status.high,
+                "lag": status.lag(),
+                "queued": status.queued,
+                "paused": status.paused,
+            })
+        })
+        .collect();
+    json!({
+        "group": group.group,
+        "assigned": group.is_assigned(),
+        "rebalances": group.rebalances.load(Relaxed),
+        "commits": group.commits.load(Relaxed),
+        "failed_commits": group.failed_commits.load(Relaxed),
+        "skipped_offsets": group.skipped_offsets.load(Relaxed),
+        "last_error": group.last_error(),
+        "partitions": partitions,
+        "client": client_document(group.last_statistics()),
+    })
+}
+
+/// The client's own statistics; there when `statistics.interval.ms` is set.
+fn client_document(text: Option<String>) -> Value {
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
+}
+
+impl Service for Live {
+    fn info(&self) -> &ServiceInfo {
+        &self.info
+    }
+
+    fn stats(&self) -> Value {
+        let mut lanes = Map::new();
+        for lane in self.env.metrics.lanes() {
+            let id = lane.id();
+            let name = format!("{} {}/{}", id.agent, id.topic, id.partition);
+            lanes.insert(name, lane.values().into_iter().collect());
+        }
+        let (mut consumers, mut producer) = (Map::new(), Value::Null);
+        if let Some(view) = self.view.get() {
+            consumers = view.groups.iter().map(|group| (group.name.clone(), group_stats(group))).collect();
+            let handle = view.sender.handle();
+            producer =
+                json!({ "in_flight": handle.in_flight(), "client": client_document(handle.statistics()) });
+        }
+        json!({
+            "consumers": consumers,
+            "producer": producer,
+            "lanes": lanes,
+            "background_tasks": self.env.background.running(),
+        })
+    }
+
+    fn produce(&self, request: ProduceRequest) -> Answer<'_, Result<Sent, ProduceError>> {
+        let mut batch = StagedBatch::default();
+        {
+            let mut writer = batch.record(0);
+            if let Some(key) = &request.key {
+                writer.key_bytes(key);
+            }
+            for (name, value) in request.headers.iter() {
+                writer.header(name, value);
+            }
+            writer.partition(request.partition).timestamp(request.timestamp).finish(request.value.as_deref());
+        }
+        let topic = request.topic.to_owned();
+        let declared = self.info.topic(request.topic).map(|doc| doc.info.output());
+        let producer = self.env.producer.clone();
+        Box::pin(async move {
+            let Some(declared) = declared else { return Err(ProduceError::NotRunning { topic }) };
+            let sent = producer.send_staged(declared, batch).await?;
+            sent.first().copied().ok_or(ProduceError::NotRunning { topic })
+        })
+    }
+
+    fn call_agent(&self, call: AgentCall) -> Answer<'_, Result<CallReport, Problem>> {
+        Box::pin(async move {
+            let AgentCall { agent, mut record } = call;
+            let found = self.agents.iter().find(|planned| planned.plan.spec.name == agent);
+            let planned = found.ok_or_else(|| Problem::not_found(format!("there is no agent `{agent}`")))?;
+            let plan = planned.plan.clone();
+            let input = plan.spec.topics.iter().position(|topic| topic.name == &*record.topic);
+            let Some(input) = input else {
+                let topic = &record.topic;
+                return Err(Problem::not_found(format!("agent `{agent}` does not read topic `{topic}`")));
+            };
+            let not_running = || Problem::unavailable("the service is not running yet", Duration::from_secs(1));
+            let sender = self.port.get().ok_or_else(not_running)?;
+            let outlet = if plan.table.targets().is_empty() {
+                None
+            } else {
+                Some(sender.outlet(&plan.table).map_err(Problem::internal)?)
+            };
+            record.topic = plan.real_topics[input].clone();
+            let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+            let lane = LaneId {
+                agent: agent.clone(),
+                topic: partition.topic.to_string(),
+                partition: partition.partition,
+                group: plan.group.clone().unwrap_or_default(),
+            };
+            let cx = LaneContext {
+                env: self.env.clone(),
+                input,
+                inbox: Arc::new(Inbox::new(1, Arc::new(Poller::default()))),
+                ack: Arc::new(LaneAck::at(None)),
+                outlet,
+                supervisor: self.supervisor.clone(),
+                metrics: self.env.metrics.lane(&lane),
+                gates: Vec::new(),
+                partition,
+                plan,
+            };
+            // Where user code may block; this runs on the web's own thread.
+            let called = self.handle.spawn(planned.factory.call(DirectCall { cx, record })).await;
+            match called {
+                Ok(Ok(outputs)) => Ok(CallReport { outcome: "processed".to_owned(), outputs }),
+                Ok(Err(error)) => Err(failed(&error)),
+                Err(error) => Err(Problem::internal(error)),
+            }
+        })
+    }
+
+    fn health(&self) -> Vec<Condition> {
+        let Some(view) = self.view.get() else {
+            return vec![condition("started", false, "state, start-up hooks or the first connection are not done")];
+        };
+        let mut conditions = vec![condition("started", true, "start-up hooks have returned")];
+        if self.env.shutdown.is_stopping() {
+            conditions.push(condition("running", false, "the service is stopping"));
+        }
+        for group in &view.groups {
+            let ok = group.is_assigned();
+            let detail = if ok {
+                format!("{} partitions", group.owned().len())
+            } else {
+                group.last_error().unwrap_or_else(|| "waiting for the first assignment".to_owned())
+            };
+            conditions.push(condition(format!("assigned: {}", group.name), ok, detail));
+            let stalled: Vec<String> = group
+                .list()
+                .iter()
+                .filter(|status| status.waiting >= STALLED)
+                .map(|status| format!("{} for {:?}", status.partition, status.waiting))
+                .collect();
+            conditions.push(condition(format!("progress: {}", group.name), stalled.is_empty(), stalled.join(", ")));
+        }
+        let contact = self.transport.last_contact();
+        let heard = contact.is_some_and(|silence| silence <= BROKER_SILENCE);
+        let detail = match contact {
+            Some(silence) => format!("heard {:.1} s ago", silence.as_secs_f64()),
+            None => "not reached yet".to_owned(),
+        };
+        conditions.push(condition("broker", heard, detail));
+        conditions
+    }
+
+    fn metrics(&self) -> String {
+        self.env.metrics.render()
+    }
+}
+
+/// A decode error is the caller's; any other is the handler's.
+fn failed(error: &AgentError) -> Problem {
+    match error.source().downcast_ref::<crate::DecodeError>() {
+        Some(decode) => Problem::unprocessable(decode.to_string()),
+        None => Problem::internal(error.to_string()).with("error", error.to_string()),
+    }
+}

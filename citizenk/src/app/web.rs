@@ -1,0 +1,148 @@
+//! The web side of an app: routers and layers, and what its document says.
+
+use std::convert::Infallible;
+
+use axum::extract::Request;
+use axum::response::IntoResponse;
+use axum::routing::Route;
+use tower::{Layer, Service};
+
+use super::{App, Assembled};
+use crate::agent::AgentSpec;
+use crate::config::{HttpAccess, Settings};
+use crate::error::BuildError;
+use crate::http::Routes;
+use crate::policy::Policy;
+use crate::transport::BrokerKind;
+use crate::web::{
+    AgentDoc, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc, WebConfig, WebLayer, WebPlan,
+};
+
+/// Routers and layers an app brings along.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WebParts {
+    routers: Vec<Routes>,
+    layers: Vec<WebLayer>,
+}
+
+impl App {
+    /// Serves a router of the app's own, axum's or utoipa's `OpenApiRouter` (whose document is merged), at
+    /// the paths it has, below the prefix.
+    #[must_use]
+    pub fn routes(mut self, routes: impl Into<Routes>) -> Self {
+        self.web.routers.push(routes.into());
+        self
+    }
+
+    /// Puts a tower layer around all endpoints but health and metrics.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        self.web.layers.push(WebLayer::new(layer));
+        self
+    }
+
+    /// Checks routes and makes the document.
+    pub(crate) fn web_plan(
+        &self,
+        assembled: &Assembled,
+        settings: &Settings,
+        info: &ServiceInfo,
+    ) -> Result<WebPlan, BuildError> {
+        let http = &settings.http;
+        let mut config = WebConfig { prefix: http.prefix.value.clone(), ..WebConfig::default() };
+        config.auto = !self.api.no_auto_endpoints;
+        if let Some(path) = &self.api.docs_path {
+            config.docs_path.clone_from(path);
+        }
+        match http.access() {
+            HttpAccess::Token(token) => config.token = Some(Token::new(token.expose())),
+            HttpAccess::Open => config.open = true,
+            HttpAccess::Closed => {}
+        }
+        let WebParts { routers, layers } = self.web.clone();
+        WebPlan::new(config, info, assembled.routes.clone(), routers, layers)
+            .map_err(|issues| BuildError::from_issues(issues).unwrap_or_else(|| unreachable!("a plan fails with issues")))
+    }
+
+    /// What listings and the document say about the service.
+    pub(crate) fn service_info(
+        &self,
+        assembled: &Assembled,
+        settings: &Settings,
+        broker: BrokerKind,
+        bootstrap: String,
+    ) -> ServiceInfo {
+        let api = &self.api;
+        ServiceInfo {
+            name: self.name.clone(),
+            group: assembled.agents.iter().find_map(|agent| agent.plan.group.clone()),
+            version: api.version.clone().unwrap_or_else(|| super::DEFAULT_VERSION.to_owned()),
+            title: api.title.clone().unwrap_or_else(|| self.name.clone()),
+            description: api.description.clone(),
+            license: api.license.clone().map(|(name, url)| License { name, url }),
+            broker,
+            bootstrap,
+            cluster_id: None,
+            agents: assembled.agents.iter().map(|agent| agent_doc(&agent.plan.spec, agent.plan.group.clone())).collect(),
+            topics: assembled
+                .topics
+                .values()
+                .map(|info| TopicDoc { info: info.clone(), broker_name: settings.real_topic(info.name) })
+                .collect(),
+            timers: assembled
+                .timers
+                .iter()
+                .map(|timer| TaskDoc {
+                    name: timer.name.clone(),
+                    doc: timer.origin.doc.to_owned(),
+                    schedule: timer.schedule.to_string(),
+                    location: timer.origin.to_string(),
+                })
+                .collect(),
+            hooks: assembled
+                .hooks
+                .iter()
+                .map(|hook| TaskDoc {
+                    name: hook.name.clone(),
+                    doc: hook.origin.doc.to_owned(),
+                    schedule: hook.event.to_string(),
+                    location: hook.origin.to_string(),
+                })
+                .collect(),
+            routes: assembled
+                .routes
+                .iter()
+                .map(|route| RouteDoc {
+                    name: route.name.clone(),
+                    method: route.method.to_string(),
+                    path: route.path.clone(),
+                    location: route.origin.to_string(),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn agent_doc(spec: &AgentSpec, group: Option<String>) -> AgentDoc {
+    let policies = [&spec.on_decode_error, &spec.on_error, &spec.on_produce_error];
+    let letters = policies.into_iter().flatten().filter_map(Policy::dead_letter_topic);
+    let mut outputs: Vec<String> =
+        spec.output.iter().chain(&spec.sends).chain(letters).map(|topic| topic.name.to_owned()).collect();
+    outputs.dedup();
+    AgentDoc {
+        name: spec.name.clone(),
+        doc: spec.origin.doc.to_owned(),
+        kind: if spec.is_batch { "batch" } else { "event" }.to_owned(),
+        topics: spec.topics.iter().map(|topic| topic.name.to_owned()).collect(),
+        outputs,
+        group,
+        location: spec.origin.to_string(),
+    }
+}
