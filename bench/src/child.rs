@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::cluster::BOOTSTRAP;
-use crate::contest::Run;
+use crate::contest::{Contestant, Run, Work};
 use crate::report::Report;
 use crate::settings;
 
@@ -52,10 +52,14 @@ pub(crate) fn command(run: &Run, under: &[OsString]) -> Result<Command, Box<dyn 
     Ok(command)
 }
 
-/// What citizenk's topics are called on the broker.
+/// What citizenk's topics are called on the broker; naming one that the app has not is an error.
 fn names(run: &Run) -> String {
-    // `produce` writes readings to the topic, from orders in `output`.
-    format!("readings={},converted={},orders={}", run.topic, run.output, run.output)
+    let Run { topic, output, .. } = run;
+    match (run.work, run.contestant) {
+        (Work::Transform, _) => format!("readings={topic},converted={output}"),
+        (Work::Produce, Contestant::Outbox) => format!("readings={topic},orders={output}"),
+        (Work::Consume | Work::Produce, _) => format!("readings={topic}"),
+    }
 }
 
 /// Runs it to its end and reads its report.

@@ -103,9 +103,11 @@ impl Held {
                 let (contestant, reports) = &mut results[(round + turn) % count];
                 let report = self.run(*contestant)?;
                 eprintln!(
-                    "round {} {}: {:.3} CPU s, {:.3} s",
+                    "round {} {}: last record after {:.3} CPU s, {:.3} s; stopped after {:.3} CPU s, {:.3} s",
                     round + 1,
                     contestant.name(),
+                    report.cpu,
+                    report.wall,
                     report.stopped_cpu,
                     report.stopped_wall
                 );

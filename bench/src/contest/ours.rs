@@ -10,14 +10,12 @@ use citizenk::prelude::*;
 use super::{PER_ORDER, Run};
 use crate::counts::Counts;
 use crate::reading::{Converted, Reading};
+use crate::settings::WINDOW;
 
 pub(crate) const READINGS: Topic<Reading, u32> = Topic::json("readings");
 const CONVERTED: Topic<Converted, u32> = Topic::json("converted");
 /// An order is the number of the first record to send.
 const ORDERS: Topic<u64> = Topic::json("orders");
-
-/// Sends that may be outstanding before the oldest is awaited.
-const WINDOW: usize = 10_000;
 
 /// How the producing hooks know their work.
 #[derive(Clone, Copy)]
@@ -178,7 +176,11 @@ pub(super) fn transform(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>
 }
 
 pub(super) fn produce(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {
-    let app = App::new(&run.group).state(counts.clone()).state(plan(run)).component(producing());
+    let app = App::new(&run.group)
+        .topic(&READINGS)
+        .state(counts.clone())
+        .state(plan(run))
+        .component(producing());
     run_app(app, counts)
 }
 

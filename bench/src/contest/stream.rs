@@ -15,12 +15,9 @@ use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use super::Run;
 use crate::counts::Counts;
 use crate::reading::{Converted, Reading};
-use crate::settings;
+use crate::settings::{self, WINDOW};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
-
-/// Deliveries that may be outstanding before the oldest is awaited.
-const WINDOW: usize = 10_000;
 
 fn consumer(run: &Run, tuned: bool) -> Result<StreamConsumer> {
     let mut config = ClientConfig::new();

@@ -28,6 +28,12 @@ struct Deliveries {
     failed: AtomicU64,
 }
 
+impl Deliveries {
+    fn reported(&self) -> u64 {
+        self.done.load(Ordering::Relaxed) + self.failed.load(Ordering::Relaxed)
+    }
+}
+
 /// A producer whose reports are counted.
 pub(super) struct Producer {
     client: Client,
@@ -70,9 +76,10 @@ impl Producer {
     pub(super) fn run(
         &self,
         topic: &str,
-        work: impl FnOnce(&Topic<'_>) -> Result<()>,
+        work: impl FnOnce(&mut Lane<'_>) -> Result<()>,
     ) -> Result<u64> {
         let topic = self.client.topic(topic)?;
+        let mut lane = Lane { topic, deliveries: &self.deliveries, sent: 0 };
         let rk = Shared(self.client.rk());
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -83,7 +90,7 @@ impl Producer {
                     unsafe { rd::rd_kafka_poll(rk, POLL_MS) };
                 }
             });
-            let result = work(&topic).and_then(|()| {
+            let result = work(&mut lane).and_then(|()| {
                 // SAFETY: the client lives.
                 let code = unsafe { rd::rd_kafka_flush(self.client.rk(), FLUSH_MS) };
                 check(code, "flush")
@@ -106,18 +113,31 @@ struct Shared(*mut rd::rd_kafka_t);
 // SAFETY: librdkafka's interface is thread-safe.
 unsafe impl Sync for Shared {}
 
-/// Enqueues, waiting for room as often as the queue is full.
-pub(super) fn enqueue(topic: &Topic<'_>, partition: i32, key: &[u8], value: &[u8]) -> Result<()> {
-    while !topic.produce(partition, key, value)? {
-        thread::park_timeout(ROOM_WAIT);
+/// Enqueues records, as many at once as may be under way.
+pub(super) struct Lane<'a> {
+    topic: Topic<'a>,
+    deliveries: &'a Deliveries,
+    sent: u64,
+}
+
+impl Lane<'_> {
+    /// Enqueues, waiting for room first if need be.
+    pub(super) fn send(&mut self, partition: i32, key: &[u8], value: &[u8]) -> Result<()> {
+        while self.sent - self.deliveries.reported() >= settings::WINDOW as u64 {
+            thread::park_timeout(ROOM_WAIT);
+        }
+        while !self.topic.produce(partition, key, value)? {
+            thread::park_timeout(ROOM_WAIT);
+        }
+        self.sent += 1;
+        Ok(())
     }
-    Ok(())
 }
 
 /// Encodes and sends all records.
 pub(crate) fn produce(run: &Run, counts: &Counts) -> Result<()> {
     let producer = Producer::new(&run.servers)?;
-    let sent = producer.run(&run.topic, |topic| {
+    let sent = producer.run(&run.topic, |lane| {
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for sequence in 0..run.records {
             let reading = Reading::nth(sequence, run.bytes);
@@ -125,7 +145,7 @@ pub(crate) fn produce(run: &Run, counts: &Counts) -> Result<()> {
             value.clear();
             write!(key, "{}", reading.sensor)?;
             serde_json::to_writer(&mut value, &reading)?;
-            enqueue(topic, ANY, &key, &value)?;
+            lane.send(ANY, &key, &value)?;
             counts.count();
         }
         Ok(())
@@ -141,13 +161,13 @@ pub(crate) fn fill(
     mut make: impl FnMut(u64, &mut Vec<u8>, &mut Vec<u8>) -> Result<i32>,
 ) -> Result<()> {
     let producer = Producer::new(servers)?;
-    let sent = producer.run(topic, |topic| {
+    let sent = producer.run(topic, |lane| {
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for sequence in 0..records {
             key.clear();
             value.clear();
             let partition = make(sequence, &mut key, &mut value)?;
-            enqueue(topic, partition, &key, &value)?;
+            lane.send(partition, &key, &value)?;
         }
         Ok(())
     })?;

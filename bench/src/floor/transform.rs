@@ -2,7 +2,7 @@
 
 use super::Result;
 use super::consume::Consumer;
-use super::produce::{Producer, enqueue};
+use super::produce::Producer;
 use crate::contest::Run;
 use crate::counts::Counts;
 use crate::reading::{Converted, Reading};
@@ -12,14 +12,14 @@ const ANY: i32 = -1;
 pub(crate) fn transform(run: &Run, counts: &Counts) -> Result<()> {
     let mut consumer = Consumer::subscribe(run)?;
     let producer = Producer::new(&run.servers)?;
-    let sent = producer.run(&run.output, |output| {
+    let sent = producer.run(&run.output, |lane| {
         let mut value = Vec::new();
         while !counts.is_done() {
             consumer.batch(|record| {
                 let converted = Converted::from(serde_json::from_slice::<Reading>(record.value)?);
                 value.clear();
                 serde_json::to_writer(&mut value, &converted)?;
-                enqueue(output, ANY, record.key, &value)?;
+                lane.send(ANY, record.key, &value)?;
                 counts.count();
                 Ok(())
             })?;
