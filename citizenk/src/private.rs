@@ -7,13 +7,14 @@ pub use schemars;
 pub use serde;
 
 pub use crate::agent::{
-    AgentBuilder, AgentInput, BatchInput, IntoOutcome, IntoOutput, Origin, Reply, Verdict,
+    AgentBuilder, AgentHandle, AgentInput, BatchInput, IntoOutcome, IntoOutput, Origin, Reply, Verdict,
 };
-pub use crate::app::ComponentDef;
+pub use crate::app::{Component, ComponentDef, Module};
 pub use crate::error::AgentError;
 pub use crate::extract::{
     Call, EventBatch, Extract, Hook, Mode, PartitionHook, PrepareContext, SingleEvent, Tick,
 };
+pub use crate::message::Message;
 pub use crate::lifecycle::{HookBuilder, HookEvent, hook, hook_handle};
 pub use crate::policy::Policy;
 pub use crate::runtime::lane::handle;
@@ -61,7 +62,11 @@ pub fn task_outcome<R: IntoTaskResult>(returned: R) -> Result<(), AgentError> {
 }
 
 /// Its name is what rustc prints when a handler's future is not `Send`.
-pub fn agent_future_must_be_send<F: Future + Send>(future: F) -> F {
+///
+/// The opaque type is `Send` whatever `F` is, so that the mistake is reported here only.
+pub fn agent_future_must_be_send<F: Future + Send>(
+    future: F,
+) -> impl Future<Output = F::Output> + Send {
     future
 }
 

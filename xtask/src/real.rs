@@ -10,14 +10,10 @@ use crate::workspace::Workspace;
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TESTS: &str = "citizenk/tests/real.rs";
-const TARGET: [&str; 7] = [
-    "test",
-    "-p",
-    "citizenk",
-    "--features",
-    "testing",
-    "--test",
-    "real",
+const TARGETS: [&[&str]; 2] = [
+    &["test", "-p", "citizenk", "--features", "testing", "--test", "real"],
+    // Of the transport's own tests, those that need a real broker.
+    &["test", "-p", "citizenk", "--features", "testing", "--lib", "rdkafka::tests::real"],
 ];
 
 pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
@@ -27,22 +23,17 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
         )));
     }
     // Built first: a compile error needs no Kafka, and building does not count against the tests' time.
-    let mut build = workspace.cargo();
-    build.args(TARGET).arg("--no-run");
-    process::run(
-        build,
-        "building the tests against a real Kafka",
-        BUILD_LIMIT,
-    )?;
-
+    for target in TARGETS {
+        let mut build = workspace.cargo();
+        build.args(target).arg("--no-run");
+        process::run(build, "building the tests against a real Kafka", BUILD_LIMIT)?;
+    }
     let kafka = Kafka::start_temporary(workspace, 1)?;
-    let mut tests = workspace.cargo();
-    tests
-        .args(TARGET)
-        .args(["--", "--test-threads=4"])
-        .args(filter);
-    tests
-        .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
-        .env("CITIZENK_REAL_KAFKA", "1");
-    process::run(tests, "the tests against a real Kafka", LIMIT)
+    for target in TARGETS {
+        let mut tests = workspace.cargo();
+        tests.args(target).args(["--", "--test-threads=4"]).args(filter);
+        tests.env(BOOTSTRAP_VARIABLE, kafka.bootstrap()).env("CITIZENK_REAL_KAFKA", "1");
+        process::run(tests, "the tests against a real Kafka", LIMIT)?;
+    }
+    Ok(())
 }

@@ -242,6 +242,12 @@ impl<V: 'static, M> AgentBuilder<V, M> {
         self
     }
 
+    /// [`AgentBuilder::after_named`] for an agent made by the attribute.
+    #[must_use]
+    pub fn after<A: AgentHandle>(self) -> Self {
+        self.after_named(A::NAME)
+    }
+
     /// What happens to records that cannot be decoded; default `stop`.
     #[must_use]
     pub fn on_decode_error(mut self, policy: Policy) -> Self {
@@ -262,6 +268,18 @@ impl<V: 'static, M> AgentBuilder<V, M> {
         self.spec.on_produce_error = Some(policy);
         self
     }
+}
+
+/// Types that `#[citizenk::agent]` adds. A name of its own, not the description's: two agents that wait
+/// for each other are a build error, not an endless recursion.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an agent",
+    label = "not an agent",
+    note = "`after` takes functions marked `#[agent]`"
+)]
+pub trait AgentHandle {
+    /// The agent's name.
+    const NAME: &'static str;
 }
 
 impl<V: 'static, M: Mode> AgentBuilder<V, M> {

@@ -12,7 +12,7 @@ mod outcome;
 mod output;
 
 pub use batch::Batch;
-pub use builder::{AgentBuilder, Origin};
+pub use builder::{AgentBuilder, AgentHandle, Origin};
 pub(crate) use builder::{AgentSpec, GroupChoice, InputSpec, Tuning};
 pub use event::Event;
 pub use input::{AgentInput, BatchInput};

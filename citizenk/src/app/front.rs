@@ -3,14 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
-
 use super::live::Live;
 use super::{App, Prepared, overrides};
 use crate::config::{Broker, Settings};
 use crate::error::RunError;
 use crate::transport::BrokerKind;
-use crate::web::{Bound, Exposure, Server, ServiceInfo, WebPlan};
+use crate::web::{Attach, Bound, Exposure, Server, ServiceInfo, Surroundings, WebPlan};
 
 /// A bound address and everything that will be served there.
 #[derive(Debug)]
@@ -37,6 +35,14 @@ pub(crate) fn plan(app: &App, settings: &Settings, broker: BrokerKind) -> Result
     Ok((plan, info))
 }
 
+/// What the library's own arguments of HTTP handlers come from.
+pub(crate) fn attach(prepared: &Prepared) -> Attach {
+    let env = prepared.spec.env.clone();
+    Arc::new(move |extensions| {
+        extensions.insert(env.clone());
+    })
+}
+
 impl Front {
     pub(crate) fn bind(app: &App, settings: &Settings, broker: BrokerKind) -> Result<Self, RunError> {
         let (plan, info) = plan(app, settings, broker)?;
@@ -54,10 +60,9 @@ impl Front {
         let url = self.url();
         let exposure = Exposure::from(self.bound.address());
         let live = Arc::new(Live::new(self.info, &prepared.spec));
-        let router = self
-            .plan
-            .router(live.clone(), exposure, Some(prepared.spec.handle.clone()))
-            .layer(Extension(prepared.spec.env.clone()));
+        let surroundings =
+            Surroundings { exposure, executor: Some(prepared.spec.handle.clone()), attach: attach(prepared) };
+        let router = self.plan.router(live.clone(), surroundings);
         let server = self.bound.serve(router, self.plan.config().server)?;
         if self.plan.config().auto {
             tracing::info!("documentation at {url}{}", self.plan.config().docs_path);

@@ -31,7 +31,7 @@ pub use module::Module;
 pub use cli::run;
 pub use service::Service;
 #[cfg(all(feature = "web", any(test, feature = "testing")))]
-pub(crate) use {front::plan as web_plan, live::Live};
+pub(crate) use {front::attach, front::plan as web_plan, live::Live};
 #[cfg(not(feature = "cli"))]
 pub use service::run;
 pub(crate) use service::overrides;

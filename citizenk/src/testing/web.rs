@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use axum::{Extension, Router};
+use axum::Router;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use super::TestApp;
-use crate::app::{App, Live, Prepared, web_plan};
+use crate::app::{App, Live, Prepared, attach, web_plan};
 use crate::config::Settings;
 use crate::error::RunError;
 use crate::transport::BrokerKind;
-use crate::web::Exposure;
+use crate::web::Surroundings;
 
 /// The endpoints of one worker.
 pub(super) struct TestWeb {
@@ -26,9 +26,7 @@ impl TestWeb {
     pub(super) fn new(app: &App, settings: &Settings, prepared: &Prepared) -> Result<Self, RunError> {
         let (plan, info) = web_plan(app, settings, BrokerKind::Memory)?;
         let live = Arc::new(Live::new(info, &prepared.spec));
-        let router = plan
-            .router(live.clone(), Exposure::Test, None)
-            .layer(Extension(prepared.spec.env.clone()));
+        let router = plan.router(live.clone(), Surroundings::test(attach(prepared)));
         Ok(Self { router, live })
     }
 }

@@ -37,8 +37,14 @@ impl Admin {
         contact: Arc<Contact>,
     ) -> Result<Self, TransportError> {
         let mut conf = Conf::new("cluster");
-        conf.set_all(&[], settings, &BTreeMap::new(), &[("log.queue", "true")], &[])?;
-        let hooks = Hooks::new("admin", contact.clone());
+        conf.set_all(
+            &[],
+            settings,
+            &BTreeMap::new(),
+            &[("log.queue", "true")],
+            &[],
+        )?;
+        let hooks = Hooks::new("admin", settings.get("bootstrap.servers"), contact.clone());
         // A consumer without a group: unlike a producer it never creates a topic by asking for it.
         let client = Client::new(conf, Polled::Main, true, hooks, None)?;
         let stop = Arc::new(Stop::default());

@@ -173,8 +173,7 @@ impl ChunkStore for RdChunk {
         use rd::rd_kafka_timestamp_type_t as Type;
         let mut kind = Type::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is alive; reads only.
-        let millis =
-            unsafe { rd::rd_kafka_message_timestamp(self.message(index), &raw mut kind) };
+        let millis = unsafe { rd::rd_kafka_message_timestamp(self.message(index), &raw mut kind) };
         match kind {
             Type::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => Timestamp::None,
             Type::RD_KAFKA_TIMESTAMP_CREATE_TIME => Timestamp::Create(millis),

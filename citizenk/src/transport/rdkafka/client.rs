@@ -35,6 +35,8 @@ pub(super) enum Mail {
 #[derive(Debug)]
 pub(super) struct Hooks {
     pub(super) name: String,
+    /// The cluster's addresses, for errors.
+    pub(super) servers: String,
     pub(super) contact: Arc<Contact>,
     pub(super) log: LogLimiter,
     mail: Mutex<Vec<Mail>>,
@@ -43,9 +45,10 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    pub(super) fn new(name: &str, contact: Arc<Contact>) -> Self {
+    pub(super) fn new(name: &str, servers: Option<&String>, contact: Arc<Contact>) -> Self {
         Self {
             name: name.to_owned(),
+            servers: servers.cloned().unwrap_or_default(),
             contact,
             log: LogLimiter::default(),
             mail: Mutex::default(),
@@ -129,6 +132,9 @@ impl Client {
             );
             rd::rd_kafka_new(kind, conf.raw(), buffer.as_mut_ptr(), buffer.len())
         };
+        // Ours no more, even after a failure: librdkafka has then freed the interceptors in it, and
+        // destroying it would free them again (2.12.1). A refused client leaks a few hundred bytes.
+        conf.taken();
         if rk.is_null() {
             // SAFETY: no client exists that could use `hooks`; the text is terminated.
             let message = unsafe {
@@ -137,7 +143,6 @@ impl Client {
             };
             return Err(error::invalid(context, message));
         }
-        conf.taken();
         // SAFETY: the client is alive; the queues are counted references that we destroy first.
         let queue = unsafe {
             let main = rd::rd_kafka_queue_get_main(rk);
@@ -200,8 +205,7 @@ impl Client {
     pub(super) fn fatal(&self, context: impl Into<String>) -> Option<TransportError> {
         let mut buffer = [0 as c_char; 512];
         // SAFETY: the client is alive, the buffer has the length that is given.
-        let code =
-            unsafe { rd::rd_kafka_fatal_error(self.rk, buffer.as_mut_ptr(), buffer.len()) };
+        let code = unsafe { rd::rd_kafka_fatal_error(self.rk, buffer.as_mut_ptr(), buffer.len()) };
         if code == error::OK {
             return None;
         }
@@ -321,7 +325,9 @@ impl Remains {
         // Consumers are closed by their own thread before, hence "no close". `hooks` is freed after
         // the client's threads have ended.
         unsafe {
-            (*self.hooks).queue.store(ptr::null_mut(), Ordering::Release);
+            (*self.hooks)
+                .queue
+                .store(ptr::null_mut(), Ordering::Release);
             rd::rd_kafka_queue_destroy(self.queue);
             rd::rd_kafka_destroy_flags(self.rk, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
             drop(Box::from_raw(self.hooks));

@@ -57,7 +57,8 @@ impl Conf {
             return Ok(());
         }
         // librdkafka repeats the refused value, which may be a password.
-        let message = if is_secret(key) {
+        let refused = result == rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID;
+        let message = if refused && is_secret(key) {
             "the value is not accepted".to_owned()
         } else {
             // SAFETY: librdkafka terminates the text it wrote; else the buffer is all zeros.

@@ -52,13 +52,13 @@ impl EmbeddedBroker {
     pub(crate) fn start(options: EmbeddedOptions) -> Result<Arc<Self>, TransportError> {
         let brokers = options.brokers.max(1);
         let context = || "starting the embedded broker".to_owned();
-        let count = i32::try_from(brokers)
-            .map_err(|_| error::invalid(context(), "too many brokers"))?;
+        let count =
+            i32::try_from(brokers).map_err(|_| error::invalid(context(), "too many brokers"))?;
         let mut conf = Conf::new("embedded broker");
         conf.set("log.queue", "true")?;
         // Every connection a client of this process closes is worth a line to librdkafka.
         conf.set("log_level", "3")?;
-        let hooks = Hooks::new("embedded", Arc::default());
+        let hooks = Hooks::new("embedded", None, Arc::default());
         let client = Client::new(conf, Polled::Main, false, hooks, None)?;
         // SAFETY: the client is alive and outlives the cluster, which is destroyed in `drop`.
         let cluster = unsafe { rd::rd_kafka_mock_cluster_new(client.rk(), count) };

@@ -44,8 +44,7 @@ impl List {
         // SAFETY: the list is alive and ours; the name is copied; the answered entry is used before
         // the list changes again.
         unsafe {
-            let entry =
-                rd::rd_kafka_topic_partition_list_add(self.0, topic.as_ptr(), partition);
+            let entry = rd::rd_kafka_topic_partition_list_add(self.0, topic.as_ptr(), partition);
             (*entry).offset = offset;
         }
     }

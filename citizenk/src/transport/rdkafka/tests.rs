@@ -1,4 +1,5 @@
 //! Against the embedded broker. Every wait is on a channel or condition, and bounded.
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,8 +15,8 @@ use crate::transport::{Pace, Control, Delivered, DeliverySink, Drain, DrainToken
 mod consuming;
 mod groupless;
 mod producing;
+mod real;
 mod rebalancing;
-mod speed;
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,7 +55,10 @@ fn spec(group: Option<&str>, topics: &[&str]) -> ConsumerSpec {
         group: group.map(str::to_owned),
         client_id: "test".to_owned(),
         topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
-        settings: map(&[("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")]),
+        settings: map(&[
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "500"),
+        ]),
         max_chunk: 1000,
         drain: Duration::from_secs(5),
     }
@@ -85,7 +89,11 @@ impl Results {
             .changed
             .wait_timeout_while(guard, PATIENCE, |results| results.len() < count)
             .unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "{} of {count} reported", results.len());
+        assert!(
+            !timeout.timed_out(),
+            "{} of {count} reported",
+            results.len()
+        );
         (0..count)
             .map(|index| {
                 let reports = &results[&index];
@@ -114,7 +122,7 @@ fn send(
         done += producer.produce(topics, batch, done..batch.len(), &sink);
         if done < batch.len() {
             runtime
-                .block_on(tokio::time::timeout(PATIENCE, space))
+                .block_on(async { tokio::time::timeout(PATIENCE, space).await })
                 .expect("room is made");
         }
     }
@@ -147,7 +155,8 @@ enum Seen {
     Records(Chunk),
     Committed(Result<(), TransportError>),
     Error(TransportError),
-    Skipped(TopicPartition, i64, i64),
+    Skipped(i64, i64),
+    Statistics(String),
     Closed,
 }
 
@@ -160,17 +169,18 @@ struct Recorder {
     start: Box<dyn FnMut(&TopicPartition) -> Start + Send>,
     /// Resume from committed offsets where there are some.
     committed_first: bool,
-    /// Started calls that a revoke must wait for.
-    running: Arc<Mutex<Vec<DrainToken>>>,
+    /// What a revoke must wait for.
     drain: Drain,
-    /// Called at the end of a revoke.
+    /// Committed at the end of a revoke.
     last_commit: Arc<Mutex<Vec<(TopicPartition, i64)>>>,
 }
 
 impl ConsumerEvents for Recorder {
     fn assigned(&mut self, control: &mut dyn Control, partitions: &[TopicPartition]) -> Vec<Start> {
         let committed = if self.committed_first {
-            control.committed(partitions, PATIENCE).expect("committed offsets")
+            control
+                .committed(partitions, PATIENCE)
+                .expect("committed offsets")
         } else {
             vec![None; partitions.len()]
         };
@@ -194,7 +204,9 @@ impl ConsumerEvents for Recorder {
     fn revoke_end(&mut self, control: &mut dyn Control, partitions: &[TopicPartition], lost: bool) {
         let commits = std::mem::take(&mut *client::lock(&self.last_commit));
         if !commits.is_empty() {
-            control.commit_now(&commits, PATIENCE).expect("committed at the end");
+            control
+                .commit_now(&commits, PATIENCE)
+                .expect("committed at the end");
         }
         let _ = self.seen.send(Seen::Ended(partitions.to_vec(), lost));
     }
@@ -218,11 +230,13 @@ impl ConsumerEvents for Recorder {
         let _ = self.seen.send(Seen::Error(error));
     }
 
-    fn skipped(&mut self, partition: &TopicPartition, from: i64, to: i64) {
-        let _ = self.seen.send(Seen::Skipped(partition.clone(), from, to));
+    fn skipped(&mut self, _: &TopicPartition, from: i64, to: i64) {
+        let _ = self.seen.send(Seen::Skipped(from, to));
     }
 
-    fn statistics(&mut self, _: &str) {}
+    fn statistics(&mut self, json: &str) {
+        let _ = self.seen.send(Seen::Statistics(json.to_owned()));
+    }
 
     fn closed(&mut self) {
         let _ = self.seen.send(Seen::Closed);
@@ -235,7 +249,8 @@ struct Consumer {
     seen: Receiver<Seen>,
     acts: Sender<Act>,
     drain: Drain,
-    running: Arc<Mutex<Vec<DrainToken>>>,
+    /// Started calls.
+    running: Mutex<Vec<DrainToken>>,
     last_commit: Arc<Mutex<Vec<(TopicPartition, i64)>>>,
 }
 
@@ -252,14 +267,12 @@ impl Consumer {
         let (seen_in, seen) = channel();
         let (acts, acts_out) = channel();
         let drain = Drain::default();
-        let running = Arc::<Mutex<Vec<DrainToken>>>::default();
         let last_commit = Arc::<Mutex<Vec<(TopicPartition, i64)>>>::default();
         let recorder = Recorder {
             seen: seen_in,
             acts: acts_out,
             start: Box::new(start),
             committed_first: spec.group.is_some(),
-            running: running.clone(),
             drain: drain.clone(),
             last_commit: last_commit.clone(),
         };
@@ -271,7 +284,7 @@ impl Consumer {
             seen,
             acts,
             drain,
-            running,
+            running: Mutex::default(),
             last_commit,
         }
     }
@@ -314,7 +327,10 @@ impl Consumer {
     }
 
     /// Runs something on the polling thread and waits for its answer.
-    fn act<T: Send + 'static>(&self, act: impl FnOnce(&mut dyn Control) -> T + Send + 'static) -> T {
+    fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut dyn Control) -> T + Send + 'static,
+    ) -> T {
         let (answer, answered) = channel();
         self.acts
             .send(Box::new(move |control| {
@@ -328,6 +344,18 @@ impl Consumer {
     fn close(&self, leave: Duration) {
         self.handle.close(leave);
         self.wait(|seen| matches!(seen, Seen::Closed).then_some(()));
+    }
+}
+
+/// Drops the transport and waits until the broker has ended, which it does after its last client was
+/// destroyed: nothing that was made hangs.
+fn ends(transport: KafkaTransport) {
+    let broker = Arc::downgrade(transport.embedded.as_ref().expect("embedded"));
+    drop(transport);
+    let end = Instant::now() + PATIENCE;
+    while broker.strong_count() > 0 {
+        assert!(Instant::now() < end, "a client was not destroyed");
+        std::thread::yield_now();
     }
 }
 

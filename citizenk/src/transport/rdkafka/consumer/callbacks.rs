@@ -49,7 +49,7 @@ unsafe extern "C" fn on_error(
     // and otherwise by comparing numbers, never by reinterpreting it.
     unsafe {
         let hooks = &*opaque.cast::<Hooks>();
-        let context = format!("consumer `{}`", hooks.name);
+        let context = format!("consumer `{}` at {}", hooks.name, hooks.servers);
         let mut buffer = [0 as c_char; 512];
         let error = if code == Code::RD_KAFKA_RESP_ERR__FATAL as c_int {
             let cause = rd::rd_kafka_fatal_error(rk, buffer.as_mut_ptr(), buffer.len());

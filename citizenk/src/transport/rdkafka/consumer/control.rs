@@ -118,6 +118,18 @@ impl Core {
         }
     }
 
+    pub(super) fn resume_now(&self, list: &List) {
+        if list.is_empty() {
+            return;
+        }
+        // SAFETY: client and list are alive.
+        let code = unsafe { rd::rd_kafka_resume_partitions(self.client.rk(), list.as_ptr()) };
+        if code != error::OK {
+            let error = error::error(format!("consumer `{}` resuming", self.name), code);
+            tracing::warn!(%error, "resume failed");
+        }
+    }
+
     fn commit_context(&self) -> String {
         format!("consumer `{}` committing offsets", self.name)
     }
@@ -147,14 +159,7 @@ impl Control for Core {
         if known.is_empty() {
             return;
         }
-        let list = List::at(&known);
-        // SAFETY: client and list are alive.
-        let code = unsafe { rd::rd_kafka_resume_partitions(self.client.rk(), list.as_ptr()) };
-        if code != error::OK {
-            let error = error::error(format!("consumer `{}` resuming", self.name), code);
-            tracing::warn!(%error, "resume failed");
-        }
-        drop(list);
+        self.resume_now(&List::at(&known));
         // The seek wakes the fetcher, which else sleeps up to a second, and makes the position ours.
         self.seek_now(&known);
     }

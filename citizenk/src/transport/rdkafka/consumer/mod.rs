@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -19,9 +19,7 @@ use super::client::{Client, Contact, Hooks, Polled, lock};
 use super::conf::Conf;
 use super::embedded::EmbeddedBroker;
 use super::{error, list::List};
-use crate::transport::{
-    BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, TransportError,
-};
+use crate::transport::{BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, TransportError};
 
 mod callbacks;
 mod close;
@@ -96,7 +94,8 @@ impl Shared {
 
 struct Handle {
     name: String,
-    shared: Arc<Shared>,
+    /// Weak: a handle that is kept after the close must not keep the client's threads and sockets.
+    shared: Weak<Shared>,
 }
 
 impl fmt::Debug for Handle {
@@ -107,17 +106,21 @@ impl fmt::Debug for Handle {
 
 impl ConsumerHandle for Handle {
     fn wake(&self) {
-        self.shared.wake();
+        if let Some(shared) = self.shared.upgrade() {
+            shared.wake();
+        }
     }
 
     fn close(&self, leave: Duration) {
-        self.shared.close(leave);
+        if let Some(shared) = self.shared.upgrade() {
+            shared.close(leave);
+        }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.close(LEAVE_ON_DROP);
+        self.close(LEAVE_ON_DROP);
     }
 }
 
@@ -136,7 +139,8 @@ pub(super) fn start(
         Some(_) => Polled::Group,
         None => Polled::Own,
     };
-    let client = Client::new(conf, polled, true, Hooks::new(&spec.name, contact), broker)?;
+    let hooks = Hooks::new(&spec.name, cluster.get("bootstrap.servers"), contact);
+    let client = Client::new(conf, polled, true, hooks, broker)?;
     let shared = Arc::new(Shared {
         client: client.clone(),
         woken: AtomicBool::new(false),
@@ -151,12 +155,16 @@ pub(super) fn start(
         discover::start(&shared, &spec)?;
     }
     let name = spec.name.clone();
-    let poller = Poller::new(shared.clone(), spec, events);
+    let handle = Handle {
+        name: name.clone(),
+        shared: Arc::downgrade(&shared),
+    };
+    let poller = Poller::new(shared, spec, events);
     std::thread::Builder::new()
         .name(format!("ck-{name}"))
         .spawn(move || poller.run())
         .map_err(|error| error::invalid("starting the polling thread", error.to_string()))?;
-    Ok(Arc::new(Handle { name, shared }))
+    Ok(Arc::new(handle))
 }
 
 fn check_names(spec: &ConsumerSpec) -> Result<(), TransportError> {
@@ -183,13 +191,19 @@ fn configure(
         BrokerKind::Embedded => "10",
         BrokerKind::Kafka | BrokerKind::Memory => "100",
     };
-    let defaults = [
+    let mut defaults = vec![
         // A queue that is full is looked at again after this time; librdkafka's 1000 ms stall it.
         ("fetch.queue.backoff.ms", "2"),
         ("queued.min.messages", "5000"),
         ("fetch.wait.max.ms", fetch_wait),
-        ("partition.assignment.strategy", "cooperative-sticky"),
+        // When a group's topic is created later or grows, this is how soon its members know.
+        ("topic.metadata.refresh.interval.ms", "30000"),
     ];
+    // In the newer protocol the broker assigns, and librdkafka refuses a strategy of ours.
+    let given = |key| spec.settings.get(key).or_else(|| cluster.get(key));
+    if given("group.protocol").is_none_or(|protocol| protocol != "consumer") {
+        defaults.push(("partition.assignment.strategy", "cooperative-sticky"));
+    }
     let mut conf = Conf::new("consumer");
     conf.set_all(
         &defaults,

@@ -138,8 +138,9 @@ impl Poller {
         // A call that may wait returns when its buffer is full, so it gets room for one message; the
         // next takes what else is there without waiting.
         // SAFETY: the queue is alive, the buffer has room for as many as are asked for.
-        let first =
-            unsafe { rd::rd_kafka_consume_batch_queue(queue, timeout, self.buffer.as_mut_ptr(), 1) };
+        let first = unsafe {
+            rd::rd_kafka_consume_batch_queue(queue, timeout, self.buffer.as_mut_ptr(), 1)
+        };
         let first = usize::try_from(first).unwrap_or(0);
         if first == 0 || most <= first {
             return first;
@@ -183,7 +184,8 @@ impl Poller {
             Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => {}
             Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET
             | Code::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {
-                self.core.note_reset(&topic, message.partition, message.offset);
+                self.core
+                    .note_reset(&topic, message.partition, message.offset);
             }
             code => {
                 let context = match topic.as_str() {
@@ -193,7 +195,11 @@ impl Poller {
                 };
                 let mut error = error::with_message(context, code, text);
                 if code == Code::RD_KAFKA_RESP_ERR__FATAL {
-                    error = self.core.client.fatal(error.context.clone()).unwrap_or(error);
+                    error = self
+                        .core
+                        .client
+                        .fatal(error.context.clone())
+                        .unwrap_or(error);
                 }
                 self.errors.push(error);
             }

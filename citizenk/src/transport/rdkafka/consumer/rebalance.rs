@@ -173,7 +173,10 @@ impl Core {
                 let raw = rd::rd_kafka_incremental_assign(self.client.rk(), list.as_ptr());
                 error::take(raw, context).map_err(|(_, error)| error)
             } else {
-                error::check(rd::rd_kafka_assign(self.client.rk(), list.as_ptr()), context)
+                error::check(
+                    rd::rd_kafka_assign(self.client.rk(), list.as_ptr()),
+                    context,
+                )
             }
         }
     }
@@ -194,6 +197,16 @@ impl Core {
     }
 
     pub(super) fn forget(&mut self, partitions: &[TopicPartition]) {
+        // librdkafka keeps the pause of a partition that is taken away (2.12.1): given back to this
+        // consumer, it would never be read again.
+        let mut paused = List::with_capacity(0);
+        for id in partitions {
+            if self.slots.get_mut(id).is_some_and(|slot| slot.paused) {
+                paused.add(id, i64::from(rd::RD_KAFKA_OFFSET_INVALID));
+            }
+        }
+        self.resume_now(&paused);
+        drop(paused);
         self.slots.remove(partitions);
         self.seeks.retain(|(id, ..)| !partitions.contains(id));
         self.resets.retain(|reset| !partitions.contains(&reset.id));

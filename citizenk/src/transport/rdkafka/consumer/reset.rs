@@ -48,16 +48,26 @@ impl Core {
 impl Poller {
     /// Serves what is due; answers how long the next may wait.
     pub(super) fn serve_positions(&mut self, now: Instant) -> Option<Duration> {
-        let due: Vec<_> = self.core.seeks.extract_if(.., |(.., at)| *at <= now).collect();
+        let due: Vec<_> = self
+            .core
+            .seeks
+            .extract_if(.., |(.., at)| *at <= now)
+            .collect();
         for (id, offset, _) in due {
             self.core.seek_now(&[(id, offset)]);
         }
-        let due: Vec<_> = self.core.resets.extract_if(.., |reset| reset.at <= now).collect();
+        let due: Vec<_> = self
+            .core
+            .resets
+            .extract_if(.., |reset| reset.at <= now)
+            .collect();
         for reset in due {
             self.reset(reset);
         }
         let seeks = self.core.seeks.iter().map(|(.., at)| *at);
-        let next = seeks.chain(self.core.resets.iter().map(|reset| reset.at)).min()?;
+        let next = seeks
+            .chain(self.core.resets.iter().map(|reset| reset.at))
+            .min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 

@@ -21,9 +21,7 @@ use super::conf::{Conf, millis};
 use super::embedded::EmbeddedBroker;
 use super::error;
 use crate::staging::{OutputTopic, StagedBatch};
-use crate::transport::{
-    DeliverySink, ProducerHandle, ProducerSpec, ProducerTopic, TransportError,
-};
+use crate::transport::{DeliverySink, ProducerHandle, ProducerSpec, ProducerTopic, TransportError};
 
 mod send;
 mod serve;
@@ -118,7 +116,7 @@ pub(super) fn start(
                 | rd::RD_KAFKA_EVENT_LOG,
         );
     }
-    let hooks = Hooks::new(&spec.name, contact);
+    let hooks = Hooks::new(&spec.name, cluster.get("bootstrap.servers"), contact);
     let client = Client::new(conf, Polled::Main, false, hooks, broker)?;
     let shared = Arc::new(Shared {
         client,

@@ -107,7 +107,11 @@ impl Call<'_> {
             };
             if record.partition.is_some_and(|partition| partition < 0) {
                 let unknown = Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-                self.fail(at, error::error(describe(name, &record), unknown), &mut sent);
+                self.fail(
+                    at,
+                    error::error(describe(name, &record), unknown),
+                    &mut sent,
+                );
                 continue;
             }
             let room = if plain(&record) {
@@ -255,7 +259,12 @@ unsafe fn one(
     // SAFETY: `header_add` copies name and value; the headers are librdkafka's once the record is
     // enqueued, else ours to destroy.
     unsafe {
-        let headers = rd::rd_kafka_headers_new(record.header_count());
+        let count = record.header_count();
+        let headers = if count == 0 {
+            ptr::null_mut()
+        } else {
+            rd::rd_kafka_headers_new(count)
+        };
         for (name, value) in record.headers() {
             let (data, size) = raw(value);
             rd::rd_kafka_header_add(
@@ -267,7 +276,10 @@ unsafe fn one(
             );
         }
         let items = [
-            item(Kind::RD_KAFKA_VTYPE_RKT, rd::rd_kafka_vu_s__bindgen_ty_1 { rkt }),
+            item(
+                Kind::RD_KAFKA_VTYPE_RKT,
+                rd::rd_kafka_vu_s__bindgen_ty_1 { rkt },
+            ),
             item(
                 Kind::RD_KAFKA_VTYPE_PARTITION,
                 rd::rd_kafka_vu_s__bindgen_ty_1 {
@@ -298,13 +310,17 @@ unsafe fn one(
                 rd::rd_kafka_vu_s__bindgen_ty_1 { headers },
             ),
         ];
-        let failed = rd::rd_kafka_produceva(rk, items.as_ptr(), items.len());
+        // The headers come last: without any they are left away.
+        let used = items.len() - usize::from(count == 0);
+        let failed = rd::rd_kafka_produceva(rk, items.as_ptr(), used);
         if failed.is_null() {
             return error::OK;
         }
         let code = rd::rd_kafka_error_code(failed);
         rd::rd_kafka_error_destroy(failed);
-        rd::rd_kafka_headers_destroy(headers);
+        if !headers.is_null() {
+            rd::rd_kafka_headers_destroy(headers);
+        }
         code
     }
 }

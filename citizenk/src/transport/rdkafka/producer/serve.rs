@@ -45,7 +45,11 @@ pub(super) fn run(shared: &Shared) {
     serve_until_landed(shared, LAST_REPORTS);
     let unreported = shared.in_flight.load(Ordering::Acquire);
     if unreported > 0 {
-        tracing::error!(producer = shared.name, unreported, "records were never reported");
+        tracing::error!(
+            producer = shared.name,
+            unreported,
+            "records were never reported"
+        );
         // Their tickets would be used after the pool is gone.
         shared.client.abandon();
     }
@@ -67,19 +71,21 @@ fn serve(shared: &Shared, wait: Duration) {
             return;
         }
         match rd::rd_kafka_event_type(event) {
-            rd::RD_KAFKA_EVENT_DR => {
-                loop {
-                    let message = rd::rd_kafka_event_message_next(event);
-                    if message.is_null() {
-                        break;
-                    }
-                    report(shared, &*message);
+            rd::RD_KAFKA_EVENT_DR => loop {
+                let message = rd::rd_kafka_event_message_next(event);
+                if message.is_null() {
+                    break;
                 }
-            }
+                report(shared, &*message);
+            },
             rd::RD_KAFKA_EVENT_ERROR => {
                 let code = rd::rd_kafka_event_error(event);
                 let text = error::text(rd::rd_kafka_event_error_string(event));
-                let context = format!("producer `{}`", shared.name);
+                let context = format!(
+                    "producer `{}` at {}",
+                    shared.name,
+                    shared.client.hooks().servers
+                );
                 let error = match shared.client.fatal(context.clone()) {
                     Some(fatal) => fatal,
                     None => error::with_message(context, code, text),
@@ -95,12 +101,8 @@ fn serve(shared: &Shared, wait: Duration) {
             }
             rd::RD_KAFKA_EVENT_LOG => {
                 let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
-                let got = rd::rd_kafka_event_log(
-                    event,
-                    &raw mut facility,
-                    &raw mut line,
-                    &raw mut level,
-                );
+                let got =
+                    rd::rd_kafka_event_log(event, &raw mut facility, &raw mut line, &raw mut level);
                 if got == 0 {
                     shared.client.hooks().log.write(
                         &shared.name,

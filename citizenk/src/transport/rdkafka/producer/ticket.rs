@@ -65,7 +65,8 @@ pub(super) struct Filling<'a> {
 impl Filling<'_> {
     pub(super) fn capacity(&self) -> usize {
         // SAFETY: alive while it is being filled.
-        unsafe { (&(*self.block).slots).len() }
+        let slots = unsafe { &(*self.block).slots };
+        slots.len()
     }
 
     /// The opaque of the record at this place of the block.
@@ -102,7 +103,12 @@ impl Drop for Free {
 
 impl Tickets {
     /// A block for `count` records from `base` on, or for as many as the largest holds.
-    pub(super) fn arm(&self, base: usize, count: usize, sink: &Arc<dyn DeliverySink>) -> Filling<'_> {
+    pub(super) fn arm(
+        &self,
+        base: usize,
+        count: usize,
+        sink: &Arc<dyn DeliverySink>,
+    ) -> Filling<'_> {
         let class = SIZES
             .iter()
             .position(|(size, _)| *size >= count)
@@ -123,7 +129,8 @@ impl Tickets {
                 base,
                 sink: Some(sink.clone()),
             };
-            let armed = count.min((&(*block).slots).len());
+            let slots = &(*block).slots;
+            let armed = count.min(slots.len());
             (*block).remaining.store(armed + 1, Ordering::Relaxed);
         }
         Filling {
@@ -145,7 +152,8 @@ impl Tickets {
         unsafe {
             let slot = opaque.cast::<Slot>();
             let block = (*slot).block.cast_mut();
-            let place = slot.cast_const().offset_from((&(*block).slots).as_ptr());
+            let slots = &(*block).slots;
+            let place = slot.cast_const().offset_from(slots.as_ptr());
             let armed = &*(*block).armed.get();
             if let Some(sink) = &armed.sink {
                 sink.delivered(armed.base + place.unsigned_abs(), result);

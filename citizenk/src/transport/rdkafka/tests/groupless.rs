@@ -49,7 +49,11 @@ fn without_a_group_a_topic_is_waited_for_and_a_lost_position_found_again() {
     transport.create_topic("a", 1).expect("created");
     fill(&transport, "a", 0, 0..10);
     let consumer = Consumer::starting(&transport, spec(None, &["a", "later"]), |id| {
-        if &*id.topic == "later" { Start::Offset(77) } else { Start::Offset(4) }
+        if &*id.topic == "later" {
+            Start::Offset(77)
+        } else {
+            Start::Offset(4)
+        }
     });
     assert_eq!(consumer.assigned(), [TopicPartition::new("a", 0)]);
     assert_eq!(value(&consumer.records(6)[0]), 4);
@@ -63,4 +67,5 @@ fn without_a_group_a_topic_is_waited_for_and_a_lost_position_found_again() {
     fill(&transport, "later", 0, 0..2);
     assert_eq!(consumer.records(2)[0].offset(), 0);
     consumer.close(PATIENCE);
+    ends(transport);
 }

@@ -5,13 +5,15 @@ fn records_arrive_in_order_with_all_they_carry() {
     let transport = broker();
     transport.create_topic("in", 4).expect("created");
     let producer = producer(&transport, &[]);
-    let topic = producer.topic(&output("in", Partitioner::Murmur2)).expect("a topic");
+    let topic = producer
+        .topic(&output("in", Partitioner::Murmur2))
+        .expect("a topic");
     let mut batch = StagedBatch::default();
     for index in 0..10_000_usize {
         let mut record = batch.record(0);
         record.key_bytes(format!("k{index}").as_bytes());
         // Runs of plain records between ones with headers and timestamps.
-        if index % 3 == 0 {
+        if index.is_multiple_of(3) {
             record
                 .header("n", Some(index.to_string().as_bytes()))
                 .header("n", Some(b""))
@@ -23,7 +25,7 @@ fn records_arrive_in_order_with_all_they_carry() {
             .finish(Some(index.to_string().as_bytes()));
     }
     let results = send(&producer, &[topic], &batch);
-    assert_eq!(producer.in_flight(), 0);
+    assert_eq!(producer.flush(PATIENCE), 0);
     for (index, result) in results.iter().enumerate() {
         let delivered = result.as_ref().expect("delivered");
         assert_eq!(delivered.partition, (index % 4) as i32);
@@ -42,7 +44,7 @@ fn records_arrive_in_order_with_all_they_carry() {
         assert_eq!(record.key(), Some(format!("k{index}").as_bytes()));
         let headers = record.headers();
         let headers: Vec<_> = headers.iter().collect();
-        if index % 3 == 0 {
+        if index.is_multiple_of(3) {
             assert_eq!(
                 headers,
                 [
@@ -78,8 +80,12 @@ fn keys_go_where_the_partitioner_says() {
     ] {
         let name = format!("{partitioner:?}");
         transport.create_topic(&name, 7).expect("created");
-        let topic = producer.topic(&output(&name, partitioner)).expect("a topic");
-        let keys: Vec<_> = (0..200).map(|n| "x".repeat(n % 13 + 1) + &n.to_string()).collect();
+        let topic = producer
+            .topic(&output(&name, partitioner))
+            .expect("a topic");
+        let keys: Vec<_> = (0..200)
+            .map(|n| "x".repeat(n % 13 + 1) + &n.to_string())
+            .collect();
         let mut batch = StagedBatch::default();
         for key in &keys {
             batch.record(0).key_bytes(key.as_bytes()).finish(Some(b"v"));
@@ -87,7 +93,11 @@ fn keys_go_where_the_partitioner_says() {
         let results = send(&producer, &[topic], &batch);
         for (key, result) in keys.iter().zip(results) {
             let partition = result.expect("delivered").partition;
-            assert_eq!(partition, partitioner.partition(key.as_bytes(), 7) as i32, "{name} {key}");
+            assert_eq!(
+                partition,
+                partitioner.partition(key.as_bytes(), 7) as i32,
+                "{name} {key}"
+            );
         }
     }
     let error = producer
@@ -101,22 +111,37 @@ fn null_and_empty_are_told_apart() {
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
     let producer = producer(&transport, &[]);
-    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let topic = producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic");
     let mut batch = StagedBatch::default();
-    batch.record(0).finish(None);
+    batch
+        .record(0)
+        .timestamp(Some(1_500_000_000_000))
+        .finish(None);
     batch.record(0).key_bytes(b"").finish(Some(b""));
-    batch.record(0).key_bytes(b"k").header("h", Some(b"1")).finish(None);
+    batch
+        .record(0)
+        .key_bytes(b"k")
+        .header("h", Some(b"1"))
+        .finish(None);
     batch.record(0).header("h", None).finish(Some(b""));
     for result in send(&producer, &[topic], &batch) {
         result.expect("delivered");
     }
     let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
     let records = consumer.records(4);
+    assert_eq!(records[0].timestamp(), Timestamp::Create(1_500_000_000_000));
     let shown: Vec<_> = records.iter().map(|r| (r.key(), r.payload())).collect();
     let empty = Some(b"".as_slice());
     assert_eq!(
         shown,
-        [(None, None), (empty, empty), (Some(b"k".as_slice()), None), (None, empty)]
+        [
+            (None, None),
+            (empty, empty),
+            (Some(b"k".as_slice()), None),
+            (None, empty)
+        ]
     );
     consumer.close(PATIENCE);
 }
@@ -129,11 +154,13 @@ fn a_full_queue_loses_nothing() {
         &transport,
         &[("queue.buffering.max.messages", "10"), ("linger.ms", "1")],
     );
-    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let topic = producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic");
     let mut batch = StagedBatch::default();
     for index in 0..500_usize {
         let mut record = batch.record(0);
-        if index % 7 == 0 {
+        if index.is_multiple_of(7) {
             record.header("h", Some(b"x"));
         }
         record.finish(Some(index.to_string().as_bytes()));
@@ -148,9 +175,14 @@ fn records_that_cannot_be_accepted_are_reported_and_the_others_go() {
     let transport = broker();
     transport.create_topic("t", 2).expect("created");
     let producer = producer(&transport, &[("message.max.bytes", "2000")]);
-    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let topic = producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic");
     let mut batch = StagedBatch::default();
-    batch.record(0).partition(Some(0)).finish(Some(b"first, so that the partitions are known"));
+    batch
+        .record(0)
+        .partition(Some(0))
+        .finish(Some(b"first, so that the partitions are known"));
     send(&producer, &[topic], &batch);
     batch.clear();
     batch.record(0).partition(Some(0)).finish(Some(b"a"));
@@ -162,7 +194,11 @@ fn records_that_cannot_be_accepted_are_reported_and_the_others_go() {
     let results = send(&producer, &[topic], &batch);
     let codes: Vec<_> = results
         .iter()
-        .map(|result| result.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok"))
+        .map(|result| {
+            result
+                .as_ref()
+                .map_or_else(|error| error.code.as_str(), |_| "ok")
+        })
         .collect();
     assert_eq!(
         codes,
@@ -175,7 +211,7 @@ fn records_that_cannot_be_accepted_are_reported_and_the_others_go() {
             "ok"
         ]
     );
-    assert_eq!(producer.in_flight(), 0);
+    assert_eq!(producer.flush(PATIENCE), 0);
 }
 
 #[test]
@@ -183,7 +219,9 @@ fn flush_waits_for_the_reports_without_lingering() {
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
     let producer = producer(&transport, &[("linger.ms", "20000")]);
-    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let topic = producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic");
     let mut batch = StagedBatch::default();
     for _ in 0..100 {
         batch.record(0).finish(Some(b"v"));
@@ -196,7 +234,11 @@ fn flush_waits_for_the_reports_without_lingering() {
     let start = Instant::now();
     assert_eq!(producer.produce(&[topic], &batch, 0..1, &sink), 1);
     assert_eq!(producer.flush(PATIENCE), 0);
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -204,11 +246,17 @@ fn a_dropped_producer_reports_what_it_could_not_send() {
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
     let producer = producer(&transport, &[("message.timeout.ms", "3000")]);
-    let topic = producer.topic(&output("t", Partitioner::Murmur2)).expect("a topic");
+    let topic = producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic");
     let mut batch = StagedBatch::default();
     batch.record(0).finish(Some(b"v"));
     send(&producer, &[topic], &batch);
-    transport.embedded.as_ref().expect("embedded").set_down(true);
+    transport
+        .embedded
+        .as_ref()
+        .expect("embedded")
+        .set_down(true);
     let results = Arc::new(Results::default());
     let sink: Arc<dyn DeliverySink> = results.clone();
     assert_eq!(producer.produce(&[topic], &batch, 0..1, &sink), 1);
@@ -221,7 +269,7 @@ fn a_dropped_producer_reports_what_it_could_not_send() {
 fn a_bad_setting_is_named_and_a_secret_is_not_told() {
     let transport = broker();
     let start = |key: &str, value: &str| {
-        let settings = map(&[(key, value)]);
+        let settings = map(&[(key, value), ("security.protocol", "ssl")]);
         let (name, client_id) = ("p".to_owned(), "p".to_owned());
         transport
             .start_producer(ProducerSpec {
@@ -233,7 +281,10 @@ fn a_bad_setting_is_named_and_a_secret_is_not_told() {
     };
     let error = start("linger.millis", "5");
     assert_eq!(error.context, "producer setting `linger.millis`");
-    assert!(error.message.contains("No such configuration property"), "{error}");
+    assert!(
+        error.message.contains("No such configuration property"),
+        "{error}"
+    );
     let error = start("linger.ms", "soon");
     assert_eq!(error.context, "producer setting `linger.ms`");
     let error = start("ssl.key.pem", "hunter2");
@@ -251,10 +302,35 @@ fn topics_are_listed_and_created_once() {
     transport.create_topic("b", 1).expect("created");
     let mut all = transport.topics(None, PATIENCE).expect("topics");
     all.sort_by(|a, b| a.name.cmp(&b.name));
-    let shown: Vec<_> = all.iter().map(|t| (t.name.as_str(), t.partitions)).collect();
+    let shown: Vec<_> = all
+        .iter()
+        .map(|t| (t.name.as_str(), t.partitions))
+        .collect();
     assert_eq!(shown, [("a", 3), ("b", 1)]);
-    assert_eq!(transport.topics(Some("a"), PATIENCE).expect("topic").len(), 1);
+    assert_eq!(
+        transport.topics(Some("a"), PATIENCE).expect("topic").len(),
+        1
+    );
     // Asking does not create.
-    assert!(transport.topics(Some("c"), PATIENCE).expect("none").is_empty());
+    assert!(
+        transport
+            .topics(Some("c"), PATIENCE)
+            .expect("none")
+            .is_empty()
+    );
     assert_eq!(transport.topics(None, PATIENCE).expect("topics").len(), 2);
+}
+
+#[test]
+fn the_last_statistics_are_kept() {
+    let transport = broker();
+    let producer = producer(&transport, &[("statistics.interval.ms", "10")]);
+    let end = Instant::now() + PATIENCE;
+    while producer
+        .statistics()
+        .is_none_or(|json| !json.starts_with('{'))
+    {
+        assert!(Instant::now() < end);
+        std::thread::yield_now();
+    }
 }

@@ -10,8 +10,10 @@ fn drains_before_giving_back(strategy: &str) {
     let member = |name: &str| {
         let mut spec = spec(Some("g"), &["t"]);
         spec.name = name.to_owned();
-        spec.settings
-            .insert("partition.assignment.strategy".to_owned(), strategy.to_owned());
+        spec.settings.insert(
+            "partition.assignment.strategy".to_owned(),
+            strategy.to_owned(),
+        );
         spec
     };
     let first = Consumer::start(&transport, member("first"));
@@ -22,6 +24,13 @@ fn drains_before_giving_back(strategy: &str) {
     for partition in 0..4 {
         let commit = (TopicPartition::new("t", partition), 50);
         client::lock(&first.last_commit).push(commit);
+    }
+    if strategy == "range" {
+        // The embedded broker refuses commits during an eager rebalance; Kafka takes them.
+        let commits = std::mem::take(&mut *client::lock(&first.last_commit));
+        first
+            .act(move |control| control.commit_now(&commits, PATIENCE))
+            .expect("committed");
     }
     let second = Consumer::start(&transport, member("second"));
     let (revoked, lost) = first.wait(|seen| match seen {
@@ -60,6 +69,7 @@ fn drains_before_giving_back(strategy: &str) {
     }
     first.close(PATIENCE);
     second.close(PATIENCE);
+    ends(transport);
 }
 
 #[test]
@@ -70,4 +80,97 @@ fn a_cooperative_revoke_drains() {
 #[test]
 fn an_eager_revoke_drains() {
     drains_before_giving_back("range");
+}
+
+#[test]
+fn a_pause_ends_with_the_assignment() {
+    let transport = broker();
+    transport.create_topic("t", 2).expect("created");
+    let member = |name: &str| {
+        let mut spec = spec(Some("g"), &["t"]);
+        spec.name = name.to_owned();
+        let strategy = "partition.assignment.strategy".to_owned();
+        spec.settings.insert(strategy, "range".to_owned());
+        spec
+    };
+    let first = Consumer::start(&transport, member("first"));
+    let both = first.assigned();
+    let paused = both.clone();
+    first.act(move |control| control.pause(&paused));
+    // Eager: all partitions are taken away, and some come back.
+    let second = Consumer::start(&transport, member("second"));
+    let kept = first.assigned();
+    assert_eq!(kept.len(), 1);
+    for id in &both {
+        fill(&transport, "t", id.partition, 0..10);
+    }
+    assert_eq!(first.records(10).len(), 10);
+    assert_eq!(second.records(10).len(), 10);
+    first.close(PATIENCE);
+    second.close(PATIENCE);
+}
+
+#[test]
+fn the_newer_group_protocol_works_too() {
+    let transport = broker();
+    transport.create_topic("t", 2).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    fill(&transport, "t", 1, 0..10);
+    let mut newer = spec(Some("g"), &["t"]);
+    newer.settings = map(&[
+        ("group.protocol", "consumer"),
+        ("group.remote.assignor", "range"),
+    ]);
+    let consumer = Consumer::start(&transport, newer);
+    consumer.records(20);
+    let id = TopicPartition::new("t", 0);
+    consumer
+        .act(move |control| control.commit_now(&[(id, 10)], PATIENCE))
+        .expect("committed");
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn a_lost_assignment_is_neither_drained_nor_committed_and_comes_back() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    let mut slow = spec(Some("g"), &["t"]);
+    let key = "max.poll.interval.ms".to_owned();
+    slow.settings.insert(key, "6000".to_owned());
+    let consumer = Consumer::start(&transport, slow);
+    consumer.records(10);
+    let running = consumer.drain.add();
+    // The polling thread is held up for longer than the group allows.
+    let (_never, blocked) = channel::<()>();
+    let _ = consumer.acts.send(Box::new(move |_| {
+        let _ = blocked.recv_timeout(Duration::from_secs(8));
+    }));
+    consumer.handle.wake();
+    let mut errors = Vec::new();
+    let lost = consumer.wait(|seen| match seen {
+        Seen::Error(error) => {
+            errors.push(error);
+            None
+        }
+        Seen::Began(_, lost) => Some(lost),
+        _ => None,
+    });
+    assert!(lost);
+    let start = Instant::now();
+    consumer.wait(|seen| matches!(seen, Seen::Ended(_, true)).then_some(()));
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "a lost assignment was drained"
+    );
+    drop(running);
+    // Nothing was committed: all is read again.
+    assert_eq!(consumer.records(10)[0].offset(), 0);
+    while let Ok(seen) = consumer.seen.try_recv() {
+        if let Seen::Error(error) = seen {
+            errors.push(error);
+        }
+    }
+    assert!(errors.iter().all(|error| !error.fatal), "{errors:?}");
+    consumer.close(PATIENCE);
 }

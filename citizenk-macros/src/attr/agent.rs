@@ -1,0 +1,137 @@
+//! Arguments of `#[agent]`.
+//!
+//! In: the attribute's tokens. Out: [`AgentArgs`]; nothing here knows the function.
+
+use proc_macro2::Ident;
+use syn::Path;
+
+use super::keys::{Args, Common, FUNCTION_KEYS, Key, Table};
+use super::policy::{self, Policy};
+use super::slot::Slot;
+use super::value::{self, Group, List, Millis, Number, Start, TopicInput};
+
+#[derive(Default)]
+pub(crate) struct AgentArgs {
+    pub(crate) topics: Slot<List<TopicInput>>,
+    pub(crate) batch_size: Slot<Number>,
+    pub(crate) batch_timeout: Slot<Millis>,
+    pub(crate) output: Slot<Path>,
+    pub(crate) sends: Slot<List<Path>>,
+    pub(crate) on_decode_error: Slot<Policy>,
+    pub(crate) on_error: Slot<Policy>,
+    pub(crate) on_produce_error: Slot<Policy>,
+    pub(crate) timeout: Slot<Millis>,
+    pub(crate) concurrency: Slot<Number>,
+    pub(crate) blocking: Slot<bool>,
+    pub(crate) group: Slot<Group>,
+    pub(crate) start: Slot<Start>,
+    pub(crate) after: Slot<List<Path>>,
+    pub(crate) common: Common,
+}
+
+impl AgentArgs {
+    /// The type to register, when it is not named as the function.
+    pub(crate) fn handle(&self) -> Option<&Ident> {
+        self.common.handle.value()
+    }
+}
+
+impl Args for AgentArgs {
+    const TABLE: Table<Self> = Table {
+        attribute: "agent",
+        positional: None,
+        keys: KEYS,
+        common: FUNCTION_KEYS,
+    };
+
+    fn common(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+const KEYS: &[Key<AgentArgs>] = &[
+    Key {
+        name: "topics",
+        example: "topics = [ORDERS]",
+        doc: "the topics to read; one of another type as `REFUNDS.as_input::<T>()`; required",
+        read: |args, entry| entry.read(&mut args.topics, value::topics),
+    },
+    Key {
+        name: "batch_size",
+        example: "batch_size = 100",
+        doc: "records per batch; default 1",
+        read: |args, entry| entry.read(&mut args.batch_size, value::count),
+    },
+    Key {
+        name: "batch_timeout",
+        example: r#"batch_timeout = "200ms""#,
+        doc: "how long a batch may wait for more records, from its first one; default 10 s",
+        read: |args, entry| entry.read(&mut args.batch_timeout, value::millis),
+    },
+    Key {
+        name: "output",
+        example: "output = ALERTS",
+        doc: "the topic of returned values",
+        read: |args, entry| entry.read(&mut args.output, value::topic),
+    },
+    Key {
+        name: "sends",
+        example: "sends = [ALERTS]",
+        doc: "the topics the `Outbox` may send to",
+        read: |args, entry| entry.read(&mut args.sends, value::paths),
+    },
+    Key {
+        name: "on_decode_error",
+        example: "on_decode_error = dead_letter(ORDERS_DLQ)",
+        doc: "what happens to records that cannot be decoded: `skip`, `dead_letter(TOPIC)` or `stop`; default `stop`",
+        read: |args, entry| entry.read(&mut args.on_decode_error, policy::decode_policy),
+    },
+    Key {
+        name: "on_error",
+        example: r#"on_error = retry(5, backoff = "100ms..10s", then = dead_letter(ORDERS_DLQ))"#,
+        doc: "what happens to records whose handling fails: `retry(..)`, `skip`, `dead_letter(TOPIC)` or `stop`; default `retry(5)`",
+        read: |args, entry| entry.read(&mut args.on_error, policy::policy),
+    },
+    Key {
+        name: "on_produce_error",
+        example: "on_produce_error = stop",
+        doc: "what happens when outputs cannot be delivered within the delivery deadline; default `stop`",
+        read: |args, entry| entry.read(&mut args.on_produce_error, policy::policy),
+    },
+    Key {
+        name: "timeout",
+        example: r#"timeout = "20s""#,
+        doc: "how long one attempt may take; default: no limit",
+        read: |args, entry| entry.read(&mut args.timeout, value::millis),
+    },
+    Key {
+        name: "concurrency",
+        example: "concurrency = 8",
+        doc: "how many keys of a partition may be handled at once; default 1",
+        read: |args, entry| entry.read(&mut args.concurrency, value::count),
+    },
+    Key {
+        name: "blocking",
+        example: "blocking = true",
+        doc: "runs the handler on a pool of blocking threads; default false",
+        read: |args, entry| entry.read(&mut args.blocking, value::flag),
+    },
+    Key {
+        name: "group",
+        example: r#"group = "audit""#,
+        doc: "a consumer group of its own, or `none`: every worker reads every partition, nothing is committed; default: the app's",
+        read: |args, entry| entry.read(&mut args.group, value::group),
+    },
+    Key {
+        name: "start",
+        example: "start = latest",
+        doc: "where a new group starts: `earliest` or `latest`; default `earliest`",
+        read: |args, entry| entry.read(&mut args.start, value::start),
+    },
+    Key {
+        name: "after",
+        example: "after = [cache]",
+        doc: "agents that first reach the end they saw at start",
+        read: |args, entry| entry.read(&mut args.after, value::paths),
+    },
+];

@@ -1,0 +1,290 @@
+//! Validated definitions.
+//!
+//! In: an attribute's arguments and its checked function. Out: what an expansion needs and nothing it
+//! has to doubt. Each `validate` is the only way to make its model, and reports what the arguments and
+//! the function are only wrong about together.
+
+use std::collections::HashSet;
+
+use proc_macro2::Span;
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::{LitStr, Path};
+
+use crate::attr::agent::AgentArgs;
+use crate::attr::hook::{self, Event, HookArgs};
+use crate::attr::policy::Policy;
+use crate::attr::route::{Method, RouteArgs};
+use crate::attr::timer::{AtArgs, EveryArgs, OnError, Placement, TimerArgs};
+use crate::attr::value::{Group, List, Millis, Number, Start, TopicInput};
+use crate::check::{Function, last_segment};
+use crate::item::text_of;
+use crate::report::Report;
+
+/// An agent.
+pub(crate) struct Agent {
+    pub(crate) function: Function,
+    pub(crate) topics: Vec<TopicInput>,
+    pub(crate) batch_size: Option<Number>,
+    pub(crate) batch_timeout: Option<Millis>,
+    pub(crate) output: Option<Path>,
+    pub(crate) sends: Vec<Path>,
+    pub(crate) on_decode_error: Option<Policy>,
+    pub(crate) on_error: Option<Policy>,
+    pub(crate) on_produce_error: Option<Policy>,
+    pub(crate) timeout: Option<Millis>,
+    pub(crate) concurrency: Option<Number>,
+    pub(crate) blocking: Option<bool>,
+    pub(crate) group: Option<Group>,
+    pub(crate) start: Option<Start>,
+    pub(crate) after: Vec<Path>,
+}
+
+impl Agent {
+    /// Joins arguments and function; `None` when anything was reported, here or before.
+    pub(crate) fn validate(
+        args: AgentArgs,
+        function: Function,
+        report: &mut Report,
+    ) -> Option<Self> {
+        let title = function.title();
+        let name = function.ident.unraw();
+        records(&function, report);
+        match args.topics.value() {
+            Some(topics) if topics.items.is_empty() => {
+                report.at(topics.brackets, "`topics` needs at least one topic");
+            }
+            Some(topics) => no_duplicates(&topics.items, "topic", report),
+            None if args.topics.was_given() => {}
+            None => report.at_with_help(
+                name.span(),
+                format!("{title} has no topics"),
+                "write `#[agent(topics = [ORDERS])]`",
+            ),
+        }
+        if let Some(sends) = args.sends.value() {
+            no_duplicates(&sends.items, "topic", report);
+        }
+        if let Some(timeout) = args.batch_timeout.given()
+            && !args.batch_size.was_given()
+        {
+            report.at(
+                timeout.key,
+                "`batch_timeout` has no effect without `batch_size`",
+            );
+        }
+        if let Some(output) = args.output.given()
+            && function.returns_nothing()
+        {
+            report.at_with_help(
+                output.key,
+                format!("{title} returns nothing that could go to `output`"),
+                "return the value, or `Option`, `Vec` or `citizenk::Result` of it",
+            );
+        }
+        if let Some(after) = args.after.value() {
+            no_duplicates(&after.items, "agent", report);
+            let handle = args.handle().unwrap_or(&function.ident);
+            for path in after.items.iter().filter(|path| path.is_ident(handle)) {
+                report.on(path, format!("{title} cannot wait for itself"));
+            }
+        }
+        if !report.is_clean() {
+            return None;
+        }
+        Some(Self {
+            topics: items(args.topics.value()),
+            batch_size: args.batch_size.value().cloned(),
+            batch_timeout: args.batch_timeout.value().cloned(),
+            output: args.output.value().cloned(),
+            sends: items(args.sends.value()),
+            on_decode_error: args.on_decode_error.value().cloned(),
+            on_error: args.on_error.value().cloned(),
+            on_produce_error: args.on_produce_error.value().cloned(),
+            timeout: args.timeout.value().cloned(),
+            concurrency: args.concurrency.value().cloned(),
+            blocking: args.blocking.value().copied(),
+            group: args.group.value().cloned(),
+            start: args.start.value().copied(),
+            after: items(args.after.value()),
+            function,
+        })
+    }
+}
+
+fn items<T: Clone>(list: Option<&List<T>>) -> Vec<T> {
+    list.map(|list| list.items.clone()).unwrap_or_default()
+}
+
+fn no_duplicates<T: ToTokens>(items: &[T], what: &str, report: &mut Report) {
+    let mut seen = HashSet::new();
+    for item in items {
+        let text = text_of(item);
+        if !seen.insert(text.clone()) {
+            report.on(item, format!("{what} `{text}` is listed twice"));
+        }
+    }
+}
+
+fn records(function: &Function, report: &mut Report) {
+    let title = function.title();
+    let Some((_, others)) = function.arguments.split_first() else {
+        report.at_with_help(
+            function.ident.span(),
+            format!("{title} receives nothing"),
+            "the first argument takes the records: `Event<T>`, `Batch<T>` or `Batch<Event<T>>`",
+        );
+        return;
+    };
+    // Only a better text: through an alias, `Event` fails as an extractor.
+    let second = others
+        .iter()
+        .find(|ty| matches!(last_segment(ty).as_deref(), Some("Event" | "Batch")));
+    if let Some(second) = second {
+        report.on(
+            second,
+            format!(
+                "{title} has two record arguments; keep one and list both topics or write two agents"
+            ),
+        );
+    }
+}
+
+/// When a timer is due.
+pub(crate) enum Schedule {
+    Every(u64),
+    Cron(LitStr, Option<LitStr>),
+}
+
+/// A timer.
+pub(crate) struct Timer {
+    pub(crate) function: Function,
+    pub(crate) schedule: Schedule,
+    pub(crate) wait_first: Option<bool>,
+    pub(crate) max_repetitions: Option<Number>,
+    pub(crate) on_error: Option<OnError>,
+    pub(crate) on: Option<Placement>,
+}
+
+impl Timer {
+    /// `#[repeat_every]`.
+    pub(crate) fn validate_every(
+        args: EveryArgs,
+        function: Function,
+        attribute: Span,
+        report: &mut Report,
+    ) -> Option<Self> {
+        if !args.interval.was_given() {
+            report.at_with_help(
+                attribute,
+                "`#[repeat_every]` needs an interval",
+                r#"`#[repeat_every("30s")]`"#,
+            );
+        }
+        let schedule = Schedule::Every(args.interval.value().map_or(0, |interval| interval.value));
+        Self::validate(schedule, &args.timer, function, report)
+    }
+
+    /// `#[repeat_at]`.
+    pub(crate) fn validate_at(
+        args: AtArgs,
+        function: Function,
+        attribute: Span,
+        report: &mut Report,
+    ) -> Option<Self> {
+        match args.cron.value() {
+            Some(cron) => {
+                let schedule = Schedule::Cron(cron.clone(), args.tz.value().cloned());
+                Self::validate(schedule, &args.timer, function, report)
+            }
+            None => {
+                if !args.cron.was_given() {
+                    report.at_with_help(
+                        attribute,
+                        "`#[repeat_at]` needs a cron expression",
+                        r#"`#[repeat_at("0 6 * * *")]`"#,
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn validate(
+        schedule: Schedule,
+        args: &TimerArgs,
+        function: Function,
+        report: &mut Report,
+    ) -> Option<Self> {
+        report.is_clean().then(|| Self {
+            schedule,
+            wait_first: args.wait_first.value().copied(),
+            max_repetitions: args.max_repetitions.value().cloned(),
+            on_error: args.on_error.value().copied(),
+            on: args.on.value().cloned(),
+            function,
+        })
+    }
+}
+
+/// A hook.
+pub(crate) struct Hook {
+    pub(crate) function: Function,
+    pub(crate) event: Event,
+}
+
+impl Hook {
+    pub(crate) fn validate(
+        args: &HookArgs,
+        function: Function,
+        attribute: Span,
+        report: &mut Report,
+    ) -> Option<Self> {
+        if !args.event.was_given() {
+            report.at(attribute, format!("`#[on_event]` needs {}", hook::EVENTS));
+        }
+        let event = *args.event.value()?;
+        report.is_clean().then_some(Self { function, event })
+    }
+}
+
+/// An HTTP endpoint.
+pub(crate) struct Route {
+    pub(crate) function: Function,
+    pub(crate) method: Method,
+    pub(crate) path: LitStr,
+    pub(crate) tag: Option<LitStr>,
+}
+
+impl Route {
+    pub(crate) fn validate(
+        args: &RouteArgs,
+        function: Function,
+        report: &mut Report,
+    ) -> Option<Self> {
+        let title = function.title();
+        let name = function.ident.unraw();
+        if !args.has_method() {
+            report.at_with_help(
+                name.span(),
+                format!("{title} has no path"),
+                format!("`#[route(get = \"/{name}\")]`"),
+            );
+        }
+        let methods = args.methods();
+        for (_, method, given) in methods.iter().skip(1) {
+            report.at_with_help(
+                given.key,
+                format!("{title} has two methods, `{}` and `{method}`", methods[0].1),
+                "write one function per method",
+            );
+        }
+        let (method, _, path) = methods.first()?;
+        report.is_clean().then(|| Self {
+            function,
+            method: *method,
+            path: path.value.clone(),
+            tag: args.tag.value().cloned(),
+        })
+    }
+}
