@@ -1,8 +1,5 @@
 //! What the benchmarks send around: a JSON record of about 180 bytes, as a sensor would report it.
 
-use citizenk::__private::schemars;
-use serde::{Deserialize, Serialize};
-
 /// Keys: so many sensors.
 const SENSORS: u64 = 1000;
 const SITES: [&str; 4] = ["turin/line-1", "turin/line-2", "lyon/line-1", "porto/line-3"];
@@ -10,8 +7,8 @@ const STATES: [&str; 3] = ["running", "idle", "maintenance"];
 const NOTE: &str = "calibrated on the spring round; ";
 
 /// The record everybody reads. Every contestant decodes this very type.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[schemars(crate = "citizenk::__private::schemars")]
+#[citizenk::message]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) sensor: u32,
     pub(crate) sequence: u64,
@@ -23,11 +20,9 @@ pub(crate) struct Reading {
     pub(crate) note: String,
 }
 
-impl citizenk::Message for Reading {}
-
 /// What `transform` makes of a reading.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[schemars(crate = "citizenk::__private::schemars")]
+#[citizenk::message]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Converted {
     pub(crate) sensor: u32,
     pub(crate) sequence: u64,
@@ -37,8 +32,6 @@ pub(crate) struct Converted {
     pub(crate) alarm: bool,
     pub(crate) taken_at: i64,
 }
-
-impl citizenk::Message for Converted {}
 
 impl Reading {
     /// The record of this number, of about so many bytes as JSON. Built afresh by every contestant that

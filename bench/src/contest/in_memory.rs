@@ -6,7 +6,7 @@ use std::hint::black_box;
 use citizenk::prelude::*;
 use citizenk::testing::{TestApp, block_on};
 
-use super::ours::{READINGS, counting};
+use super::ours::{READINGS, count};
 use crate::cost::Part;
 use crate::counts::Counts;
 use crate::reading::Reading;
@@ -25,7 +25,7 @@ pub(crate) fn run(part: Part, records: u64, bytes: usize) -> Result<(), Box<dyn 
         return Ok(());
     }
     block_on(async {
-        let app = App::new("bench").state(counts.clone()).component(counting());
+        let app = App::new("bench").state(counts.clone()).register::<count>();
         let app = TestApp::new(app).partitions(&READINGS, 4).start().await?;
         let json = serde_json::to_vec(&Reading::nth(0, bytes))?;
         for sequence in 0..records {
