@@ -29,9 +29,21 @@ pub(crate) fn command(run: &Run, under: &[OsString]) -> Result<Command, Box<dyn 
         }
     };
     command.args([SUBCOMMAND, run.work.name(), run.contestant.name()]);
-    command.args(["--servers", &run.servers, "--topic", &run.topic, "--output", &run.output]);
+    command.args([
+        "--servers",
+        &run.servers,
+        "--topic",
+        &run.topic,
+        "--output",
+        &run.output,
+    ]);
     command.args(["--group", &run.group]);
-    command.args(["--records", &run.records.to_string(), "--bytes", &run.bytes.to_string()]);
+    command.args([
+        "--records",
+        &run.records.to_string(),
+        "--bytes",
+        &run.bytes.to_string(),
+    ]);
     if run.embedded {
         command.arg("--embedded");
     }
@@ -64,7 +76,10 @@ fn names(run: &Run) -> String {
 
 /// Runs it to its end and reads its report.
 pub(crate) fn report(mut command: Command, limit: Duration) -> Result<Report, Box<dyn Error>> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
     let output = match read(&mut child, limit) {
         Ok(output) => output,
         Err(error) => {

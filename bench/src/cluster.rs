@@ -27,15 +27,21 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn mock() -> Result<Self> {
         let mock = MockBroker::start()?;
-        Ok(Self { servers: mock.servers().to_owned(), mock: Some(mock), made: Vec::new() })
+        Ok(Self {
+            servers: mock.servers().to_owned(),
+            mock: Some(mock),
+            made: Vec::new(),
+        })
     }
 
     /// The one that the environment names.
     pub(crate) fn real() -> Result<Self> {
         match std::env::var(BOOTSTRAP) {
-            Ok(servers) if !servers.trim().is_empty() => {
-                Ok(Self { servers, mock: None, made: Vec::new() })
-            }
+            Ok(servers) if !servers.trim().is_empty() => Ok(Self {
+                servers,
+                mock: None,
+                made: Vec::new(),
+            }),
             _ => Err(format!("--real needs {BOOTSTRAP} (`cargo xtask kafka up` prints it)").into()),
         }
     }
@@ -80,7 +86,9 @@ impl Cluster {
 
     fn client(&self, group: &str) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers).set("group.id", group);
+        config
+            .set("bootstrap.servers", &self.servers)
+            .set("group.id", group);
         config
     }
 
@@ -102,10 +110,13 @@ impl Cluster {
             list.add_partition(topic, partition);
         }
         let committed = consumer.committed_offsets(list, TIMEOUT)?;
-        let offsets = committed.elements().into_iter().filter_map(|entry| match entry.offset() {
-            Offset::Offset(offset) => Some(offset),
-            _ => None,
-        });
+        let offsets = committed
+            .elements()
+            .into_iter()
+            .filter_map(|entry| match entry.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            });
         Ok(offsets.sum())
     }
 }
@@ -123,11 +134,18 @@ impl Drop for Cluster {
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>> {
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     let topics = metadata.topics();
-    Ok(topics.iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect())
+    Ok(topics
+        .iter()
+        .flat_map(|topic| topic.partitions())
+        .map(|partition| partition.id())
+        .collect())
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work))
 }
 
 #[cfg(test)]

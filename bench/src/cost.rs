@@ -7,7 +7,7 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -15,6 +15,7 @@ use crate::child;
 use crate::cluster::Cluster;
 use crate::contest::{Contestant, Run, Work, in_memory};
 use crate::rounds::{self, fill_readings, mock_partitions};
+use crate::stats::ratio;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -51,6 +52,12 @@ pub(crate) struct Options {
     /// Count instructions per record of the floor and of an agent (needs valgrind)
     #[arg(long)]
     instructions: bool,
+    /// With --allocations and --instructions
+    #[arg(long, value_enum, default_value = "consume")]
+    work: Work,
+    /// With --instructions: keep callgrind's files in this folder
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// About how long a record is
     #[arg(long, default_value_t = 180)]
     bytes: usize,
@@ -58,10 +65,10 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.allocations {
-        allocations(options.bytes)?;
+        allocations(options.work, options.bytes)?;
     }
     if options.instructions {
-        instructions(options.bytes)?;
+        instructions(options.work, options.bytes, options.keep.as_deref())?;
     }
     match options.records {
         Some(records) => in_memory::run(options.part, records, options.bytes),
@@ -71,65 +78,102 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// A mock broker with a topic of so many readings.
-fn prepared(records: u64, bytes: usize) -> Result<(Cluster, Run)> {
-    let mut cluster = Cluster::mock()?;
-    let topic = format!("bench-cost-{records}");
-    let partitions = mock_partitions(records, bytes);
-    cluster.create(&topic, partitions)?;
-    fill_readings(cluster.servers(), &topic, partitions, records, bytes)?;
-    let run = Run {
-        work: Work::Consume,
-        contestant: Contestant::Floor,
-        servers: cluster.servers().to_owned(),
-        group: format!("{topic}-floor"),
-        topic,
-        output: "unused".to_owned(),
-        records,
-        bytes,
-        embedded: true,
-        allocations: false,
-    };
-    Ok((cluster, run))
+struct Ground {
+    cluster: Cluster,
+    work: Work,
+    input: String,
+    partitions: i32,
+    records: u64,
+    bytes: usize,
 }
 
-fn turn(run: &Run, contestant: Contestant, allocations: bool) -> Run {
-    let group = format!("{}-{}", run.topic, contestant.name());
-    Run { contestant, group, allocations, ..run.clone() }
+impl Ground {
+    fn new(work: Work, records: u64, bytes: usize) -> Result<Self> {
+        let mut cluster = Cluster::mock()?;
+        let input = format!("bench-cost-{records}");
+        let partitions = mock_partitions(records, bytes);
+        if work != Work::Produce {
+            cluster.create(&input, partitions)?;
+            fill_readings(cluster.servers(), &input, partitions, records, bytes)?;
+        }
+        Ok(Self {
+            cluster,
+            work,
+            input,
+            partitions,
+            records,
+            bytes,
+        })
+    }
+
+    /// A run that reads the readings, or writes to a topic of its own.
+    fn run(&mut self, contestant: Contestant, allocations: bool) -> Result<Run> {
+        let own = format!("{}-{}", self.input, contestant.name());
+        let (topic, output) = match self.work {
+            Work::Consume | Work::Transform => (self.input.clone(), own.clone()),
+            Work::Produce => (own.clone(), self.input.clone()),
+        };
+        if self.work != Work::Consume {
+            self.cluster.create(&own, self.partitions)?;
+        }
+        Ok(Run {
+            work: self.work,
+            contestant,
+            servers: self.cluster.servers().to_owned(),
+            group: own,
+            topic,
+            output,
+            records: self.records,
+            bytes: self.bytes,
+            embedded: true,
+            allocations,
+        })
+    }
 }
 
-fn allocations(bytes: usize) -> Result<()> {
-    let (_cluster, run) = prepared(ALLOCATION_RECORDS, bytes)?;
-    let count = |contestant| -> Result<f64> {
-        let command = child::command(&turn(&run, contestant, true), &[])?;
+fn allocations(work: Work, bytes: usize) -> Result<()> {
+    let mut ground = Ground::new(work, ALLOCATION_RECORDS, bytes)?;
+    let mut count = |contestant| -> Result<f64> {
+        let command = child::command(&ground.run(contestant, true)?, &[])?;
         Ok(child::report(command, rounds::limit(ALLOCATION_RECORDS))?.allocations)
     };
     let floor = count(Contestant::Floor)?;
     let ours = count(Contestant::Ours)?;
     let extra = ours - floor;
-    println!("| | allocations per record |\n|---|---|");
-    println!("| floor (decode only) | {floor:.4} |\n| ours | {ours:.4} |\n| added | {extra:.4} |");
-    println!("bench cost allocations floor={floor:.4} ours={ours:.4} added={extra:.4}");
-    if extra < PER_CHUNK {
+    let name = work.name();
+    println!("| {name} | allocations per record |\n|---|---|");
+    println!("| floor | {floor:.4} |\n| ours | {ours:.4} |\n| added | {extra:.4} |");
+    println!("bench cost allocations work={name} floor={floor:.4} ours={ours:.4} added={extra:.4}");
+    if work != Work::Consume || extra < PER_CHUNK {
         Ok(())
     } else {
         Err(format!("citizenk allocates {extra:.2} times per record; it must not").into())
     }
 }
 
-fn instructions(bytes: usize) -> Result<()> {
+fn instructions(work: Work, bytes: usize, keep: Option<&Path>) -> Result<()> {
+    if let Some(folder) = keep {
+        std::fs::create_dir_all(folder)?;
+    }
     let mut totals = [[0_u64; 2]; 2];
     for (column, records) in INSTRUCTION_RECORDS.into_iter().enumerate() {
-        let (_cluster, run) = prepared(records, bytes)?;
-        for (row, contestant) in [Contestant::Floor, Contestant::Ours].into_iter().enumerate() {
-            totals[row][column] = callgrind(&turn(&run, contestant, false))?;
+        let mut ground = Ground::new(work, records, bytes)?;
+        for (row, contestant) in [Contestant::Floor, Contestant::Ours]
+            .into_iter()
+            .enumerate()
+        {
+            totals[row][column] = callgrind(&ground.run(contestant, false)?, keep)?;
         }
     }
     let [floor, ours] = totals.map(per_record);
-    println!("| | instructions per record |\n|---|---|");
-    println!("| floor | {floor:.0} |\n| ours | {ours:.0} |\n| added | {:.0} |", ours - floor);
+    let (name, ratio) = (work.name(), ratio(floor, ours));
+    println!("| {name} | instructions per record |\n|---|---|");
     println!(
-        "bench cost instructions ratio={:.3} floor={floor:.0} ours={ours:.0}",
-        floor / ours
+        "| floor | {floor:.0} |\n| ours | {ours:.0} |\n| added | {:.0} |",
+        ours - floor
+    );
+    println!(
+        "bench cost instructions work={name} ratio={ratio:.3} floor={floor:.0} ours={ours:.0}"
     );
     Ok(())
 }
@@ -141,21 +185,40 @@ fn per_record(totals: [u64; 2]) -> f64 {
 }
 
 /// All instructions of the contestant's process, librdkafka's among them.
-fn callgrind(run: &Run) -> Result<u64> {
-    let name = format!("citizenk-bench-{}-{}-{}.out", std::process::id(), run.contestant.name(), run.records);
-    let out: PathBuf = std::env::temp_dir().join(name);
+fn callgrind(run: &Run, keep: Option<&Path>) -> Result<u64> {
+    let name = format!(
+        "{}-{}-{}.out",
+        run.work.name(),
+        run.contestant.name(),
+        run.records
+    );
+    let out = match keep {
+        Some(folder) => folder.join(name),
+        None => std::env::temp_dir().join(format!("citizenk-bench-{}-{name}", std::process::id())),
+    };
     let mut file = OsString::from("--callgrind-out-file=");
     file.push(&out);
-    let under = ["valgrind".into(), "--tool=callgrind".into(), "--quiet".into(), file];
-    child::report(child::command(run, &under)?, rounds::limit(run.records) * SLOWDOWN)?;
+    let under = [
+        "valgrind".into(),
+        "--tool=callgrind".into(),
+        "--quiet".into(),
+        file,
+    ];
+    child::report(
+        child::command(run, &under)?,
+        rounds::limit(run.records) * SLOWDOWN,
+    )?;
     let text = std::fs::read_to_string(&out)?;
-    std::fs::remove_file(&out)?;
+    if keep.is_none() {
+        std::fs::remove_file(&out)?;
+    }
     total(&text).ok_or_else(|| "callgrind wrote no total".into())
 }
 
 /// The sum over all parts of a callgrind file.
 fn total(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("totals:")?.trim().parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix("totals:")?.trim().parse().ok())
 }
 
 #[cfg(test)]

@@ -123,7 +123,10 @@ mod tests {
             counts.count();
         }
         assert!(!counts.is_done());
-        assert_eq!(counts.milestones().unwrap_err(), "only 9 of 10 records were seen");
+        assert_eq!(
+            counts.milestones().unwrap_err(),
+            "only 9 of 10 records were seen"
+        );
         counts.clone().count();
         let milestones = counts.milestones().unwrap();
         assert_eq!((milestones.seen, milestones.steady), (10, 7));

@@ -94,8 +94,23 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
 }
 
 fn hold(work: Work, options: Options) -> Result<(), Box<dyn Error>> {
-    let Options { real, records, rounds, bytes, only, json } = options;
-    let table = Contest { work, real, records, rounds, bytes, only }.hold()?;
+    let Options {
+        real,
+        records,
+        rounds,
+        bytes,
+        only,
+        json,
+    } = options;
+    let table = Contest {
+        work,
+        real,
+        records,
+        rounds,
+        bytes,
+        only,
+    }
+    .hold()?;
     if let Some(file) = json {
         write_json(&table, &file)?;
     }

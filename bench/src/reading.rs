@@ -2,7 +2,12 @@
 
 /// Keys: so many sensors.
 const SENSORS: u64 = 1000;
-const SITES: [&str; 4] = ["turin/line-1", "turin/line-2", "lyon/line-1", "porto/line-3"];
+const SITES: [&str; 4] = [
+    "turin/line-1",
+    "turin/line-2",
+    "lyon/line-1",
+    "porto/line-3",
+];
 const STATES: [&str; 3] = ["running", "idle", "maintenance"];
 const NOTE: &str = "calibrated on the spring round; ";
 
@@ -84,7 +89,11 @@ mod tests {
     fn records_have_about_the_size_asked_for() {
         for bytes in [180, 500, 4000] {
             let total: usize = (0..5000)
-                .map(|n| serde_json::to_vec(&Reading::nth(n * 199, bytes)).unwrap().len())
+                .map(|n| {
+                    serde_json::to_vec(&Reading::nth(n * 199, bytes))
+                        .unwrap()
+                        .len()
+                })
                 .sum();
             let mean = total / 5000;
             assert!(mean.abs_diff(bytes) <= 12, "{bytes} became {mean}");

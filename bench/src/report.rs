@@ -27,7 +27,13 @@ impl Report {
     /// To be called when the contestant has stopped.
     pub(crate) fn new(milestones: &Milestones) -> Self {
         let stopped = Mark::now();
-        let Milestones { first, warmed, last, steady, seen } = milestones;
+        let Milestones {
+            first,
+            warmed,
+            last,
+            steady,
+            seen,
+        } = milestones;
         Self {
             records: *seen,
             wall: last.wall_since(first),

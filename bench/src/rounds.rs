@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::contest::{Contestant, PER_ORDER, Run, Work};
-use crate::report::Report;
 use crate::reading::Reading;
+use crate::report::Report;
 use crate::table::{Conditions, Table};
 use crate::{child, floor};
 
@@ -40,7 +40,9 @@ pub(crate) struct Contest {
 /// So many partitions that the mock drops nothing.
 pub(crate) fn mock_partitions(records: u64, bytes: usize) -> i32 {
     let per_partition = (MOCK_ROOM / (bytes + FRAME)).max(1) as u64;
-    i32::try_from(records.div_ceil(per_partition)).unwrap_or(i32::MAX).max(PARTITIONS)
+    i32::try_from(records.div_ceil(per_partition))
+        .unwrap_or(i32::MAX)
+        .max(PARTITIONS)
 }
 
 pub(crate) fn limit(records: u64) -> Duration {
@@ -76,13 +78,32 @@ struct Held {
 
 impl Contest {
     pub(crate) fn hold(self) -> Result<Table> {
-        let cluster = if self.real { Cluster::real()? } else { Cluster::mock()? };
-        let default = if self.real { REAL_RECORDS } else { MOCK_RECORDS };
+        let cluster = if self.real {
+            Cluster::real()?
+        } else {
+            Cluster::mock()?
+        };
+        let default = if self.real {
+            REAL_RECORDS
+        } else {
+            MOCK_RECORDS
+        };
         let records = self.records.unwrap_or(default).max(10);
-        let partitions =
-            if self.real { PARTITIONS } else { mock_partitions(records, self.bytes) };
+        let partitions = if self.real {
+            PARTITIONS
+        } else {
+            mock_partitions(records, self.bytes)
+        };
         let input = format!("bench-{}-{}-in", self.work.name(), std::process::id());
-        Held { contest: self, cluster, records, partitions, input, run_number: 0 }.hold()
+        Held {
+            contest: self,
+            cluster,
+            records,
+            partitions,
+            input,
+            run_number: 0,
+        }
+        .hold()
     }
 }
 
@@ -93,8 +114,10 @@ impl Held {
             only.is_empty() || *contestant == Contestant::Floor || only.contains(contestant)
         };
         let contestants = self.contest.work.contestants().iter().copied();
-        let mut results: Vec<(Contestant, Vec<Report>)> =
-            contestants.filter(chosen).map(|contestant| (contestant, Vec::new())).collect();
+        let mut results: Vec<(Contestant, Vec<Report>)> = contestants
+            .filter(chosen)
+            .map(|contestant| (contestant, Vec::new()))
+            .collect();
         self.fill()?;
         for round in 0..self.contest.rounds.max(1) {
             let count = results.len();
@@ -116,7 +139,11 @@ impl Held {
         }
         let conditions = Conditions {
             work: self.contest.work,
-            broker: if self.cluster.is_mock() { "librdkafka's mock broker" } else { "Kafka" },
+            broker: if self.cluster.is_mock() {
+                "librdkafka's mock broker"
+            } else {
+                "Kafka"
+            },
             records: self.records,
             bytes: self.contest.bytes,
             partitions: self.partitions,
@@ -129,9 +156,13 @@ impl Held {
         self.cluster.create(&input, self.partitions)?;
         let servers = self.cluster.servers();
         match self.contest.work {
-            Work::Consume | Work::Transform => {
-                fill_readings(servers, &input, self.partitions, self.records, self.contest.bytes)
-            }
+            Work::Consume | Work::Transform => fill_readings(
+                servers,
+                &input,
+                self.partitions,
+                self.records,
+                self.contest.bytes,
+            ),
             Work::Produce => {
                 let orders = self.records.div_ceil(PER_ORDER);
                 floor::fill(servers, &input, orders, |number, key, value| {
@@ -210,7 +241,10 @@ mod tests {
     fn the_mock_gets_enough_partitions() {
         assert_eq!(mock_partitions(10, 180), 4);
         let partitions = mock_partitions(400_000, 180);
-        assert!(400_000 / i64::from(partitions) * 196 <= 5 * 1024 * 1024, "{partitions}");
+        assert!(
+            400_000 / i64::from(partitions) * 196 <= 5 * 1024 * 1024,
+            "{partitions}"
+        );
         assert!(mock_partitions(400_000, 4000) > partitions);
     }
 }

@@ -29,7 +29,10 @@ pub(crate) fn fetch_wait(embedded: bool) -> (&'static str, &'static str) {
 /// The variables that give citizenk the same settings.
 pub(crate) fn variables(embedded: bool) -> Vec<(String, &'static str)> {
     let name = |side: &str, key: &str| {
-        format!("KAFKA_{side}_{}", key.to_ascii_uppercase().replace('.', "_"))
+        format!(
+            "KAFKA_{side}_{}",
+            key.to_ascii_uppercase().replace('.', "_")
+        )
     };
     let consumer = CONSUMER.into_iter().chain([fetch_wait(embedded)]);
     consumer

@@ -20,7 +20,11 @@ impl Spread {
         } else {
             f64::midpoint(values[middle - 1], values[middle])
         };
-        Some(Self { median, least, most })
+        Some(Self {
+            median,
+            least,
+            most,
+        })
     }
 }
 

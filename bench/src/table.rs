@@ -61,14 +61,18 @@ impl Line {
             .unzip();
         let rounds: Vec<f64> = cpu.iter().map(|cpu| cpu / million).collect();
         let wall = Spread::of(wall)?;
-        let around = reports.iter().zip(&cpu).map(|(report, cpu)| report.process_cpu - cpu);
+        let around = reports
+            .iter()
+            .zip(&cpu)
+            .map(|(report, cpu)| report.process_cpu - cpu);
         Some(Self {
             contestant: contestant.name(),
             cpu: Spread::of(rounds.iter().copied())?,
             around: Spread::of(around)?,
             wall,
             records_per_second: records as f64 / wall.median,
-            peak_mib: Spread::of(reports.iter().map(|report| report.peak_kib as f64 / 1024.0))?.median,
+            peak_mib: Spread::of(reports.iter().map(|report| report.peak_kib as f64 / 1024.0))?
+                .median,
             cpu_ratio: 1.0,
             cpu_ratio_rounds: Spread::of([1.0])?,
             wall_ratio: 1.0,
@@ -83,7 +87,13 @@ impl Table {
         conditions: Conditions,
         results: &[(Contestant, Vec<Report>)],
     ) -> Option<Self> {
-        let Conditions { work, broker, records, bytes, partitions } = conditions;
+        let Conditions {
+            work,
+            broker,
+            records,
+            bytes,
+            partitions,
+        } = conditions;
         let mut lines: Vec<Line> = results
             .iter()
             .map(|(contestant, reports)| Line::new(work, *contestant, reports, records))
@@ -96,7 +106,15 @@ impl Table {
             line.cpu_ratio_rounds = Spread::of(pairs.map(|(floor, other)| ratio(*floor, *other)))?;
         }
         let rounds = floor.rounds.len();
-        Some(Self { name: work.name(), broker, records, bytes, partitions, rounds, lines })
+        Some(Self {
+            name: work.name(),
+            broker,
+            records,
+            bytes,
+            partitions,
+            rounds,
+            lines,
+        })
     }
 
     pub(crate) fn markdown(&self) -> String {
@@ -108,7 +126,12 @@ impl Table {
             "| contestant | CPU s per million | ratio by CPU (rounds) | wall s | ratio by wall | records/s | peak MiB | CPU s of start and end |\n|---|---|---|---|---|---|---|---|\n",
         );
         for line in &self.lines {
-            let Line { cpu, cpu_ratio_rounds: rounds, wall, .. } = line;
+            let Line {
+                cpu,
+                cpu_ratio_rounds: rounds,
+                wall,
+                ..
+            } = line;
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
@@ -137,7 +160,11 @@ impl Table {
     pub(crate) fn last_line(&self) -> String {
         let mut text = format!("bench {}", self.name);
         if let Some(ours) = self.lines.iter().find(|line| line.contestant == "ours") {
-            let _ = write!(text, " ratio={:.3} wall={:.3}", ours.cpu_ratio, ours.wall_ratio);
+            let _ = write!(
+                text,
+                " ratio={:.3} wall={:.3}",
+                ours.cpu_ratio, ours.wall_ratio
+            );
         }
         for line in &self.lines {
             let _ = write!(text, " {}={:.3}", line.contestant, line.cpu.median);
@@ -164,11 +191,22 @@ mod tests {
     }
 
     fn table(work: Work) -> Table {
-        let conditions =
-            Conditions { work, broker: "mock", records: 2_000_000, bytes: 180, partitions: 4 };
+        let conditions = Conditions {
+            work,
+            broker: "mock",
+            records: 2_000_000,
+            bytes: 180,
+            partitions: 4,
+        };
         let results = [
-            (Contestant::Floor, vec![report(1.6, 2.0), report(1.8, 2.0), report(1.4, 2.0)]),
-            (Contestant::Ours, vec![report(2.0, 2.5), report(2.2, 2.5), report(2.0, 2.5)]),
+            (
+                Contestant::Floor,
+                vec![report(1.6, 2.0), report(1.8, 2.0), report(1.4, 2.0)],
+            ),
+            (
+                Contestant::Ours,
+                vec![report(2.0, 2.5), report(2.2, 2.5), report(2.0, 2.5)],
+            ),
         ];
         Table::new(conditions, &results).unwrap()
     }
@@ -181,7 +219,10 @@ mod tests {
             "bench consume ratio=0.800 wall=0.800 floor=0.800 ours=1.000"
         );
         let text = table.markdown();
-        assert!(text.contains("| ours | 1.000 (1.000–1.100) | 0.80 (0.70–0.82) |"), "{text}");
+        assert!(
+            text.contains("| ours | 1.000 (1.000–1.100) | 0.80 (0.70–0.82) |"),
+            "{text}"
+        );
         assert!(text.contains("| 800000 | 20 | 1.500 |"), "{text}");
     }
 
@@ -193,8 +234,13 @@ mod tests {
 
     #[test]
     fn nothing_comes_of_nothing() {
-        let conditions =
-            Conditions { work: Work::Consume, broker: "", records: 1, bytes: 1, partitions: 1 };
+        let conditions = Conditions {
+            work: Work::Consume,
+            broker: "",
+            records: 1,
+            bytes: 1,
+            partitions: 1,
+        };
         assert!(Table::new(conditions, &[]).is_none());
         assert!(Table::new(conditions, &[(Contestant::Floor, vec![])]).is_none());
     }

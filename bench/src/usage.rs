@@ -17,7 +17,11 @@ pub(crate) struct Mark {
 
 impl Mark {
     pub(crate) fn now() -> Self {
-        Self { at: Instant::now(), cpu: cpu(), allocations: allocations::count() }
+        Self {
+            at: Instant::now(),
+            cpu: cpu(),
+            allocations: allocations::count(),
+        }
     }
 
     pub(crate) fn wall_since(&self, earlier: &Self) -> f64 {
@@ -44,11 +48,16 @@ pub(crate) fn cpu() -> Duration {
 /// The most memory this process has had, in KiB. Not `getrusage`'s figure: that begins with what the
 /// parent had when it started this process.
 pub(crate) fn peak_kib() -> u64 {
-    std::fs::read_to_string("/proc/self/status").ok().and_then(|text| high_water(&text)).unwrap_or(0)
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|text| high_water(&text))
+        .unwrap_or(0)
 }
 
 fn high_water(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
@@ -76,7 +85,10 @@ mod tests {
 
     #[test]
     fn the_high_water_mark_is_read_from_the_kernels_text() {
-        assert_eq!(high_water("VmPeak:\t 9 kB\nVmHWM:\t   1234 kB\n"), Some(1234));
+        assert_eq!(
+            high_water("VmPeak:\t 9 kB\nVmHWM:\t   1234 kB\n"),
+            Some(1234)
+        );
         assert_eq!(high_water("VmRSS: 1 kB"), None);
     }
 }

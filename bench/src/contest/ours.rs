@@ -86,7 +86,9 @@ async fn sent(
 
 /// Runs the app until all records are counted, then lets it stop in its own order.
 fn run_app(app: App, counts: &Counts) -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let service = app.build().await?;
         service.run_until(counts.done()).await?;
@@ -100,7 +102,10 @@ fn app(run: &Run, counts: &Counts) -> App {
 }
 
 fn plan(run: &Run) -> Plan {
-    Plan { records: run.records, bytes: run.bytes }
+    Plan {
+        records: run.records,
+        bytes: run.bytes,
+    }
 }
 
 pub(super) fn consume(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {
@@ -117,5 +122,8 @@ pub(super) fn produce(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> 
 }
 
 pub(super) fn outbox(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {
-    run_app(app(run, counts).state(plan(run)).register::<send_ordered>(), counts)
+    run_app(
+        app(run, counts).state(plan(run)).register::<send_ordered>(),
+        counts,
+    )
 }

@@ -52,7 +52,10 @@ fn producer(run: &Run) -> Result<FutureProducer> {
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 pub(super) fn consume(run: &Run, counts: &Counts, tuned: bool) -> Result<()> {
@@ -78,7 +81,11 @@ struct Window<'a> {
 
 impl<'a> Window<'a> {
     fn new(producer: &'a FutureProducer, topic: &'a str) -> Self {
-        Self { producer, topic, pending: VecDeque::with_capacity(WINDOW) }
+        Self {
+            producer,
+            topic,
+            pending: VecDeque::with_capacity(WINDOW),
+        }
     }
 
     async fn send(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
@@ -123,7 +130,9 @@ pub(super) fn produce(run: &Run, counts: &Counts) -> Result<()> {
         for sequence in 0..run.records {
             let reading = Reading::nth(sequence, run.bytes);
             let key = reading.sensor.to_string();
-            window.send(key.as_bytes(), &serde_json::to_vec(&reading)?).await?;
+            window
+                .send(key.as_bytes(), &serde_json::to_vec(&reading)?)
+                .await?;
             counts.count();
         }
         window.rest().await
@@ -140,7 +149,9 @@ pub(super) fn transform(run: &Run, counts: &Counts) -> Result<()> {
             let payload = message.payload().ok_or("a record without value")?;
             let converted = Converted::from(serde_json::from_slice::<Reading>(payload)?);
             let value = serde_json::to_vec(&converted)?;
-            window.send(message.key().unwrap_or_default(), &value).await?;
+            window
+                .send(message.key().unwrap_or_default(), &value)
+                .await?;
             counts.count();
         }
         window.rest().await?;

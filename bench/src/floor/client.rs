@@ -27,7 +27,13 @@ impl Conf {
         let mut text = [0 as c_char; TEXT];
         // SAFETY: the configuration lives, the texts end, the buffer has the length that is given.
         let result = unsafe {
-            rd::rd_kafka_conf_set(self.0, c_key.as_ptr(), c_value.as_ptr(), text.as_mut_ptr(), TEXT)
+            rd::rd_kafka_conf_set(
+                self.0,
+                c_key.as_ptr(),
+                c_value.as_ptr(),
+                text.as_mut_ptr(),
+                TEXT,
+            )
         };
         if result == rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
             Ok(())
@@ -37,7 +43,9 @@ impl Conf {
     }
 
     pub(super) fn set_all(&mut self, settings: &[(&str, &str)]) -> Result<()> {
-        settings.iter().try_for_each(|(key, value)| self.set(key, value))
+        settings
+            .iter()
+            .try_for_each(|(key, value)| self.set(key, value))
     }
 
     /// For callbacks to be installed.
@@ -147,15 +155,23 @@ impl Drop for Topic<'_> {
 }
 
 pub(super) fn check(code: Code, what: &str) -> Result<()> {
-    if code == OK { Ok(()) } else { Err(format!("{what}: {}", describe(code)).into()) }
+    if code == OK {
+        Ok(())
+    } else {
+        Err(format!("{what}: {}", describe(code)).into())
+    }
 }
 
 pub(super) fn describe(code: Code) -> String {
     // SAFETY: librdkafka's own static text.
-    unsafe { CStr::from_ptr(rd::rd_kafka_err2str(code)) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(rd::rd_kafka_err2str(code)) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn read(text: &[c_char; TEXT]) -> String {
     // SAFETY: librdkafka ends what it writes; else the buffer is all zeros.
-    unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(text.as_ptr()) }
+        .to_string_lossy()
+        .into_owned()
 }

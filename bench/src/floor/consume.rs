@@ -159,7 +159,10 @@ unsafe fn look(
     next[partition] = message.offset + 1;
     // SAFETY: the fields describe bytes that live as long as the message.
     let record = unsafe {
-        Record { key: bytes(message.key, message.key_len), value: bytes(message.payload, message.len) }
+        Record {
+            key: bytes(message.key, message.key_len),
+            value: bytes(message.payload, message.len),
+        }
     };
     each(&record)
 }

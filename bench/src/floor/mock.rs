@@ -32,9 +32,15 @@ impl MockBroker {
         // none need wait for others.
         let servers = unsafe {
             rd::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
-            CStr::from_ptr(rd::rd_kafka_mock_cluster_bootstraps(cluster)).to_string_lossy().into_owned()
+            CStr::from_ptr(rd::rd_kafka_mock_cluster_bootstraps(cluster))
+                .to_string_lossy()
+                .into_owned()
         };
-        Ok(Self { cluster, servers, _client: client })
+        Ok(Self {
+            cluster,
+            servers,
+            _client: client,
+        })
     }
 
     pub(crate) fn servers(&self) -> &str {

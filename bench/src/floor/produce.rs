@@ -49,7 +49,11 @@ unsafe extern "C" fn delivered(
     // SAFETY: the message lives during the call; the opaque is the producer's `Deliveries`.
     unsafe {
         let deliveries = &*opaque.cast::<Deliveries>();
-        let counter = if (*message).err == OK { &deliveries.done } else { &deliveries.failed };
+        let counter = if (*message).err == OK {
+            &deliveries.done
+        } else {
+            &deliveries.failed
+        };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -79,7 +83,11 @@ impl Producer {
         work: impl FnOnce(&mut Lane<'_>) -> Result<()>,
     ) -> Result<u64> {
         let topic = self.client.topic(topic)?;
-        let mut lane = Lane { topic, deliveries: &self.deliveries, sent: 0 };
+        let mut lane = Lane {
+            topic,
+            deliveries: &self.deliveries,
+            sent: 0,
+        };
         let rk = Shared(self.client.rk());
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
