@@ -150,7 +150,9 @@ pub(crate) fn assemble(
             }
             Kind::Hook(hook) => assembled.hooks.push(hook.clone()),
             #[cfg(feature = "web")]
-            Kind::Route(route) => assembled.routes.push(route.clone().prefixed(&defaults.prefix)),
+            Kind::Route(route) => assembled
+                .routes
+                .push(route.clone().prefixed(&defaults.prefix)),
         }
     }
     checks.groups(&assembled.agents);

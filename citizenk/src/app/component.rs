@@ -103,6 +103,8 @@ impl From<HookDef> for ComponentDef {
 #[cfg(feature = "web")]
 impl From<RouteDef> for ComponentDef {
     fn from(route: RouteDef) -> Self {
-        Self { kind: Kind::Route(route) }
+        Self {
+            kind: Kind::Route(route),
+        }
     }
 }

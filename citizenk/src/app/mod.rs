@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod assemble;
-mod component;
 #[cfg(feature = "cli")]
 pub(crate) mod cli;
+mod component;
 #[cfg(feature = "web")]
 mod front;
 #[cfg(feature = "web")]
@@ -25,17 +25,17 @@ mod start;
 mod web;
 
 pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten};
-pub use component::{Component, ComponentDef};
-pub use module::Module;
 #[cfg(feature = "cli")]
 pub use cli::run;
+pub use component::{Component, ComponentDef};
+pub use module::Module;
 pub use service::Service;
-#[cfg(all(feature = "web", any(test, feature = "testing")))]
-pub(crate) use {front::attach, front::plan as web_plan, live::Live};
+pub(crate) use service::overrides;
 #[cfg(not(feature = "cli"))]
 pub use service::run;
-pub(crate) use service::overrides;
 pub(crate) use start::{Prepared, RunOptions, Running};
+#[cfg(all(feature = "web", any(test, feature = "testing")))]
+pub(crate) use {front::attach, front::plan as web_plan, live::Live};
 
 /// The version of an API that states none.
 pub(crate) const DEFAULT_VERSION: &str = "0.1.0";

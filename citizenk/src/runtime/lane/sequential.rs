@@ -119,7 +119,7 @@ where
     }
 
     async fn chunk(&mut self, chunk: &Chunk) -> Next {
-                self.core.cx.received(chunk);
+        self.core.cx.received(chunk);
         for index in 0..chunk.len() {
             if self.core.cx.inbox.is_closing() {
                 return Next::Halt;

@@ -60,7 +60,10 @@ impl Poller {
         // This thread runs one poller, once.
         let _ = self.shared.thread.set(std::thread::current());
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            let mut pace = Pace { wait: Duration::ZERO, take: true };
+            let mut pace = Pace {
+                wait: Duration::ZERO,
+                take: true,
+            };
             let mut polled = Instant::now();
             loop {
                 if let Some(leave) = self.shared.close_requested() {
@@ -227,8 +230,14 @@ impl Poller {
         self.find_partitions();
         let own = self.serve_positions(Instant::now());
         let wanted = self.events.tick(&mut self.core);
-        let wait = wanted.wait.min(own.unwrap_or(LONGEST_WAIT)).min(LONGEST_WAIT);
-        Pace { wait, take: wanted.take }
+        let wait = wanted
+            .wait
+            .min(own.unwrap_or(LONGEST_WAIT))
+            .min(LONGEST_WAIT);
+        Pace {
+            wait,
+            take: wanted.take,
+        }
     }
 
     /// Starts the partitions the discovering thread found, when there is no group.
