@@ -1,5 +1,7 @@
 //! Reactive, typed, asynchronous Kafka microservices with a documented web API.
 
+#![warn(missing_debug_implementations)]
+
 mod agent;
 mod app;
 pub mod codec;
