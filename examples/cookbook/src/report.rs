@@ -30,20 +30,20 @@ pub async fn daily_report(
     let yesterday = (Utc::now() - std::time::Duration::from_hours(24))
         .format("%F")
         .to_string();
-    publish(&pool, &producer, yesterday).await
+    let report = report(&pool, &yesterday).await?;
+    producer.send(&REPORTS, &yesterday, report).await?;
+    Ok(())
 }
 
-// What the readings of all workers say is in the database they share; what one of them keeps in memory
-// knows only its own partitions.
-async fn publish(pool: &SqlitePool, producer: &Producer, day: String) -> citizenk::Result<()> {
+// What all workers have read is in the database they share; what one of them keeps in memory is of its
+// own partitions only.
+async fn report(pool: &SqlitePool, day: &str) -> citizenk::Result<Report> {
     let query = "select count(*), avg(celsius) from readings where day = ?";
-    let (readings, mean_celsius) = sqlx::query_as(query).bind(&day).fetch_one(pool).await?;
-    let report = Report {
+    let (readings, mean_celsius) = sqlx::query_as(query).bind(day).fetch_one(pool).await?;
+    Ok(Report {
         readings,
         mean_celsius,
-    };
-    producer.send(&REPORTS, &day, report).await?;
-    Ok(())
+    })
 }
 
 /// The service: the readings' agent and the report.
@@ -62,19 +62,36 @@ mod tests {
 
     // [test]
     #[tokio::test]
-    async fn one_of_two_workers_reports_each_day() -> citizenk::Result<()> {
+    async fn one_of_two_workers_reports() -> citizenk::Result<()> {
+        let before_six_in_rome: DateTime<Utc> = "2026-03-01T04:59:00Z".parse()?;
         let app = TestApp::new(app)
             .override_state(in_memory().await?)
             .workers(2)
+            .at(before_six_in_rome)
+            .start()
+            .await?;
+        app.advance("2m").await;
+        app.wait_until(|app| !app.topic(&REPORTS).sent().is_empty())
+            .await;
+        app.settle().await;
+        assert_eq!(app.topic(&REPORTS).sent().len(), 1);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn the_report_covers_the_day() -> citizenk::Result<()> {
+        let pool = in_memory().await?;
+        let app = TestApp::new(app)
+            .override_state(pool.clone())
             .start()
             .await?;
         app.topic(&READINGS).push(&1, reading(1, 20.0));
-        app.advance("24h").await;
-        app.wait_until(|app| app.topic(&REPORTS).sent().len() == 1)
+        app.topic(&READINGS).push(&1, reading(1, 22.0));
+        app.advance("2s").await;
+        app.wait_until(|app| app.committed(&READINGS).values().sum::<i64>() == 2)
             .await;
-        app.advance("24h").await;
-        app.wait_until(|app| app.topic(&REPORTS).sent().len() == 2)
-            .await;
+        let report = report(&pool, "1970-01-01").await?;
+        assert_eq!((report.readings, report.mean_celsius), (2, Some(21.0)));
         Ok(())
     }
     // [/test]

@@ -59,9 +59,11 @@ pub enum Command {
     Explain {
         /// Cents
         amount: u64,
+        /// The settings.
         #[command(flatten)]
         flags: Flags,
     },
+    /// What every service can be asked to do.
     #[command(flatten)]
     Service(citizenk::cli::Command),
 }

@@ -3,6 +3,11 @@
 //! A fenced block of Rust stands below a comment that names a file, or a region of one between
 //! `// [name]` and `// [/name]`. After a change of the code: `BLESS=1 cargo test -p cookbook --test documents`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a document that cannot be read is a failed test"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

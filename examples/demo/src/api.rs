@@ -51,20 +51,22 @@ pub(crate) async fn produce_video_events(
     Ok(Json(Accepted { events }))
 }
 
-/// Sends all at once, then waits for all acknowledgements.
-pub(crate) async fn send_all<V: HasCamera>(
+/// Sends all, in order; what is returned waits for the acknowledgements and counts them.
+pub(crate) fn send_all<V: HasCamera, I: Iterator<Item = V>>(
     producer: &Producer,
     topic: &Topic<V, u32>,
-    videos: impl Iterator<Item = V>,
-) -> Result<usize, ProduceError> {
+    videos: I,
+) -> impl Future<Output = Result<usize, ProduceError>> + Send + use<V, I> {
     let sent: Vec<_> = videos
         .map(|video| producer.send(topic, &video.camera_id(), video))
         .collect();
-    let events = sent.len();
-    for acknowledgement in sent {
-        acknowledgement.await?;
+    async move {
+        let events = sent.len();
+        for acknowledgement in sent {
+            acknowledgement.await?;
+        }
+        Ok(events)
     }
-    Ok(events)
 }
 
 /// What videos are keyed by.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use citizenk::ProduceError;
 use citizenk::prelude::*;
 
 use crate::api::send_all;
@@ -14,6 +15,7 @@ use crate::{Counts, Snapshot, VIDEOS, Video};
 const MAX_RATE: u32 = 10_000;
 const CAMERAS: u32 = 10;
 const TICKS_PER_SECOND: u32 = 10;
+const MAX_UNANSWERED: usize = 50;
 
 /// How much the generator makes: `[app] rate` or `APP_RATE`.
 #[derive(Clone, Debug)]
@@ -85,10 +87,17 @@ pub(crate) async fn generate(
     State(traffic): State<Traffic>,
     State(counts): State<Counts>,
     producer: Producer,
-) -> citizenk::Result<()> {
-    let sent = send_all(&producer, &VIDEOS, traffic.tick()).await?;
-    counts.generated(sent as u64);
-    Ok(())
+    background: Background,
+) {
+    // A broker that does not answer gets no more until it does.
+    if background.running() > MAX_UNANSWERED {
+        return;
+    }
+    let sent = send_all(&producer, &VIDEOS, traffic.tick());
+    background.spawn("traffic", async move {
+        counts.generated(sent.await? as u64);
+        Ok::<_, ProduceError>(())
+    });
 }
 
 /// Shows on the console that messages move.

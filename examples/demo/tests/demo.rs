@@ -24,8 +24,8 @@ async fn videos_travel_from_b_to_c_to_d() -> citizenk::Result<()> {
     for camera in 0..10 {
         app.topic(&VIDEOS).push(&camera, video(camera));
     }
-    // Two batches that are not full.
-    app.advance("400ms").await;
+    // Two batches, one after the other, that are not full.
+    app.advance("1s").await;
 
     assert_eq!(app.topic(&PROCESSED).sent().len(), 10);
     let sent = app.topic(&VALID).sent();
@@ -42,12 +42,10 @@ async fn videos_travel_from_b_to_c_to_d() -> citizenk::Result<()> {
 #[tokio::test]
 async fn posted_events_reach_the_named_topic() -> citizenk::Result<()> {
     let app = quiet().await?;
-    let answer = app
-        .post("/events?topic=B", &vec![video(1), video(2)])
-        .await;
+    let answer = app.post("/events?topic=B", &vec![video(1), video(2)]).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json::<Accepted>(), Accepted { events: 2 });
-    app.advance("400ms").await;
+    app.advance("1s").await;
     assert_eq!(app.topic(&VALID).sent().len(), 1);
 
     let names: Names = app.get("/source-topics").await.json();

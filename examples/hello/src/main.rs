@@ -1,3 +1,5 @@
+//! Greets everybody whose name comes on the topic `greetings`.
+
 use citizenk::prelude::*;
 
 #[citizenk::message]
