@@ -80,6 +80,6 @@ pub mod web {
 
     pub use crate::web::{
         ApiInput, ApiOutput, HttpAnswer, HttpArgument, HttpPart, InputProbe, NoInputProbe,
-        NoOutputProbe, Operation, OutputProbe, Probe, last, part, respond, route,
+        NoOutputProbe, Operation, OutputProbe, Probe, RouteDef, last, part, respond, route,
     };
 }

@@ -293,7 +293,18 @@ impl Service for Live {
     }
 
     fn metrics(&self) -> String {
-        self.env.metrics.render()
+        let metrics = &self.env.metrics;
+        metrics.pinned_chunks(self.transport.held_chunks());
+        if let Some(view) = self.view.get() {
+            metrics
+                .producer(&self.info.name)
+                .in_flight(view.sender.handle().in_flight());
+        }
+        metrics.render()
+    }
+
+    fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        self.env.metrics.request(method, route, status, took);
     }
 }
 

@@ -172,14 +172,14 @@ impl App {
     /// Adds a component built by hand.
     #[must_use]
     pub fn component(mut self, component: impl Into<ComponentDef>) -> Self {
-        self.items.push(Item::Component(component.into()));
+        self.items.push(Item::Component(Box::new(component.into())));
         self
     }
 
     /// Adds a module.
     #[must_use]
     pub fn include(mut self, module: Module) -> Self {
-        self.items.push(Item::Module(module));
+        self.items.push(Item::Module(Box::new(module)));
         self
     }
 

@@ -81,6 +81,7 @@ pub(crate) fn overrides(settings: &Settings) -> Overrides {
                     concurrency: tuning.concurrency.as_ref().map(|s| s.value),
                     timeout: tuning.timeout.as_ref().map(|s| s.value),
                     enabled: tuning.enabled.as_ref().map(|s| s.value),
+                    source: tuning.source.to_string(),
                 };
                 (name.clone(), tuning)
             })
@@ -101,7 +102,12 @@ pub(crate) fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, RunEr
             shared.insert("bootstrap.servers".to_owned(), servers.clone());
             Ok(Arc::new(KafkaTransport::new(shared)?))
         }
-        Broker::Embedded => Ok(Arc::new(KafkaTransport::embedded(EmbeddedOptions::default())?)),
+        Broker::Embedded => {
+            let transport = KafkaTransport::embedded(EmbeddedOptions::default())?;
+            let address = transport.bootstrap_servers();
+            tracing::warn!(address, "running on the embedded broker: all records are gone when the process ends");
+            Ok(Arc::new(transport))
+        }
         Broker::Unset => Err(ConfigError::new(
             "KAFKA_BOOTSTRAP_SERVERS",
             "is not set; set it, pass `--bootstrap-servers`, or `--embedded` for a broker inside the process",
@@ -132,9 +138,6 @@ impl Service {
             tracing::warn!("{warning}");
         }
         if transport.kind() == BrokerKind::Embedded {
-            tracing::warn!(
-                "running on the embedded broker: all records are gone when the process ends"
-            );
             let assembled = app.assembled(&overrides(&settings))?;
             for name in assembled.topics.keys() {
                 transport.create_topic(&settings.real_topic(name), EMBEDDED_PARTITIONS)?;

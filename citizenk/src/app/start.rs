@@ -47,7 +47,6 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) engine: Engine,
-    pub(crate) shutdown: Shutdown,
     pub(crate) supervisor: Supervisor,
 }
 
@@ -108,7 +107,6 @@ impl Prepared {
         let engine = Engine::start(self.spec).await?;
         Ok(Running {
             engine,
-            shutdown: self.shutdown,
             supervisor: self.supervisor,
         })
     }

@@ -19,13 +19,14 @@ mod topic;
 #[cfg(feature = "web")]
 mod web;
 
-pub use topic::{DeadLetter, SentRecord, TestTopic};
+pub use topic::{DeadLetter, RawPair, SentRecord, TestTopic};
 #[cfg(feature = "web")]
 pub use web::TestResponse;
 
 use crate::app::{App, Prepared, RunOptions, Running};
 use crate::config::{Flags, Settings};
 use crate::error::RunError;
+use crate::record::TopicPartition;
 use crate::runtime::worker::Executor;
 use crate::time::{Clock, parse_duration};
 use crate::topic::Topic;
@@ -462,6 +463,76 @@ impl TestApp {
         };
         self.cluster
             .fail_next(&self.real(topic.name), records, &error);
+    }
+
+    /// The next `commits` commits are refused.
+    pub fn fail_commits(&self, commits: usize) {
+        let error = TransportError {
+            context: "commit".to_owned(),
+            code: "COORDINATOR_NOT_AVAILABLE".to_owned(),
+            message: "refused by the test".to_owned(),
+            retriable: true,
+            fatal: false,
+        };
+        self.cluster.fail_commits(commits, &error);
+    }
+
+    /// Keeps acknowledgements of sent records back, or lets them go.
+    pub fn hold_deliveries(&self, hold: bool) {
+        self.cluster.hold_deliveries(hold);
+    }
+
+    /// While they are held back: lets this many more acknowledgements go.
+    pub fn release_deliveries(&self, records: usize) {
+        self.cluster.release_deliveries(records);
+    }
+
+    /// Producers accept at most this many records that are not acknowledged.
+    pub fn producer_capacity(&self, records: usize) {
+        self.cluster.queue_capacity(records);
+    }
+
+    /// The partitions a worker owns in the app's groups.
+    pub fn owned_by(&self, worker: usize) -> Vec<TopicPartition> {
+        let name = format!("worker-{worker}");
+        let groups = self.groups();
+        let members = groups.iter().flat_map(|group| self.cluster.members(group));
+        members
+            .filter(|member| member.client_id == name)
+            .flat_map(|member| member.partitions)
+            .collect()
+    }
+
+    /// A worker's session expires: others get its partitions at once, and it hears of that afterwards.
+    pub async fn lose_worker(&self, worker: usize) {
+        for group in self.groups() {
+            self.cluster
+                .lose_member(&group, &format!("worker-{worker}"));
+        }
+        self.rest().await;
+    }
+
+    /// A worker's client fails for good, as after an error no client recovers from.
+    pub async fn break_client(&self, worker: usize) {
+        let error = TransportError {
+            context: "consumer".to_owned(),
+            code: "_FATAL".to_owned(),
+            message: "broken by the test".to_owned(),
+            retriable: false,
+            fatal: true,
+        };
+        self.cluster
+            .consumer_error(&format!("worker-{worker}"), &error);
+        self.rest().await;
+    }
+
+    /// Records of the topic that the app's own groups have not committed.
+    pub fn lag<V, K>(&self, topic: &Topic<V, K>) -> i64 {
+        let real = self.real(topic.name);
+        self.groups()
+            .iter()
+            .map(|group| self.cluster.lag(group, &[&real]))
+            .sum()
     }
 
     /// Takes the broker away, or gives it back.

@@ -36,6 +36,9 @@ pub struct SentRecord<V, K> {
     pub timestamp: Timestamp,
 }
 
+/// Key and value as bytes.
+pub type RawPair = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// A record on a dead-letter topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -213,7 +216,7 @@ impl<'a, V, K> TestTopic<'a, V, K> {
 
     /// The bytes of what the app sent to the topic: key and value, in order.
     #[must_use]
-    pub fn sent_raw(&self) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+    pub fn sent_raw(&self) -> Vec<RawPair> {
         self.records()
             .map(|record| (record.key, record.payload))
             .collect()

@@ -8,7 +8,7 @@ use citizenk::prelude::*;
 
 /// What is known of a camera; a tombstone deletes it.
 #[citizenk::message]
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Camera {
     /// Where it hangs.
     pub site: String,

@@ -2,9 +2,10 @@
 
 use axum::response::Html;
 use citizenk::ProduceError;
+use citizenk::http::{Json, Problem, Query};
 use citizenk::prelude::*;
 
-use crate::{Counts, PROCESSED, ProcessedVideo, Snapshot, VALID, VIDEOS, Video};
+use crate::{Counts, PROCESSED, ProcessedVideo, Snapshot, VIDEOS, Video};
 
 /// Where to send events.
 #[citizenk::message]

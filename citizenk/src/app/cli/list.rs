@@ -57,6 +57,7 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
             plan.real_topics.join(", "),
             outputs.join(", "),
             plan.group.clone().unwrap_or_else(|| "(none)".to_owned()),
+            plan.module.clone(),
             summary(plan.spec.origin.doc),
         ]);
     }
@@ -67,6 +68,7 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
             timer.name.clone(),
             "timer".to_owned(),
             when,
+            none.clone(),
             none.clone(),
             none,
             summary(timer.origin.doc),
@@ -80,6 +82,7 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
             "hook".to_owned(),
             when,
             none.clone(),
+            none.clone(),
             none,
             summary(hook.origin.doc),
         ]);
@@ -87,7 +90,15 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
     print!(
         "{}",
         table(
-            &["name", "kind", "topics / when", "sends", "group", "help"],
+            &[
+                "name",
+                "kind",
+                "topics / when",
+                "sends",
+                "group",
+                "module",
+                "help"
+            ],
             &rows
         )
     );
