@@ -65,6 +65,9 @@ struct Options {
     /// About how long a record is
     #[arg(long, default_value_t = 180)]
     bytes: usize,
+    /// [default: 4 on a Kafka, as many as the mock needs to keep all records]
+    #[arg(long)]
+    partitions: Option<i32>,
     /// Only this one beside the floor; repeatable
     #[arg(long, value_enum)]
     only: Vec<Contestant>,
@@ -99,6 +102,7 @@ fn hold(work: Work, options: Options) -> Result<(), Box<dyn Error>> {
         records,
         rounds,
         bytes,
+        partitions,
         only,
         json,
     } = options;
@@ -108,6 +112,7 @@ fn hold(work: Work, options: Options) -> Result<(), Box<dyn Error>> {
         records,
         rounds,
         bytes,
+        partitions,
         only,
     }
     .hold()?;

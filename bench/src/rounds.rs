@@ -34,6 +34,7 @@ pub(crate) struct Contest {
     pub(crate) records: Option<u64>,
     pub(crate) rounds: usize,
     pub(crate) bytes: usize,
+    pub(crate) partitions: Option<i32>,
     pub(crate) only: Vec<Contestant>,
 }
 
@@ -89,11 +90,13 @@ impl Contest {
             MOCK_RECORDS
         };
         let records = self.records.unwrap_or(default).max(10);
-        let partitions = if self.real {
-            PARTITIONS
+        let least = if self.real {
+            1
         } else {
             mock_partitions(records, self.bytes)
         };
+        let usual = if self.real { PARTITIONS } else { least };
+        let partitions = self.partitions.unwrap_or(usual).max(least);
         let input = format!("bench-{}-{}-in", self.work.name(), std::process::id());
         Held {
             contest: self,
