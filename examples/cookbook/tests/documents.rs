@@ -150,6 +150,7 @@ fn named_tests_exist() {
     let (table, _) = text.split_once("\n## ").unwrap();
     let mut sources = String::new();
     read_all(&root().join("citizenk"), &mut sources);
+    read_all(&root().join("examples"), &mut sources);
     let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
     for proof in rows.flat_map(|row| {
         row.split(" | ")

@@ -2,7 +2,6 @@
 
 use axum::response::Html;
 use citizenk::ProduceError;
-use citizenk::http::{Json, Problem, Query};
 use citizenk::prelude::*;
 
 use crate::{Counts, PROCESSED, ProcessedVideo, Snapshot, VIDEOS, Video};

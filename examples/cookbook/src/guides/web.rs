@@ -1,7 +1,6 @@
 //! `docs/web.md`.
 
 // [route]
-use citizenk::http::{Json, Path, Problem};
 use citizenk::prelude::*;
 
 /// A greeting.
