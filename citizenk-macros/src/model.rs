@@ -55,7 +55,7 @@ impl Agent {
                 report.at(topics.brackets, "`topics` needs at least one topic");
             }
             Some(topics) => no_duplicates(&topics.items, "topic", report),
-            None if args.topics.was_given() => {}
+            None if args.topics.was_given() || args.common.meant("topics") => {}
             None => report.at_with_help(
                 name.span(),
                 format!("{title} has no topics"),
@@ -264,7 +264,7 @@ impl Route {
     ) -> Option<Self> {
         let title = function.title();
         let name = function.ident.unraw();
-        if !args.has_method() {
+        if !args.has_method() && args.common.misspelled.is_empty() {
             report.at_with_help(
                 name.span(),
                 format!("{title} has no path"),

@@ -48,6 +48,15 @@ pub(crate) struct Common {
     pub(crate) name: Slot<syn::LitStr>,
     pub(crate) handle: Slot<Ident>,
     pub(crate) krate: Slot<syn::Path>,
+    /// What misspelled arguments were meant to be: not to be missed on top.
+    pub(crate) misspelled: Vec<&'static str>,
+}
+
+impl Common {
+    /// Whether an argument was meant to be given, under a name that has been reported.
+    pub(crate) fn meant(&self, name: &str) -> bool {
+        self.misspelled.contains(&name)
+    }
 }
 
 /// Arguments structs.
@@ -187,7 +196,8 @@ fn read_argument<A: Args>(
     {
         (positional.read)(args, argument.into_iter().collect(), report);
     } else {
-        unknown(table, key, report);
+        let meant = unknown(table, key, report);
+        args.common().misspelled.extend(meant);
     }
 }
 
@@ -211,14 +221,17 @@ fn read_key<A: Args>(args: &mut A, key: &Ident, value: TokenStream, report: &mut
         };
         (found.read)(args.common(), entry);
     } else {
-        unknown(&table, key, report);
+        let meant = unknown(&table, key, report);
+        args.common().misspelled.extend(meant);
     }
 }
 
-fn unknown<A>(table: &Table<A>, key: &Ident, report: &mut Report) {
+/// Reports an argument there is not; returns what it was probably meant to be.
+fn unknown<A>(table: &Table<A>, key: &Ident, report: &mut Report) -> Option<&'static str> {
     let name = key.to_string();
     let mut help = String::new();
-    if let Some(meant) = suggest::nearest(&name, table.names()) {
+    let meant = suggest::nearest(&name, table.names());
+    if let Some(meant) = meant {
         help = format!("did you mean `{meant}`?\n");
     } else if let Some(owner) = super::owner_of(&name) {
         help = format!("`{name}` is an argument of `#[{owner}]`\n");
@@ -233,6 +246,7 @@ fn unknown<A>(table: &Table<A>, key: &Ident, report: &mut Report) {
             supported.join(", ")
         ),
     );
+    meant
 }
 
 impl<A> Table<A> {

@@ -78,8 +78,12 @@ fn outcome(agent: &Agent, values: &[proc_macro2::Ident]) -> (TokenStream, TokenS
         Some(topic) => {
             let reply = local("__reply");
             let topic = reference(topic);
+            let value = local("__value");
             let before = quote_spanned!(span=> let #reply = __citizenk::reply(#call););
-            let outcome = quote_spanned!(span=> #reply.send(#topic, #returned));
+            let outcome = quote_spanned! {span=>
+                let #value = #returned;
+                #reply.send(#topic, #value)
+            };
             (before, outcome)
         }
     }
