@@ -1,1 +1,130 @@
-fn main() {}
+//! Side-by-side benchmarks: citizenk beside a floor written by hand on librdkafka and beside what a
+//! program on rdkafka's own clients looks like. `cargo xtask bench NAME` calls this program.
+//!
+//! Every contestant runs in a process of its own (`child`), in turns, and reports its CPU time, wall
+//! time and memory; the table and its last line are made from the medians. See docs/benchmarks.md.
+
+mod allocations;
+mod child;
+mod cluster;
+mod contest;
+mod cost;
+mod counts;
+mod floor;
+mod reading;
+mod report;
+mod rounds;
+mod settings;
+mod stats;
+mod table;
+mod usage;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::contest::{Contestant, Run, Work};
+use crate::rounds::Contest;
+use crate::table::Table;
+
+#[derive(Parser)]
+#[command(name = "citizenk-bench", about = "citizenk beside the floor")]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Read JSON records into a counter
+    Consume(Options),
+    /// Write JSON records
+    Produce(Options),
+    /// Read JSON records, write others
+    Transform(Options),
+    /// What citizenk itself adds to a record: instructions, allocations
+    Cost(cost::Options),
+    /// One contestant; for this program's own use
+    #[command(hide = true)]
+    Child(Run),
+}
+
+#[derive(Args)]
+struct Options {
+    /// On the Kafka of KAFKA_BOOTSTRAP_SERVERS instead of librdkafka's mock broker
+    #[arg(long)]
+    real: bool,
+    /// [default: 1000000 on a Kafka, 400000 on the mock]
+    #[arg(long)]
+    records: Option<u64>,
+    /// Turns of each contestant
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// About how long a record is
+    #[arg(long, default_value_t = 180)]
+    bytes: usize,
+    /// [default: 4 on a Kafka, as many as the mock needs to keep all records]
+    #[arg(long)]
+    partitions: Option<i32>,
+    /// Only this one beside the floor; repeatable
+    #[arg(long, value_enum)]
+    only: Vec<Contestant>,
+    /// Write the figures to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().bench) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
+    match bench {
+        Bench::Consume(options) => hold(Work::Consume, options),
+        Bench::Produce(options) => hold(Work::Produce, options),
+        Bench::Transform(options) => hold(Work::Transform, options),
+        Bench::Cost(options) => cost::run(&options),
+        Bench::Child(run) => contest::run(&run),
+    }
+}
+
+fn hold(work: Work, options: Options) -> Result<(), Box<dyn Error>> {
+    let Options {
+        real,
+        records,
+        rounds,
+        bytes,
+        partitions,
+        only,
+        json,
+    } = options;
+    let table = Contest {
+        work,
+        real,
+        records,
+        rounds,
+        bytes,
+        partitions,
+        only,
+    }
+    .hold()?;
+    if let Some(file) = json {
+        write_json(&table, &file)?;
+    }
+    println!("{}", table.markdown());
+    println!("{}", table.last_line());
+    Ok(())
+}
+
+fn write_json(table: &Table, file: &Path) -> Result<(), Box<dyn Error>> {
+    std::fs::write(file, serde_json::to_string_pretty(table)?)?;
+    Ok(())
+}

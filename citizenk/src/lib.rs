@@ -1,8 +1,10 @@
 //! Reactive, typed, asynchronous Kafka microservices with a documented web API.
 
+#![warn(missing_debug_implementations)]
+
 mod agent;
 mod app;
-mod codec;
+pub mod codec;
 mod config;
 mod error;
 pub mod extract;
@@ -13,9 +15,9 @@ mod record;
 mod runtime;
 mod staging;
 mod suggest;
+mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-mod telemetry;
 mod time;
 mod timer;
 mod topic;
@@ -24,7 +26,7 @@ mod transport;
 mod web;
 
 pub use app::{App, Component, Module, Service, StateContext, run};
-pub use codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, RawBytes, TextKey};
+pub use codec::{KeyCodec, RawBytes};
 pub use config::{Flags, Printable, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
@@ -69,6 +71,9 @@ pub use citizenk_macros::*;
 /// What a service's source files usually need: `use citizenk::prelude::*;`.
 pub mod prelude {
     pub use chrono::{DateTime, Utc};
+
+    #[cfg(feature = "web")]
+    pub use crate::http::{Json, Path, Problem, Query};
 
     pub use crate::{
         AgentError, AgentInfo, App, Background, Batch, BatchOutcome, BuildIssue, Event, Headers,

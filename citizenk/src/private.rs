@@ -7,15 +7,16 @@ pub use schemars;
 pub use serde;
 
 pub use crate::agent::{
-    AgentBuilder, AgentHandle, AgentInput, BatchInput, IntoOutcome, IntoOutput, Origin, Reply, Verdict,
+    AgentBuilder, AgentHandle, AgentInput, BatchInput, IntoOutcome, IntoOutput, Origin, Reply,
+    Verdict,
 };
 pub use crate::app::{Component, ComponentDef, Module};
 pub use crate::error::AgentError;
 pub use crate::extract::{
     Call, EventBatch, Extract, Hook, Mode, PartitionHook, PrepareContext, SingleEvent, Tick,
 };
-pub use crate::message::Message;
 pub use crate::lifecycle::{HookBuilder, HookEvent, hook, hook_handle};
+pub use crate::message::Message;
 pub use crate::policy::Policy;
 pub use crate::runtime::lane::handle;
 pub use crate::runtime::task::IntoTaskResult;
@@ -78,7 +79,7 @@ pub mod web {
     pub use axum::response::{IntoResponse, Response};
 
     pub use crate::web::{
-        ApiInput, ApiOutput, HttpArgument, HttpPart, InputProbe, NoInputProbe, NoOutputProbe, Operation,
-        OutputProbe, Probe, last, part, route,
+        ApiInput, ApiOutput, HttpAnswer, HttpArgument, HttpPart, InputProbe, NoInputProbe,
+        NoOutputProbe, Operation, OutputProbe, Probe, RouteDef, last, part, respond, route,
     };
 }

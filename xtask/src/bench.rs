@@ -1,9 +1,8 @@
 //! Benchmarks: runs the bench crate, with a Kafka if one is wanted, or under valgrind for `cost`.
 
 use std::env;
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -16,8 +15,6 @@ use crate::workspace::Workspace;
 
 const PACKAGE: &str = "citizenk-bench";
 const LIMIT: Duration = Duration::from_secs(30 * 60);
-/// Two runs of different length: their difference holds no start-up cost.
-const RECORDS: [u64; 2] = [20_000, 120_000];
 
 pub(crate) fn run(workspace: &Workspace, name: &str, real: bool, args: &[String]) -> Result<()> {
     if name == "cost" {
@@ -45,63 +42,19 @@ pub(crate) fn run(workspace: &Workspace, name: &str, real: bool, args: &[String]
 }
 
 /// Instructions per record under callgrind, which a noisy machine does not disturb, and allocations.
+/// The bench binary knows how to run itself under callgrind; here it is built and valgrind looked for.
 fn cost(workspace: &Workspace, args: &[String]) -> Result<()> {
-    let valgrind = process::find_program("valgrind", "valgrind (Debian: valgrind)")?;
+    process::find_program("valgrind", "valgrind (Debian: valgrind)")?;
     let binary = build(workspace)?;
-    let folder = workspace.target().join("callgrind");
-    fs::create_dir_all(&folder).or_fail(|| format!("create {}", folder.display()))?;
-    let mut totals = Vec::new();
-    for records in RECORDS {
-        let out = folder.join(format!("cost-{records}.out"));
-        eprintln!(
-            "bench cost: {records} records under callgrind (about fifty times slower than natively)"
-        );
-        let mut command = Command::new(&valgrind);
-        command.current_dir(workspace.root()).stdout(Stdio::null());
+    for what in ["--instructions", "--allocations"] {
+        let mut command = Command::new(&binary);
         command
-            .arg("--tool=callgrind")
-            .arg("--quiet")
-            .arg(format!("--callgrind-out-file={}", out.display()));
-        command
-            .arg(&binary)
-            .args(["cost", "--records", &records.to_string()])
+            .current_dir(workspace.root())
+            .args(["cost", what])
             .args(args);
-        process::run(command, &format!("callgrind over {records} records"), LIMIT)?;
-        totals.push(instructions(&out)?);
+        process::run(command, &format!("cost {what}"), LIMIT)?;
     }
-    let mut native = Command::new(&binary);
-    native
-        .current_dir(workspace.root())
-        .args(["cost", "--allocations"])
-        .args(args);
-    process::run(native, "counting allocations", LIMIT)?;
-    println!("| records | instructions |\n|---|---|");
-    for (records, total) in RECORDS.iter().zip(&totals) {
-        println!("| {records} | {total} |");
-    }
-    // One per entry of RECORDS, pushed above.
-    let per_record = per_record([totals[0], totals[1]]);
-    println!("callgrind files: {}", folder.display());
-    println!("bench cost instructions_per_record={per_record:.1}");
     Ok(())
-}
-
-fn per_record(totals: [u64; 2]) -> f64 {
-    (totals[1] as f64 - totals[0] as f64) / (RECORDS[1] - RECORDS[0]) as f64
-}
-
-fn instructions(out: &Path) -> Result<u64> {
-    let text = fs::read_to_string(out).or_fail(|| format!("read {}", out.display()))?;
-    total(&text).ok_or_else(|| Failure::new(format!("{} holds no line `totals:`", out.display())))
-}
-
-/// The sum over all parts of a callgrind file.
-fn total(text: &str) -> Option<u64> {
-    let line = |key: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
-    };
-    line("totals:").or_else(|| line("summary:"))
 }
 
 /// Builds the release binary and asks cargo where it is.
@@ -158,14 +111,6 @@ fn executable(line: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn totals_are_read_and_subtracted() {
-        assert_eq!(total("version: 1\nsummary: 70\n\ntotals: 71\n"), Some(71));
-        assert_eq!(total("summary: 70\n"), Some(70));
-        assert_eq!(total("nothing"), None);
-        assert!((per_record([1_000_000, 101_000_000]) - 1000.0).abs() < f64::EPSILON);
-    }
 
     #[test]
     fn the_binary_is_found_among_cargos_messages() {

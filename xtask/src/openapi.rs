@@ -88,7 +88,7 @@ fn validator(folder: &Path) -> Result<PathBuf> {
 fn print_document(workspace: &Workspace, document: &Path) -> Result<()> {
     let file = File::create(document).or_fail(|| format!("create {}", document.display()))?;
     let mut demo = workspace.cargo();
-    demo.args(["run", "-q", "--release", "-p", "demo", "--", "openapi"])
+    demo.args(["run", "-q", "-p", "demo", "--", "openapi"])
         .stdout(file);
     process::run(demo, "`demo openapi`", BUILD_LIMIT)
 }

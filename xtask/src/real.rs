@@ -11,9 +11,25 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TESTS: &str = "citizenk/tests/real.rs";
 const TARGETS: [&[&str]; 2] = [
-    &["test", "-p", "citizenk", "--features", "testing", "--test", "real"],
+    &[
+        "test",
+        "-p",
+        "citizenk",
+        "--features",
+        "testing",
+        "--test",
+        "real",
+    ],
     // Of the transport's own tests, those that need a real broker.
-    &["test", "-p", "citizenk", "--features", "testing", "--lib", "rdkafka::tests::real"],
+    &[
+        "test",
+        "-p",
+        "citizenk",
+        "--features",
+        "testing",
+        "--lib",
+        "rdkafka::tests::real",
+    ],
 ];
 
 pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
@@ -26,13 +42,22 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
     for target in TARGETS {
         let mut build = workspace.cargo();
         build.args(target).arg("--no-run");
-        process::run(build, "building the tests against a real Kafka", BUILD_LIMIT)?;
+        process::run(
+            build,
+            "building the tests against a real Kafka",
+            BUILD_LIMIT,
+        )?;
     }
     let kafka = Kafka::start_temporary(workspace, 1)?;
     for target in TARGETS {
         let mut tests = workspace.cargo();
-        tests.args(target).args(["--", "--test-threads=4"]).args(filter);
-        tests.env(BOOTSTRAP_VARIABLE, kafka.bootstrap()).env("CITIZENK_REAL_KAFKA", "1");
+        tests
+            .args(target)
+            .args(["--", "--test-threads=4"])
+            .args(filter);
+        tests
+            .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
+            .env("CITIZENK_REAL_KAFKA", "1");
         process::run(tests, "the tests against a real Kafka", LIMIT)?;
     }
     Ok(())

@@ -40,10 +40,6 @@ impl<T> Event<T> {
         Self { value, record }
     }
 
-    pub(crate) fn record(&self) -> &RecordRef {
-        &self.record
-    }
-
     /// An event made by hand, for tests of handlers.
     #[must_use]
     pub fn new(value: T) -> Self {

@@ -13,7 +13,7 @@ mod output;
 
 pub use batch::Batch;
 pub use builder::{AgentBuilder, AgentHandle, Origin};
-pub(crate) use builder::{AgentSpec, GroupChoice, InputSpec, Tuning};
+pub(crate) use builder::{AgentSpec, GroupChoice, InputSpec};
 pub use event::Event;
 pub use input::{AgentInput, BatchInput};
 pub use outcome::Verdict;

@@ -90,11 +90,8 @@ pub enum Verdict {
     /// The attempt failed as a whole.
     Failed(AgentError),
     /// One verdict per record, in order; `None` is handled.
-    PerRecord(Vec<RecordVerdict>),
+    PerRecord(Vec<Option<AgentError>>),
 }
-
-/// What an attempt came to for one record of a batch.
-pub type RecordVerdict = Option<AgentError>;
 
 /// Return types of handlers without `output`.
 #[diagnostic::on_unimplemented(

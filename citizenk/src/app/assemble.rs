@@ -39,6 +39,8 @@ pub(crate) struct AgentOverride {
     pub(crate) concurrency: Option<usize>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) enabled: Option<bool>,
+    /// Where the settings say so.
+    pub(crate) source: String,
 }
 
 /// An app's components with the defaults of their modules.
@@ -67,7 +69,7 @@ pub(crate) fn flatten(items: &[Item], outer: &Defaults) -> Vec<Flat> {
         .flat_map(|item| match item {
             Item::Component(component) => {
                 vec![Flat {
-                    component: component.clone(),
+                    component: (**component).clone(),
                     defaults: outer.clone(),
                 }]
             }
@@ -84,6 +86,10 @@ pub(crate) fn flatten(items: &[Item], outer: &Defaults) -> Vec<Flat> {
                         .clone()
                         .or_else(|| outer.on_produce_error.clone()),
                     prefix: format!("{}{}", outer.prefix, own.prefix),
+                    module: match outer.module.as_str() {
+                        "" => module.name.clone(),
+                        around => format!("{around}/{}", module.name),
+                    },
                 };
                 flatten(&module.items, &inner)
             }
@@ -146,11 +152,13 @@ pub(crate) fn assemble(
                 if let Err(issue) = resolve_schedule(timer) {
                     checks.issues.push(issue);
                 }
-                assembled.timers.push(timer.clone());
+                assembled.timers.push((**timer).clone());
             }
-            Kind::Hook(hook) => assembled.hooks.push(hook.clone()),
+            Kind::Hook(hook) => assembled.hooks.push((**hook).clone()),
             #[cfg(feature = "web")]
-            Kind::Route(route) => assembled.routes.push(route.clone().prefixed(&defaults.prefix)),
+            Kind::Route(route) => assembled
+                .routes
+                .push((**route).clone().prefixed(&defaults.prefix)),
         }
     }
     checks.groups(&assembled.agents);
@@ -196,6 +204,7 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
     }
     AgentPlan {
         component: spec.component(),
+        module: defaults.module.clone(),
         group: match &spec.group {
             GroupChoice::App => Some(overrides.group.clone().unwrap_or_else(|| app.to_owned())),
             GroupChoice::Named(group) => Some(group.clone()),
@@ -515,13 +524,12 @@ impl Checks<'_> {
             .filter(|flat| matches!(flat.component.kind, Kind::Agent(_)))
             .map(|flat| flat.component.name())
             .collect();
-        for name in self.overrides.agents.keys() {
+        for (name, over) in &self.overrides.agents {
             if !agents.contains(&name.as_str()) {
                 let hint = did_you_mean(name, agents.iter().copied());
-                self.issue(
-                    &format!("[agents.{name}]"),
-                    format!("there is no agent of this name{hint}"),
-                );
+                let message = format!("there is no agent of this name{hint}");
+                let issue = BuildIssue::new(format!("[agents.{name}]"), message);
+                self.issues.push(issue.at_text(over.source.clone()));
             }
         }
         let renamed: Vec<String> = self.overrides.names.renamed.keys().cloned().collect();

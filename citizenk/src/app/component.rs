@@ -27,11 +27,11 @@ pub struct ComponentDef {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    Agent(AgentDef),
-    Timer(TimerDef),
-    Hook(HookDef),
+    Agent(Box<AgentDef>),
+    Timer(Box<TimerDef>),
+    Hook(Box<HookDef>),
     #[cfg(feature = "web")]
-    Route(RouteDef),
+    Route(Box<RouteDef>),
 }
 
 impl ComponentDef {
@@ -79,7 +79,7 @@ impl ComponentDef {
 impl From<AgentDef> for ComponentDef {
     fn from(agent: AgentDef) -> Self {
         Self {
-            kind: Kind::Agent(agent),
+            kind: Kind::Agent(Box::new(agent)),
         }
     }
 }
@@ -87,7 +87,7 @@ impl From<AgentDef> for ComponentDef {
 impl From<TimerDef> for ComponentDef {
     fn from(timer: TimerDef) -> Self {
         Self {
-            kind: Kind::Timer(timer),
+            kind: Kind::Timer(Box::new(timer)),
         }
     }
 }
@@ -95,7 +95,7 @@ impl From<TimerDef> for ComponentDef {
 impl From<HookDef> for ComponentDef {
     fn from(hook: HookDef) -> Self {
         Self {
-            kind: Kind::Hook(hook),
+            kind: Kind::Hook(Box::new(hook)),
         }
     }
 }
@@ -103,6 +103,8 @@ impl From<HookDef> for ComponentDef {
 #[cfg(feature = "web")]
 impl From<RouteDef> for ComponentDef {
     fn from(route: RouteDef) -> Self {
-        Self { kind: Kind::Route(route) }
+        Self {
+            kind: Kind::Route(Box::new(route)),
+        }
     }
 }

@@ -28,7 +28,11 @@ pub(crate) fn printable_servers(settings: &Settings) -> String {
 }
 
 /// The plan and the facts, without an address.
-pub(crate) fn plan(app: &App, settings: &Settings, broker: BrokerKind) -> Result<(WebPlan, ServiceInfo), RunError> {
+pub(crate) fn plan(
+    app: &App,
+    settings: &Settings,
+    broker: BrokerKind,
+) -> Result<(WebPlan, ServiceInfo), RunError> {
     let assembled = app.assembled(&overrides(settings))?;
     let info = app.service_info(&assembled, settings, broker, printable_servers(settings));
     let plan = app.web_plan(&assembled, settings, &info)?;
@@ -44,7 +48,11 @@ pub(crate) fn attach(prepared: &Prepared) -> Attach {
 }
 
 impl Front {
-    pub(crate) fn bind(app: &App, settings: &Settings, broker: BrokerKind) -> Result<Self, RunError> {
+    pub(crate) fn bind(
+        app: &App,
+        settings: &Settings,
+        broker: BrokerKind,
+    ) -> Result<Self, RunError> {
         let (plan, info) = plan(app, settings, broker)?;
         let bound = Bound::bind(&settings.http.address.value.to_string())?;
         Ok(Self { bound, plan, info })
@@ -52,7 +60,11 @@ impl Front {
 
     /// Where this worker can be reached.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}{}", self.bound.address(), self.plan.config().prefix)
+        format!(
+            "http://{}{}",
+            self.bound.address(),
+            self.plan.config().prefix
+        )
     }
 
     /// Serves; requests of the app's own routes run where the rest of its code does.
@@ -60,8 +72,11 @@ impl Front {
         let url = self.url();
         let exposure = Exposure::from(self.bound.address());
         let live = Arc::new(Live::new(self.info, &prepared.spec));
-        let surroundings =
-            Surroundings { exposure, executor: Some(prepared.spec.handle.clone()), attach: attach(prepared) };
+        let surroundings = Surroundings {
+            exposure,
+            executor: Some(prepared.spec.handle.clone()),
+            attach: attach(prepared),
+        };
         let router = self.plan.router(live.clone(), surroundings);
         let server = self.bound.serve(router, self.plan.config().server)?;
         if self.plan.config().auto {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::error::AgentError;
+use crate::extract::Env;
 use crate::extract::{ProduceError, Sent};
+use crate::record::TopicPartition;
 use crate::runtime::ack::LaneAck;
 use crate::runtime::engine::{Engine, EngineSpec, PlannedAgent};
 use crate::runtime::lane::LaneContext;
@@ -14,13 +16,13 @@ use crate::runtime::lane::direct::DirectCall;
 use crate::runtime::lane::inbox::{Inbox, Poller};
 use crate::runtime::produce::{Port, Sender};
 use crate::runtime::status::GroupStatus;
-use crate::record::TopicPartition;
 use crate::runtime::supervisor::Supervisor;
 use crate::staging::StagedBatch;
 use crate::telemetry::LaneId;
 use crate::transport::Transport;
-use crate::extract::Env;
-use crate::web::{AgentCall, Answer, CallReport, Condition, Problem, ProduceRequest, Service, ServiceInfo};
+use crate::web::{
+    AgentCall, Answer, CallReport, Condition, Problem, ProduceRequest, Service, ServiceInfo,
+};
 
 /// A partition without progress for this long, though records wait, is stalled.
 const STALLED: Duration = Duration::from_secs(30);
@@ -61,14 +63,25 @@ impl Live {
 
     /// Called once, when the engine runs.
     pub(crate) fn started(&self, engine: &Engine) {
-        let groups = engine.groups.iter().map(|group| group.status.clone()).collect();
+        let groups = engine
+            .groups
+            .iter()
+            .map(|group| group.status.clone())
+            .collect();
         // A second engine for one view is never made.
-        let _ = self.view.set(View { groups, sender: engine.sender.clone() });
+        let _ = self.view.set(View {
+            groups,
+            sender: engine.sender.clone(),
+        });
     }
 }
 
 fn condition(name: impl Into<String>, ok: bool, detail: impl Into<String>) -> Condition {
-    Condition { name: name.into(), ok, detail: detail.into() }
+    Condition {
+        name: name.into(),
+        ok,
+        detail: detail.into(),
+    }
 }
 
 fn group_stats(group: &GroupStatus) -> Value {
@@ -104,7 +117,8 @@ fn group_stats(group: &GroupStatus) -> Value {
 
 /// The client's own statistics; there when `statistics.interval.ms` is set.
 fn client_document(text: Option<String>) -> Value {
-    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
+    text.and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or(Value::Null)
 }
 
 impl Service for Live {
@@ -121,10 +135,13 @@ impl Service for Live {
         }
         let (mut consumers, mut producer) = (Map::new(), Value::Null);
         if let Some(view) = self.view.get() {
-            consumers = view.groups.iter().map(|group| (group.name.clone(), group_stats(group))).collect();
+            consumers = view
+                .groups
+                .iter()
+                .map(|group| (group.name.clone(), group_stats(group)))
+                .collect();
             let handle = view.sender.handle();
-            producer =
-                json!({ "in_flight": handle.in_flight(), "client": client_document(handle.statistics()) });
+            producer = json!({ "in_flight": handle.in_flight(), "client": client_document(handle.statistics()) });
         }
         json!({
             "consumers": consumers,
@@ -144,30 +161,48 @@ impl Service for Live {
             for (name, value) in request.headers.iter() {
                 writer.header(name, value);
             }
-            writer.partition(request.partition).timestamp(request.timestamp).finish(request.value.as_deref());
+            writer
+                .partition(request.partition)
+                .timestamp(request.timestamp)
+                .finish(request.value.as_deref());
         }
         let topic = request.topic.to_owned();
         let declared = self.info.topic(request.topic).map(|doc| doc.info.output());
         let producer = self.env.producer.clone();
         Box::pin(async move {
-            let Some(declared) = declared else { return Err(ProduceError::NotRunning { topic }) };
+            let Some(declared) = declared else {
+                return Err(ProduceError::NotRunning { topic });
+            };
             let sent = producer.send_staged(declared, batch).await?;
-            sent.first().copied().ok_or(ProduceError::NotRunning { topic })
+            sent.first()
+                .copied()
+                .ok_or(ProduceError::NotRunning { topic })
         })
     }
 
     fn call_agent(&self, call: AgentCall) -> Answer<'_, Result<CallReport, Problem>> {
         Box::pin(async move {
             let AgentCall { agent, mut record } = call;
-            let found = self.agents.iter().find(|planned| planned.plan.spec.name == agent);
-            let planned = found.ok_or_else(|| Problem::not_found(format!("there is no agent `{agent}`")))?;
+            let found = self
+                .agents
+                .iter()
+                .find(|planned| planned.plan.spec.name == agent);
+            let planned =
+                found.ok_or_else(|| Problem::not_found(format!("there is no agent `{agent}`")))?;
             let plan = planned.plan.clone();
-            let input = plan.spec.topics.iter().position(|topic| topic.name == &*record.topic);
+            let input = plan
+                .spec
+                .topics
+                .iter()
+                .position(|topic| topic.name == &*record.topic);
             let Some(input) = input else {
                 let topic = &record.topic;
-                return Err(Problem::not_found(format!("agent `{agent}` does not read topic `{topic}`")));
+                return Err(Problem::not_found(format!(
+                    "agent `{agent}` does not read topic `{topic}`"
+                )));
             };
-            let not_running = || Problem::unavailable("the service is not running yet", Duration::from_secs(1));
+            let not_running =
+                || Problem::unavailable("the service is not running yet", Duration::from_secs(1));
             let sender = self.port.get().ok_or_else(not_running)?;
             let outlet = if plan.table.targets().is_empty() {
                 None
@@ -175,7 +210,10 @@ impl Service for Live {
                 Some(sender.outlet(&plan.table).map_err(Problem::internal)?)
             };
             record.topic = plan.real_topics[input].clone();
-            let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+            let partition = TopicPartition {
+                topic: record.topic.clone(),
+                partition: record.partition,
+            };
             let lane = LaneId {
                 agent: agent.clone(),
                 topic: partition.topic.to_string(),
@@ -195,9 +233,15 @@ impl Service for Live {
                 plan,
             };
             // Where user code may block; this runs on the web's own thread.
-            let called = self.handle.spawn(planned.factory.call(DirectCall { cx, record })).await;
+            let called = self
+                .handle
+                .spawn(planned.factory.call(DirectCall { cx, record }))
+                .await;
             match called {
-                Ok(Ok(outputs)) => Ok(CallReport { outcome: "processed".to_owned(), outputs }),
+                Ok(Ok(outputs)) => Ok(CallReport {
+                    outcome: "processed".to_owned(),
+                    outputs,
+                }),
                 Ok(Err(error)) => Err(failed(&error)),
                 Err(error) => Err(Problem::internal(error)),
             }
@@ -206,7 +250,11 @@ impl Service for Live {
 
     fn health(&self) -> Vec<Condition> {
         let Some(view) = self.view.get() else {
-            return vec![condition("started", false, "state, start-up hooks or the first connection are not done")];
+            return vec![condition(
+                "started",
+                false,
+                "state, start-up hooks or the first connection are not done",
+            )];
         };
         let mut conditions = vec![condition("started", true, "start-up hooks have returned")];
         if self.env.shutdown.is_stopping() {
@@ -217,7 +265,9 @@ impl Service for Live {
             let detail = if ok {
                 format!("{} partitions", group.owned().len())
             } else {
-                group.last_error().unwrap_or_else(|| "waiting for the first assignment".to_owned())
+                group
+                    .last_error()
+                    .unwrap_or_else(|| "waiting for the first assignment".to_owned())
             };
             conditions.push(condition(format!("assigned: {}", group.name), ok, detail));
             let stalled: Vec<String> = group
@@ -226,7 +276,11 @@ impl Service for Live {
                 .filter(|status| status.waiting >= STALLED)
                 .map(|status| format!("{} for {:?}", status.partition, status.waiting))
                 .collect();
-            conditions.push(condition(format!("progress: {}", group.name), stalled.is_empty(), stalled.join(", ")));
+            conditions.push(condition(
+                format!("progress: {}", group.name),
+                stalled.is_empty(),
+                stalled.join(", "),
+            ));
         }
         let contact = self.transport.last_contact();
         let heard = contact.is_some_and(|silence| silence <= BROKER_SILENCE);
@@ -239,7 +293,18 @@ impl Service for Live {
     }
 
     fn metrics(&self) -> String {
-        self.env.metrics.render()
+        let metrics = &self.env.metrics;
+        metrics.pinned_chunks(self.transport.held_chunks());
+        if let Some(view) = self.view.get() {
+            metrics
+                .producer(&self.info.name)
+                .in_flight(view.sender.handle().in_flight());
+        }
+        metrics.render()
+    }
+
+    fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        self.env.metrics.request(method, route, status, took);
     }
 }
 

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod assemble;
-mod component;
 #[cfg(feature = "cli")]
 pub(crate) mod cli;
+mod component;
 #[cfg(feature = "web")]
 mod front;
 #[cfg(feature = "web")]
@@ -25,17 +25,17 @@ mod start;
 mod web;
 
 pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten};
-pub use component::{Component, ComponentDef};
-pub use module::Module;
 #[cfg(feature = "cli")]
 pub use cli::run;
+pub use component::{Component, ComponentDef};
+pub use module::Module;
 pub use service::Service;
-#[cfg(all(feature = "web", any(test, feature = "testing")))]
-pub(crate) use {front::attach, front::plan as web_plan, live::Live};
+pub(crate) use service::overrides;
 #[cfg(not(feature = "cli"))]
 pub use service::run;
-pub(crate) use service::overrides;
 pub(crate) use start::{Prepared, RunOptions, Running};
+#[cfg(all(feature = "web", any(test, feature = "testing")))]
+pub(crate) use {front::attach, front::plan as web_plan, live::Live};
 
 /// The version of an API that states none.
 pub(crate) const DEFAULT_VERSION: &str = "0.1.0";
@@ -172,14 +172,14 @@ impl App {
     /// Adds a component built by hand.
     #[must_use]
     pub fn component(mut self, component: impl Into<ComponentDef>) -> Self {
-        self.items.push(Item::Component(component.into()));
+        self.items.push(Item::Component(Box::new(component.into())));
         self
     }
 
     /// Adds a module.
     #[must_use]
     pub fn include(mut self, module: Module) -> Self {
-        self.items.push(Item::Module(module));
+        self.items.push(Item::Module(Box::new(module)));
         self
     }
 

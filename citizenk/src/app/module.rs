@@ -10,6 +10,8 @@ pub(crate) struct Defaults {
     pub(crate) on_error: Option<Policy>,
     pub(crate) on_produce_error: Option<Policy>,
     pub(crate) prefix: String,
+    /// The names of the modules around, joined by `/`.
+    pub(crate) module: String,
 }
 
 /// A group of components with a path prefix and policies of its own; modules nest.
@@ -37,8 +39,8 @@ pub struct Module {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
-    Component(ComponentDef),
-    Module(Module),
+    Component(Box<ComponentDef>),
+    Module(Box<Module>),
 }
 
 impl Module {
@@ -89,14 +91,14 @@ impl Module {
     /// Adds a component built by hand.
     #[must_use]
     pub fn component(mut self, component: impl Into<ComponentDef>) -> Self {
-        self.items.push(Item::Component(component.into()));
+        self.items.push(Item::Component(Box::new(component.into())));
         self
     }
 
     /// Adds another module.
     #[must_use]
     pub fn include(mut self, module: Self) -> Self {
-        self.items.push(Item::Module(module));
+        self.items.push(Item::Module(Box::new(module)));
         self
     }
 }

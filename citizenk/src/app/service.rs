@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 #[cfg(feature = "web")]
 use super::front::Front;
-use super::{AgentOverride, App, Overrides, RunOptions, Prepared};
+use super::{AgentOverride, App, Overrides, Prepared, RunOptions};
 use crate::config::{Broker, Flags, Settings, merge_consumer, merge_producer};
 use crate::error::{ConfigError, Exit, RunError};
 use crate::runtime::produce::TopicNames;
@@ -34,7 +34,10 @@ impl App {
     /// # Errors
     /// [`RunError::Config`] or [`RunError::Build`], each with all mistakes.
     pub async fn build(self) -> Result<Service, RunError> {
-        let flags = Flags { embedded_by_default: self.embedded_by_default, ..Flags::default() };
+        let flags = Flags {
+            embedded_by_default: self.embedded_by_default,
+            ..Flags::default()
+        };
         let settings = Settings::load(flags)?;
         self.build_with(settings).await
     }
@@ -44,7 +47,10 @@ impl App {
     /// # Errors
     /// [`RunError::Build`] with all mistakes.
     pub async fn build_with(self, settings: Settings) -> Result<Service, RunError> {
-        let service = Service { app: self, settings: Arc::new(settings) };
+        let service = Service {
+            app: self,
+            settings: Arc::new(settings),
+        };
         service.app.assembled(&overrides(&service.settings))?;
         Ok(service)
     }
@@ -52,11 +58,17 @@ impl App {
 
 /// What the settings change in the app.
 pub(crate) fn overrides(settings: &Settings) -> Overrides {
-    let value = |setting: &Option<crate::config::Setting<String>>| setting.as_ref().map(|s| s.value.clone());
+    let value = |setting: &Option<crate::config::Setting<String>>| {
+        setting.as_ref().map(|s| s.value.clone())
+    };
     Overrides {
         group: value(&settings.group),
         names: TopicNames {
-            renamed: settings.topics.iter().map(|(name, real)| (name.clone(), real.value.clone())).collect(),
+            renamed: settings
+                .topics
+                .iter()
+                .map(|(name, real)| (name.clone(), real.value.clone()))
+                .collect(),
             prefix: value(&settings.topic_prefix).unwrap_or_default(),
         },
         agents: settings
@@ -69,6 +81,7 @@ pub(crate) fn overrides(settings: &Settings) -> Overrides {
                     concurrency: tuning.concurrency.as_ref().map(|s| s.value),
                     timeout: tuning.timeout.as_ref().map(|s| s.value),
                     enabled: tuning.enabled.as_ref().map(|s| s.value),
+                    source: tuning.source.to_string(),
                 };
                 (name.clone(), tuning)
             })
@@ -89,7 +102,12 @@ pub(crate) fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, RunEr
             shared.insert("bootstrap.servers".to_owned(), servers.clone());
             Ok(Arc::new(KafkaTransport::new(shared)?))
         }
-        Broker::Embedded => Ok(Arc::new(KafkaTransport::embedded(EmbeddedOptions::default())?)),
+        Broker::Embedded => {
+            let transport = KafkaTransport::embedded(EmbeddedOptions::default())?;
+            let address = transport.bootstrap_servers();
+            tracing::warn!(address, "running on the embedded broker: all records are gone when the process ends");
+            Ok(Arc::new(transport))
+        }
         Broker::Unset => Err(ConfigError::new(
             "KAFKA_BOOTSTRAP_SERVERS",
             "is not set; set it, pass `--bootstrap-servers`, or `--embedded` for a broker inside the process",
@@ -120,14 +138,14 @@ impl Service {
             tracing::warn!("{warning}");
         }
         if transport.kind() == BrokerKind::Embedded {
-            tracing::warn!("running on the embedded broker: all records are gone when the process ends");
             let assembled = app.assembled(&overrides(&settings))?;
             for name in assembled.topics.keys() {
                 transport.create_topic(&settings.real_topic(name), EMBEDDED_PARTITIONS)?;
             }
         }
         let handle = Handle::current();
-        let lanes = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+        let lanes = std::thread::available_parallelism()
+            .map_or(1, |cores| cores.get().saturating_sub(1).max(1));
         let executor = Executor::pinned(lanes, &handle).map_err(|source| RunError::Startup {
             component: "worker threads".to_owned(),
             reason: source.to_string(),
@@ -189,14 +207,20 @@ const EMBEDDED_PARTITIONS: usize = 4;
 /// Completes at SIGTERM or SIGINT; a second signal ends the process at once.
 pub(crate) async fn signalled() {
     let first = signal().await;
-    tracing::info!(signal = first, "received; a second signal ends the program at once");
+    tracing::info!(
+        signal = first,
+        "received; a second signal ends the program at once"
+    );
     tokio::spawn(async {
         signal().await;
         kill();
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "a second signal is a request to end without any further step")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a second signal is a request to end without any further step"
+)]
 fn kill() -> ! {
     std::process::exit(i32::from(Exit::KILLED.code()))
 }
@@ -204,9 +228,10 @@ fn kill() -> ! {
 #[cfg(unix)]
 async fn signal() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::error!("signals cannot be handled here");
         return std::future::pending().await;
     };
@@ -239,7 +264,10 @@ pub fn run(app: App) -> Exit {
 
 /// Runs a program's future on a runtime of its own and turns its error into text and exit code.
 pub(crate) fn block_on(program: impl Future<Output = Result<(), RunError>>) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start the async runtime: {error}");

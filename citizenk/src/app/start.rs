@@ -47,7 +47,6 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) engine: Engine,
-    pub(crate) shutdown: Shutdown,
     pub(crate) supervisor: Supervisor,
 }
 
@@ -60,7 +59,10 @@ impl Prepared {
         let states = app
             .make_states(&options.settings)
             .await
-            .map_err(|(component, error)| RunError::Startup { component, reason: error.to_string() })?;
+            .map_err(|(component, error)| RunError::Startup {
+                component,
+                reason: error.to_string(),
+            })?;
         let port = Port::default();
         let metrics = Metrics::new();
         let version = app.api.version.as_deref().unwrap_or(super::DEFAULT_VERSION);
@@ -93,13 +95,20 @@ impl Prepared {
             supervisor: supervisor.clone(),
             trigger,
         };
-        Ok(Self { spec, shutdown, supervisor })
+        Ok(Self {
+            spec,
+            shutdown,
+            supervisor,
+        })
     }
 
     /// Connects and starts.
     pub(crate) async fn start(self) -> Result<Running, RunError> {
         let engine = Engine::start(self.spec).await?;
-        Ok(Running { engine, shutdown: self.shutdown, supervisor: self.supervisor })
+        Ok(Running {
+            engine,
+            supervisor: self.supervisor,
+        })
     }
 }
 

@@ -15,7 +15,8 @@ use crate::http::Routes;
 use crate::policy::Policy;
 use crate::transport::BrokerKind;
 use crate::web::{
-    AgentDoc, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc, WebConfig, WebLayer, WebPlan,
+    AgentDoc, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc, WebConfig, WebLayer,
+    WebPlan,
 };
 
 /// Routers and layers an app brings along.
@@ -56,7 +57,10 @@ impl App {
         info: &ServiceInfo,
     ) -> Result<WebPlan, BuildError> {
         let http = &settings.http;
-        let mut config = WebConfig { prefix: http.prefix.value.clone(), ..WebConfig::default() };
+        let mut config = WebConfig {
+            prefix: http.prefix.value.clone(),
+            ..WebConfig::default()
+        };
         config.auto = !self.api.no_auto_endpoints;
         if let Some(path) = &self.api.docs_path {
             config.docs_path.clone_from(path);
@@ -67,8 +71,10 @@ impl App {
             HttpAccess::Closed => {}
         }
         let WebParts { routers, layers } = self.web.clone();
-        WebPlan::new(config, info, assembled.routes.clone(), routers, layers)
-            .map_err(|issues| BuildError::from_issues(issues).unwrap_or_else(|| unreachable!("a plan fails with issues")))
+        WebPlan::new(config, info, assembled.routes.clone(), routers, layers).map_err(|issues| {
+            BuildError::from_issues(issues)
+                .unwrap_or_else(|| unreachable!("a plan fails with issues"))
+        })
     }
 
     /// What listings and the document say about the service.
@@ -82,19 +88,32 @@ impl App {
         let api = &self.api;
         ServiceInfo {
             name: self.name.clone(),
-            group: assembled.agents.iter().find_map(|agent| agent.plan.group.clone()),
-            version: api.version.clone().unwrap_or_else(|| super::DEFAULT_VERSION.to_owned()),
+            group: assembled
+                .agents
+                .iter()
+                .find_map(|agent| agent.plan.group.clone()),
+            version: api
+                .version
+                .clone()
+                .unwrap_or_else(|| super::DEFAULT_VERSION.to_owned()),
             title: api.title.clone().unwrap_or_else(|| self.name.clone()),
             description: api.description.clone(),
             license: api.license.clone().map(|(name, url)| License { name, url }),
             broker,
             bootstrap,
             cluster_id: None,
-            agents: assembled.agents.iter().map(|agent| agent_doc(&agent.plan.spec, agent.plan.group.clone())).collect(),
+            agents: assembled
+                .agents
+                .iter()
+                .map(|agent| agent_doc(&agent.plan.spec, agent.plan.group.clone()))
+                .collect(),
             topics: assembled
                 .topics
                 .values()
-                .map(|info| TopicDoc { info: info.clone(), broker_name: settings.real_topic(info.name) })
+                .map(|info| TopicDoc {
+                    info: info.clone(),
+                    broker_name: settings.real_topic(info.name),
+                })
                 .collect(),
             timers: assembled
                 .timers
@@ -131,16 +150,32 @@ impl App {
 }
 
 fn agent_doc(spec: &AgentSpec, group: Option<String>) -> AgentDoc {
-    let policies = [&spec.on_decode_error, &spec.on_error, &spec.on_produce_error];
-    let letters = policies.into_iter().flatten().filter_map(Policy::dead_letter_topic);
-    let mut outputs: Vec<String> =
-        spec.output.iter().chain(&spec.sends).chain(letters).map(|topic| topic.name.to_owned()).collect();
+    let policies = [
+        &spec.on_decode_error,
+        &spec.on_error,
+        &spec.on_produce_error,
+    ];
+    let letters = policies
+        .into_iter()
+        .flatten()
+        .filter_map(Policy::dead_letter_topic);
+    let mut outputs: Vec<String> = spec
+        .output
+        .iter()
+        .chain(&spec.sends)
+        .chain(letters)
+        .map(|topic| topic.name.to_owned())
+        .collect();
     outputs.dedup();
     AgentDoc {
         name: spec.name.clone(),
         doc: spec.origin.doc.to_owned(),
         kind: if spec.is_batch { "batch" } else { "event" }.to_owned(),
-        topics: spec.topics.iter().map(|topic| topic.name.to_owned()).collect(),
+        topics: spec
+            .topics
+            .iter()
+            .map(|topic| topic.name.to_owned())
+            .collect(),
         outputs,
         group,
         location: spec.origin.to_string(),

@@ -10,13 +10,16 @@ use serde::de::DeserializeOwned;
 use super::{Codec, Decode, Encode, Json, Raw};
 use crate::error::{DecodeError, EncodeError};
 
+/// Reads a key from the text of a URL or a command line.
+pub type ParseKey<K> = fn(&str) -> Result<K, DecodeError>;
+
 /// A key's form on the topic: what producers write, routers partition by and tools print.
 pub struct KeyCodec<K> {
     pub(crate) name: &'static str,
     pub(crate) encode: fn(&K, &mut Vec<u8>) -> Result<(), EncodeError>,
     pub(crate) decode: fn(&[u8]) -> Result<K, DecodeError>,
     /// From the text of a URL or a command line; `None` where a key has no such form.
-    pub(crate) parse: Option<fn(&str) -> Result<K, DecodeError>>,
+    pub(crate) parse: Option<ParseKey<K>>,
 }
 
 impl<K> Clone for KeyCodec<K> {
@@ -155,7 +158,7 @@ impl<K> KeyCodec<K> {
         name: &'static str,
         encode: fn(&K, &mut Vec<u8>) -> Result<(), EncodeError>,
         decode: fn(&[u8]) -> Result<K, DecodeError>,
-        parse: Option<fn(&str) -> Result<K, DecodeError>>,
+        parse: Option<ParseKey<K>>,
     ) -> Self {
         Self {
             name,

@@ -12,7 +12,7 @@ mod locate;
 mod raw;
 
 pub use json::Json;
-pub use key::{BigEndian, KeyCodec, TextKey};
+pub use key::{BigEndian, KeyCodec, ParseKey, TextKey};
 pub(crate) use locate::json_field;
 pub use raw::{Raw, RawBytes};
 

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
 
 /// What is wrong with an app; found before any socket opens, all of it at once.
 #[derive(Debug)]
@@ -25,11 +24,6 @@ impl BuildIssue {
             location: None,
             message: message.into(),
         }
-    }
-
-    pub(crate) fn at(mut self, location: &Location<'_>) -> Self {
-        self.location = Some(format!("{}:{}", location.file(), location.line()));
-        self
     }
 
     pub(crate) fn at_text(mut self, location: impl Into<String>) -> Self {

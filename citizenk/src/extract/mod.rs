@@ -17,7 +17,7 @@ mod state;
 pub use background::Background;
 pub(crate) use env::Env;
 pub use info::{AgentInfo, Shutdown, ShutdownTrigger};
-pub use outbox::{Outbox, OutboxError, OutboxRecord};
+pub use outbox::{Outbox, OutboxError, OutboxRecord, StagedPair};
 pub(crate) use outbox::{OutputTable, OutputTarget};
 pub use partitions::Partitions;
 pub use producer::{ProduceError, Producer, ProducerRecord, Sent};

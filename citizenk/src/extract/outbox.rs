@@ -102,6 +102,9 @@ struct Area {
     start_bytes: usize,
 }
 
+/// Key and value of a staged record.
+pub type StagedPair<V, K> = (Option<K>, Option<V>);
+
 /// Stages records that leave when the handler succeeds; an attempt that fails leaves nothing behind.
 ///
 /// The input record is settled once the broker has acknowledged all of them. At most 16 MiB or 100,000
@@ -219,10 +222,7 @@ impl Outbox {
     ///
     /// # Errors
     /// When the bytes cannot be decoded, e.g. for an output-only topic.
-    pub fn staged<V, K>(
-        &self,
-        topic: &Topic<V, K>,
-    ) -> Result<Vec<(Option<K>, Option<V>)>, DecodeError> {
+    pub fn staged<V, K>(&self, topic: &Topic<V, K>) -> Result<Vec<StagedPair<V, K>>, DecodeError> {
         let area = self.lock();
         let Some(index) = area.table.index_of(topic.name) else {
             return Ok(Vec::new());

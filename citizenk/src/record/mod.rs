@@ -84,7 +84,7 @@ pub(crate) type Chunk = Arc<dyn ChunkStore>;
 
 /// One record of a chunk that is still held: what the public record types are made of.
 #[derive(Clone)]
-pub struct RecordRef {
+pub(crate) struct RecordRef {
     chunk: Chunk,
     index: u32,
 }

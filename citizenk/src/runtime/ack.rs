@@ -68,6 +68,7 @@ impl AckTracker {
     }
 
     /// Spans opened and not passed by the position.
+    #[cfg(test)]
     pub(crate) fn outstanding(&self) -> usize {
         self.open.len()
     }
@@ -112,10 +113,6 @@ impl LaneAck {
 
     pub(crate) fn position(&self) -> Option<i64> {
         self.lock().position()
-    }
-
-    pub(crate) fn outstanding(&self) -> usize {
-        self.lock().outstanding()
     }
 }
 

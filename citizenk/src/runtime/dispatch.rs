@@ -128,7 +128,10 @@ impl Dispatcher {
             commit_in_flight: false,
             partitions: HashMap::new(),
             waiting_for_ends,
-            metrics: cx.env.metrics.consumer(cx.group.as_deref().unwrap_or_default()),
+            metrics: cx
+                .env
+                .metrics
+                .consumer(cx.group.as_deref().unwrap_or_default()),
             cx,
         }
     }
@@ -202,7 +205,9 @@ impl Dispatcher {
             committed: position,
             target,
             progress: (position, Instant::now()),
-            metrics: self.metrics.partition(&partition.topic, partition.partition),
+            metrics: self
+                .metrics
+                .partition(&partition.topic, partition.partition),
         };
         self.partitions.insert(partition.clone(), opened);
     }
@@ -267,12 +272,17 @@ impl Dispatcher {
                 full.push((partition.clone(), since));
             } else {
                 state.full_since = None;
-                hungry |= state.queued() == 0;
+                // An empty lane is hungry only where the broker has something for it.
+                hungry |= state.queued() == 0
+                    && control.cached_high_watermark(partition).is_some_and(|high| state.next.is_none_or(|next| high > next));
             }
         }
         // An interval of zero commits at every tick; there is no time to wait for.
-        let until_commit =
-            if self.cx.commit_every.is_zero() { LOOK_EVERY } else { self.commit_due.saturating_duration_since(now) };
+        let until_commit = if self.cx.commit_every.is_zero() {
+            LOOK_EVERY
+        } else {
+            self.commit_due.saturating_duration_since(now)
+        };
         let wait = until_commit.min(LOOK_EVERY).max(Duration::from_millis(1));
         if full.is_empty() {
             return Pace { wait, take: true };
@@ -375,7 +385,11 @@ impl Dispatcher {
 
     fn count_commit(&self, succeeded: bool) {
         self.cx.status.committed(succeeded);
-        let result = if succeeded { CommitResult::Ok } else { CommitResult::Failed };
+        let result = if succeeded {
+            CommitResult::Ok
+        } else {
+            CommitResult::Failed
+        };
         self.metrics.committed(result, self.cx.env.clock.millis());
     }
 

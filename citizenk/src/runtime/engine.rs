@@ -310,10 +310,6 @@ impl Engine {
         &self.spec.agents
     }
 
-    pub(crate) fn spec(&self) -> &EngineSpec {
-        &self.spec
-    }
-
     /// Stops: timers, consumers (drain, commit, leave), shutdown hooks, background tasks, producer.
     /// Answers what was left unfinished.
     pub(crate) async fn stop(mut self) -> Result<(), RunError> {

@@ -12,6 +12,8 @@ pub(crate) struct AgentPlan {
     pub(crate) spec: AgentSpec,
     /// For messages: "agent `orders`".
     pub(crate) component: String,
+    /// The modules it stands in, joined by `/`; empty: none.
+    pub(crate) module: String,
     /// `None`: reads without a group.
     pub(crate) group: Option<String>,
     /// The topics' names on the broker, in the order of `spec.topics`.

@@ -39,7 +39,11 @@ impl Supervisor {
 
     /// The reason as text, if there was one.
     pub(crate) fn cause(&self) -> Option<String> {
-        self.cause.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ToString::to_string)
+        self.cause
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(ToString::to_string)
     }
 
     /// The reason, if there was one.

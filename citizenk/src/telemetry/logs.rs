@@ -60,7 +60,6 @@ mod tests {
 
     use super::*;
     use crate::config::Source;
-    use crate::telemetry::client_line;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -90,8 +89,8 @@ mod tests {
         let log = || {
             tracing::info!(topic = "a", "hello");
             tracing::debug!("not wanted");
-            client_line(7, "c", "FETCH", "wanted");
-            client_line(3, "c", "FAIL", "line\nbreak");
+            tracing::debug!(target: "librdkafka", facility = "FETCH", "wanted");
+            tracing::error!(target: "librdkafka", facility = "FAIL", "line\nbreak");
         };
         let text = written("info,librdkafka=debug", LogFormat::Text, log);
         assert!(text.contains("hello topic=\"a\""), "{text}");

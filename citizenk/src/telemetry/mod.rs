@@ -4,15 +4,11 @@
 //! Out: one text for Prometheus, and `tracing` events. The app owns the one [`Metrics`] and gives clones
 //! away; whoever counts asks for its handle once and keeps it, so that nothing is looked up per record.
 
-mod client_log;
-mod limited;
 #[cfg(feature = "cli")]
 pub(crate) mod logs;
 mod metrics;
 
-pub(crate) use client_log::client_line;
-pub(crate) use limited::{Limited, Suppressed};
 pub(crate) use metrics::{
-    CONTENT_TYPE, CommitResult, ConsumerMetrics, InFlight, LaneId, LaneMetrics, Metrics,
-    PartitionMetrics, ProducerMetrics, SkipReason, Stage, TickResult, TimerMetrics,
+    CONTENT_TYPE, CommitResult, ConsumerMetrics, LaneId, LaneMetrics, Metrics, PartitionMetrics,
+    SkipReason, Stage, TickResult, TimerMetrics,
 };

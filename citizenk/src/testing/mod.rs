@@ -19,13 +19,14 @@ mod topic;
 #[cfg(feature = "web")]
 mod web;
 
-pub use topic::{DeadLetter, SentRecord, TestTopic};
+pub use topic::{DeadLetter, RawPair, SentRecord, TestTopic};
 #[cfg(feature = "web")]
 pub use web::TestResponse;
 
 use crate::app::{App, Prepared, RunOptions, Running};
 use crate::config::{Flags, Settings};
 use crate::error::RunError;
+use crate::record::TopicPartition;
 use crate::runtime::worker::Executor;
 use crate::time::{Clock, parse_duration};
 use crate::topic::Topic;
@@ -52,7 +53,9 @@ pub struct TestAppBuilder {
 
 impl fmt::Debug for TestAppBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestAppBuilder").field("workers", &self.workers).finish_non_exhaustive()
+        f.debug_struct("TestAppBuilder")
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -125,7 +128,9 @@ pub struct TestApp {
 
 impl fmt::Debug for TestApp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestApp").field("workers", &self.workers.len()).finish_non_exhaustive()
+        f.debug_struct("TestApp")
+            .field("workers", &self.workers.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -135,7 +140,10 @@ impl fmt::Debug for TestApp {
 /// # Panics
 /// When the runtime cannot be made.
 pub fn block_on<F: Future>(test: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build();
     match runtime {
         Ok(runtime) => runtime.block_on(test),
         Err(error) => panic!("cannot start the test's runtime: {error}"),
@@ -188,7 +196,10 @@ impl TestAppBuilder {
     /// Outside a current-thread tokio runtime.
     pub async fn start(self) -> Result<TestApp, RunError> {
         assert!(
-            matches!(Handle::try_current().map(|handle| handle.runtime_flavor()), Ok(RuntimeFlavor::CurrentThread)),
+            matches!(
+                Handle::try_current().map(|handle| handle.runtime_flavor()),
+                Ok(RuntimeFlavor::CurrentThread)
+            ),
             "TestApp needs a current-thread tokio runtime: use `citizenk::testing::block_on` or `#[tokio::test]`"
         );
         pause_clock();
@@ -226,7 +237,10 @@ fn pause_clock() {
 
 impl TestApp {
     /// Starts from an app, or from a function that makes one.
-    #[expect(clippy::new_ret_no_self, reason = "the builder's end is `start`, which gives the TestApp")]
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "the builder's end is `start`, which gives the TestApp"
+    )]
     pub fn new(app: impl AppSource) -> TestAppBuilder {
         TestAppBuilder {
             app: app.into_source(),
@@ -238,16 +252,31 @@ impl TestApp {
     }
 
     fn settings(&self) -> Result<Arc<Settings>, RunError> {
-        let flags = Flags { offline: true, ..Flags::default() };
-        Ok(Arc::new(Settings::resolve(flags, &self.builder.variables, None)?))
+        let flags = Flags {
+            offline: true,
+            ..Flags::default()
+        };
+        Ok(Arc::new(Settings::resolve(
+            flags,
+            &self.builder.variables,
+            None,
+        )?))
     }
 
     fn create_topics(&self) -> Result<(), RunError> {
         let settings = self.settings()?;
         let assembled = (self.builder.app)().assembled(&crate::app::overrides(&settings))?;
         for name in assembled.topics.keys() {
-            let chosen = self.builder.partitions.iter().rev().find(|(topic, _)| topic == name);
-            self.cluster.create_topic(&settings.real_topic(name), chosen.map_or(4, |(_, count)| *count));
+            let chosen = self
+                .builder
+                .partitions
+                .iter()
+                .rev()
+                .find(|(topic, _)| topic == name);
+            self.cluster.create_topic(
+                &settings.real_topic(name),
+                chosen.map_or(4, |(_, count)| *count),
+            );
         }
         Ok(())
     }
@@ -290,7 +319,8 @@ impl TestApp {
     }
 
     fn real(&self, name: &str) -> String {
-        self.settings().map_or_else(|_| name.to_owned(), |settings| settings.real_topic(name))
+        self.settings()
+            .map_or_else(|_| name.to_owned(), |settings| settings.real_topic(name))
     }
 
     /// Lets everything happen that can happen now: all records are handed over, handlers run, outputs
@@ -342,7 +372,10 @@ impl TestApp {
         let start = std::time::Instant::now();
         self.cluster.permit(None);
         while !condition(self) {
-            assert!(start.elapsed() < Duration::from_secs(10), "the condition did not hold within 10 s");
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "the condition did not hold within 10 s"
+            );
             self.rest().await;
             // The thread's time, not the paused clock's; other threads need it.
             std::thread::yield_now();
@@ -379,7 +412,10 @@ impl TestApp {
         let real = self.real(topic.name);
         let mut groups: Vec<String> = self.groups();
         groups.dedup();
-        groups.iter().flat_map(|group| self.cluster.committed(group, &real)).collect()
+        groups
+            .iter()
+            .flat_map(|group| self.cluster.committed(group, &real))
+            .collect()
     }
 
     fn groups(&self) -> Vec<String> {
@@ -409,7 +445,11 @@ impl TestApp {
                     .collect::<Vec<_>>()
             })
             .collect();
-        topics.iter().flat_map(|topic| self.cluster.records(topic)).map(DeadLetter::from_record).collect()
+        topics
+            .iter()
+            .flat_map(|topic| self.cluster.records(topic))
+            .map(DeadLetter::from_record)
+            .collect()
     }
 
     /// The next `records` records sent to the topic are refused, as by a broker.
@@ -421,7 +461,78 @@ impl TestApp {
             retriable: true,
             fatal: false,
         };
-        self.cluster.fail_next(&self.real(topic.name), records, &error);
+        self.cluster
+            .fail_next(&self.real(topic.name), records, &error);
+    }
+
+    /// The next `commits` commits are refused.
+    pub fn fail_commits(&self, commits: usize) {
+        let error = TransportError {
+            context: "commit".to_owned(),
+            code: "COORDINATOR_NOT_AVAILABLE".to_owned(),
+            message: "refused by the test".to_owned(),
+            retriable: true,
+            fatal: false,
+        };
+        self.cluster.fail_commits(commits, &error);
+    }
+
+    /// Keeps acknowledgements of sent records back, or lets them go.
+    pub fn hold_deliveries(&self, hold: bool) {
+        self.cluster.hold_deliveries(hold);
+    }
+
+    /// While they are held back: lets this many more acknowledgements go.
+    pub fn release_deliveries(&self, records: usize) {
+        self.cluster.release_deliveries(records);
+    }
+
+    /// Producers accept at most this many records that are not acknowledged.
+    pub fn producer_capacity(&self, records: usize) {
+        self.cluster.queue_capacity(records);
+    }
+
+    /// The partitions a worker owns in the app's groups.
+    pub fn owned_by(&self, worker: usize) -> Vec<TopicPartition> {
+        let name = format!("worker-{worker}");
+        let groups = self.groups();
+        let members = groups.iter().flat_map(|group| self.cluster.members(group));
+        members
+            .filter(|member| member.client_id == name)
+            .flat_map(|member| member.partitions)
+            .collect()
+    }
+
+    /// A worker's session expires: others get its partitions at once, and it hears of that afterwards.
+    pub async fn lose_worker(&self, worker: usize) {
+        for group in self.groups() {
+            self.cluster
+                .lose_member(&group, &format!("worker-{worker}"));
+        }
+        self.rest().await;
+    }
+
+    /// A worker's client fails for good, as after an error no client recovers from.
+    pub async fn break_client(&self, worker: usize) {
+        let error = TransportError {
+            context: "consumer".to_owned(),
+            code: "_FATAL".to_owned(),
+            message: "broken by the test".to_owned(),
+            retriable: false,
+            fatal: true,
+        };
+        self.cluster
+            .consumer_error(&format!("worker-{worker}"), &error);
+        self.rest().await;
+    }
+
+    /// Records of the topic that the app's own groups have not committed.
+    pub fn lag<V, K>(&self, topic: &Topic<V, K>) -> i64 {
+        let real = self.real(topic.name);
+        self.groups()
+            .iter()
+            .map(|group| self.cluster.lag(group, &[&real]))
+            .sum()
     }
 
     /// Takes the broker away, or gives it back.
@@ -431,7 +542,8 @@ impl TestApp {
 
     /// Deletes records below an offset, as retention does.
     pub fn truncate<V, K>(&self, topic: &Topic<V, K>, partition: i32, below: i64) {
-        self.cluster.truncate(&self.real(topic.name), partition, below);
+        self.cluster
+            .truncate(&self.real(topic.name), partition, below);
     }
 
     /// Revokes all partitions of all groups and deals them anew.
@@ -453,7 +565,9 @@ impl TestApp {
 
     /// Why the app is stopping by itself, if it is: a policy said `stop`, a client failed.
     pub fn stopped(&self) -> Option<String> {
-        self.workers.iter().find_map(|worker| worker.supervisor.cause())
+        self.workers
+            .iter()
+            .find_map(|worker| worker.supervisor.cause())
     }
 
     /// Stops all workers in order.

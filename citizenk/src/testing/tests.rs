@@ -10,7 +10,9 @@ const DOUBLED: Topic<u32> = Topic::json("doubled");
 type Seen = Arc<Mutex<Vec<u32>>>;
 
 fn doubling() -> crate::__private::ComponentDef {
-    let builder = p::agent::<Event<u32>>("double", p::Origin::default()).topic(&ORDERS).output(&DOUBLED);
+    let builder = p::agent::<Event<u32>>("double", p::Origin::default())
+        .topic(&ORDERS)
+        .output(&DOUBLED);
     let builder = builder.requires::<State<Seen>>();
     p::handle::<Event<u32>, _, _, _, _>(
         builder,
@@ -32,7 +34,11 @@ fn records_flow_from_topic_to_topic_and_are_committed() {
     let seen = Seen::default();
     let app = App::new("shop").state(seen.clone()).component(doubling());
     block_on(async {
-        let app = TestApp::new(app).partitions(&ORDERS, 2).start().await.unwrap();
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 2)
+            .start()
+            .await
+            .unwrap();
         for n in 0..10 {
             app.topic(&ORDERS).push(&format!("k{n}"), n);
         }
@@ -43,7 +49,10 @@ fn records_flow_from_topic_to_topic_and_are_committed() {
         assert_eq!(seen.lock().unwrap().len(), 10);
         let sent = app.topic(&DOUBLED).sent();
         assert_eq!(sent.len(), 10);
-        assert!(sent.iter().any(|record| record.key.as_deref() == Some("k3") && record.value == Some(6)));
+        assert!(
+            sent.iter()
+                .any(|record| record.key.as_deref() == Some("k3") && record.value == Some(6))
+        );
         assert_eq!(app.committed(&ORDERS).values().sum::<i64>(), 10);
         app.stop().await.unwrap();
     });

@@ -36,6 +36,9 @@ pub struct SentRecord<V, K> {
     pub timestamp: Timestamp,
 }
 
+/// Key and value as bytes.
+pub type RawPair = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// A record on a dead-letter topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -82,13 +85,21 @@ impl<'a, V, K> TestTopic<'a, V, K> {
     #[track_caller]
     pub fn push(&self, key: &K, value: V) {
         let Some(encode) = self.topic.encode else {
-            panic!("topic `{}` is declared for input only; use `push_raw`", self.topic.name)
+            panic!(
+                "topic `{}` is declared for input only; use `push_raw`",
+                self.topic.name
+            )
         };
         let mut payload = Vec::new();
         if let Err(error) = encode(&value, &mut payload) {
             panic!("topic `{}`: {error}", self.topic.name);
         }
-        self.append(Some(self.key_bytes(key)), Some(payload), Headers::new(), None);
+        self.append(
+            Some(self.key_bytes(key)),
+            Some(payload),
+            Headers::new(),
+            None,
+        );
     }
 
     /// Appends a tombstone.
@@ -103,13 +114,23 @@ impl<'a, V, K> TestTopic<'a, V, K> {
     /// Appends bytes as they are: what a foreign or faulty producer writes.
     #[track_caller]
     pub fn push_raw(&self, key: Option<&[u8]>, payload: &[u8]) {
-        self.append(key.map(<[u8]>::to_vec), Some(payload.to_vec()), Headers::new(), None);
+        self.append(
+            key.map(<[u8]>::to_vec),
+            Some(payload.to_vec()),
+            Headers::new(),
+            None,
+        );
     }
 
     /// Appends bytes with headers, on a partition of your choice.
     #[track_caller]
     pub fn push_to(&self, partition: i32, key: Option<&[u8]>, payload: &[u8], headers: Headers) {
-        self.append(key.map(<[u8]>::to_vec), Some(payload.to_vec()), headers, Some(partition));
+        self.append(
+            key.map(<[u8]>::to_vec),
+            Some(payload.to_vec()),
+            headers,
+            Some(partition),
+        );
     }
 
     #[track_caller]
@@ -122,12 +143,31 @@ impl<'a, V, K> TestTopic<'a, V, K> {
     }
 
     #[track_caller]
-    fn append(&self, key: Option<Vec<u8>>, payload: Option<Vec<u8>>, headers: Headers, partition: Option<i32>) {
+    fn append(
+        &self,
+        key: Option<Vec<u8>>,
+        payload: Option<Vec<u8>>,
+        headers: Headers,
+        partition: Option<i32>,
+    ) {
         let real = self.app.real(self.topic.name);
-        let record = NewRecord { key, payload, headers, timestamp: Timestamp::None };
-        match self.app.cluster.push(&real, partition, self.topic.partitioner, record) {
+        let record = NewRecord {
+            key,
+            payload,
+            headers,
+            timestamp: Timestamp::None,
+        };
+        match self
+            .app
+            .cluster
+            .push(&real, partition, self.topic.partitioner, record)
+        {
             Ok(at) => {
-                let mut pushed = self.app.pushed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut pushed = self
+                    .app
+                    .pushed
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 pushed.insert((real, at.partition, at.offset));
             }
             Err(error) => panic!("{error}"),
@@ -141,13 +181,19 @@ impl<'a, V, K> TestTopic<'a, V, K> {
     #[track_caller]
     pub fn sent(&self) -> Vec<SentRecord<V, K>> {
         let Some(decode) = self.topic.decode else {
-            panic!("topic `{}` is declared for output only; use `sent_raw`", self.topic.name)
+            panic!(
+                "topic `{}` is declared for output only; use `sent_raw`",
+                self.topic.name
+            )
         };
         self.records()
             .map(|record| {
-                let decoded = record.key.as_deref().map(self.topic.key.decode).transpose().and_then(|key| {
-                    Ok((key, record.payload.as_deref().map(decode).transpose()?))
-                });
+                let decoded = record
+                    .key
+                    .as_deref()
+                    .map(self.topic.key.decode)
+                    .transpose()
+                    .and_then(|key| Ok((key, record.payload.as_deref().map(decode).transpose()?)));
                 match decoded {
                     Ok((key, value)) => SentRecord {
                         key,
@@ -158,7 +204,10 @@ impl<'a, V, K> TestTopic<'a, V, K> {
                         timestamp: record.timestamp,
                     },
                     Err(error) => {
-                        panic!("{}/{}@{}: {error}", self.topic.name, record.partition, record.offset)
+                        panic!(
+                            "{}/{}@{}: {error}",
+                            self.topic.name, record.partition, record.offset
+                        )
                     }
                 }
             })
@@ -167,17 +216,26 @@ impl<'a, V, K> TestTopic<'a, V, K> {
 
     /// The bytes of what the app sent to the topic: key and value, in order.
     #[must_use]
-    pub fn sent_raw(&self) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
-        self.records().map(|record| (record.key, record.payload)).collect()
+    pub fn sent_raw(&self) -> Vec<RawPair> {
+        self.records()
+            .map(|record| (record.key, record.payload))
+            .collect()
     }
 
     fn records(&self) -> impl Iterator<Item = OwnedRecord> + use<V, K> {
         let real = self.app.real(self.topic.name);
-        let pushed = self.app.pushed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let pushed = self
+            .app
+            .pushed
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
         self.app
             .cluster
             .records(&real)
             .into_iter()
-            .filter(move |record| !pushed.contains(&(real.clone(), record.partition, record.offset)))
+            .filter(move |record| {
+                !pushed.contains(&(real.clone(), record.partition, record.offset))
+            })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use axum::Router;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt;
@@ -23,7 +23,11 @@ pub(super) struct TestWeb {
 }
 
 impl TestWeb {
-    pub(super) fn new(app: &App, settings: &Settings, prepared: &Prepared) -> Result<Self, RunError> {
+    pub(super) fn new(
+        app: &App,
+        settings: &Settings,
+        prepared: &Prepared,
+    ) -> Result<Self, RunError> {
         let (plan, info) = web_plan(app, settings, BrokerKind::Memory)?;
         let live = Arc::new(Live::new(info, &prepared.spec));
         let router = plan.router(live.clone(), Surroundings::test(attach(prepared)));
@@ -52,7 +56,10 @@ impl TestResponse {
     pub fn json<T: DeserializeOwned>(&self) -> T {
         match serde_json::from_str(&self.body) {
             Ok(value) => value,
-            Err(error) => panic!("the answer ({}) is not the expected JSON: {error}: {}", self.status, self.body),
+            Err(error) => panic!(
+                "the answer ({}) is not the expected JSON: {error}: {}",
+                self.status, self.body
+            ),
         }
     }
 }
@@ -92,7 +99,9 @@ impl TestApp {
             Ok(request) => request,
             Err(error) => panic!("{method} {path} is not a valid request: {error}"),
         };
-        let Some(web) = self.web.first() else { panic!("no worker is running") };
+        let Some(web) = self.web.first() else {
+            panic!("no worker is running")
+        };
         let response = match web.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -107,6 +116,10 @@ impl TestApp {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) => panic!("{method} {path}: the body broke off: {error}"),
         };
-        TestResponse { status: status.as_u16(), content_type, body }
+        TestResponse {
+            status: status.as_u16(),
+            content_type,
+            body,
+        }
     }
 }

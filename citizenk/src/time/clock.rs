@@ -1,7 +1,5 @@
 //! Where the present comes from.
 
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The injected clock: the system's, or wall time derived from tokio's instant, which a test can pause.
@@ -10,9 +8,7 @@ pub(crate) struct Clock(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    System {
-        start: Instant,
-    },
+    System,
     Tokio {
         base: DateTime<Utc>,
         start: tokio::time::Instant,
@@ -22,9 +18,7 @@ enum Kind {
 impl Clock {
     /// The system's clock.
     pub(crate) fn system() -> Self {
-        Self(Kind::System {
-            start: Instant::now(),
-        })
+        Self(Kind::System)
     }
 
     /// `base` now, and as much later as tokio's clock moves on from here; with a paused tokio clock it
@@ -39,7 +33,7 @@ impl Clock {
     /// The wall time; may jump when the system's clock is set.
     pub(crate) fn now_utc(&self) -> DateTime<Utc> {
         match &self.0 {
-            Kind::System { .. } => Utc::now(),
+            Kind::System => Utc::now(),
             Kind::Tokio { base, start } => TimeDelta::from_std(start.elapsed())
                 .ok()
                 .and_then(|elapsed| base.checked_add_signed(elapsed))
@@ -51,18 +45,12 @@ impl Clock {
     pub(crate) fn millis(&self) -> i64 {
         self.now_utc().timestamp_millis()
     }
-
-    /// Time since this clock was made. Never goes back, so intervals are measured with it.
-    pub(crate) fn elapsed(&self) -> Duration {
-        match &self.0 {
-            Kind::System { start } => start.elapsed(),
-            Kind::Tokio { start, .. } => start.elapsed(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -85,15 +73,12 @@ mod tests {
                 "2026-03-29T01:00:01.500+00:00"
             );
             assert_eq!(same.millis(), base.timestamp_millis() + 2_500);
-            assert_eq!(clock.elapsed(), Duration::from_millis(2_500));
         });
     }
 
     #[test]
-    fn the_system_clock_is_utc_and_its_intervals_do_not_go_back() {
+    fn the_system_clock_is_utc() {
         let clock = Clock::system();
-        let first = clock.elapsed();
         assert!((clock.now_utc() - Utc::now()).abs() < TimeDelta::seconds(5));
-        assert!(clock.elapsed() >= first);
     }
 }

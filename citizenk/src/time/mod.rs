@@ -9,5 +9,5 @@ mod duration;
 mod schedule;
 
 pub(crate) use clock::Clock;
-pub(crate) use duration::{DurationError, Human, parse_duration};
-pub(crate) use schedule::{Schedule, ScheduleError};
+pub(crate) use duration::{Human, parse_duration};
+pub(crate) use schedule::Schedule;

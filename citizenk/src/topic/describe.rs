@@ -1,6 +1,6 @@
 //! What is known of a topic once its types are forgotten: listings, documents, checks, tools.
 
-use std::any::{Any, TypeId, type_name};
+use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,7 +24,6 @@ pub(crate) struct TopicInfo {
     pub(crate) codec: &'static str,
     pub(crate) media_type: &'static str,
     pub(crate) value_type: &'static str,
-    pub(crate) value_type_id: TypeId,
     pub(crate) key_codec: &'static str,
     pub(crate) key_type: &'static str,
     /// The `KeyCodec<K>` itself, for whoever knows `K`.
@@ -53,7 +52,6 @@ impl TopicInfo {
             codec: topic.codec,
             media_type: topic.media_type,
             value_type: type_name::<V>(),
-            value_type_id: TypeId::of::<V>(),
             key_codec: topic.key.name,
             key_type: type_name::<K>(),
             key: Arc::new(topic.key),

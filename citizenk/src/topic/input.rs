@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Topic;
+use super::{DecodeFn, Topic};
 use crate::error::DecodeError;
 use crate::topic::describe::TopicInfo;
 
@@ -13,10 +13,12 @@ pub struct InputTopic<V> {
     pub(crate) decode: Decoder<V>,
 }
 
+type Conversion<V> = dyn Fn(&[u8]) -> Result<V, DecodeError> + Send + Sync;
+
 /// Reads one value; shared by all lanes of an agent and topic.
 pub(crate) enum Decoder<V> {
-    Plain(fn(&[u8]) -> Result<V, DecodeError>),
-    Converted(Arc<dyn Fn(&[u8]) -> Result<V, DecodeError> + Send + Sync>),
+    Plain(DecodeFn<V>),
+    Converted(Arc<Conversion<V>>),
 }
 
 impl<V> Decoder<V> {

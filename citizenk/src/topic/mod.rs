@@ -31,6 +31,9 @@ pub enum Direction {
     Bidir,
 }
 
+pub(crate) type DecodeFn<V> = fn(&[u8]) -> Result<V, DecodeError>;
+pub(crate) type EncodeFn<V> = fn(&V, &mut Vec<u8>) -> Result<(), EncodeError>;
+
 /// A topic's name, value type, key type, formats and partitioner: one constant used to consume, send,
 /// route, test and document.
 ///
@@ -47,11 +50,10 @@ pub struct Topic<V, K = String> {
     pub(crate) name: &'static str,
     pub(crate) codec: &'static str,
     pub(crate) media_type: &'static str,
-    pub(crate) decode: Option<fn(&[u8]) -> Result<V, DecodeError>>,
-    pub(crate) encode: Option<fn(&V, &mut Vec<u8>) -> Result<(), EncodeError>>,
+    pub(crate) decode: Option<DecodeFn<V>>,
+    pub(crate) encode: Option<EncodeFn<V>>,
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
     pub(crate) key: KeyCodec<K>,
-    pub(crate) key_schema: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub(crate) partitioner: Partitioner,
     pub(crate) direction: Direction,
     pub(crate) cluster: &'static str,
@@ -108,7 +110,6 @@ impl<V, K> Topic<V, K> {
             encode: Some(<V as Encode<C>>::encode),
             schema: |generator| generator.subschema_for::<V>(),
             key: KeyCodec::text(),
-            key_schema: None,
             partitioner: Partitioner::Murmur2,
             direction: Direction::Bidir,
             cluster: DEFAULT_CLUSTER,
@@ -129,7 +130,6 @@ impl<V, K> Topic<V, K> {
             encode: None,
             schema: |generator| generator.subschema_for::<V>(),
             key: KeyCodec::text(),
-            key_schema: None,
             partitioner: Partitioner::Murmur2,
             direction: Direction::Input,
             cluster: DEFAULT_CLUSTER,
@@ -150,7 +150,6 @@ impl<V, K> Topic<V, K> {
             encode: Some(<V as Encode<Json>>::encode),
             schema: |generator| generator.subschema_for::<V>(),
             key: KeyCodec::text(),
-            key_schema: None,
             partitioner: Partitioner::Murmur2,
             direction: Direction::Output,
             cluster: DEFAULT_CLUSTER,

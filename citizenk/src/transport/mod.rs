@@ -109,6 +109,10 @@ pub(crate) trait Control {
     /// ARCHITECTURE.md).
     fn resume(&mut self, positions: &[(TopicPartition, i64)]);
     /// Moves the read position.
+    #[allow(
+        dead_code,
+        reason = "a command of the line; so far only tests of the transports give it"
+    )]
     fn seek(&mut self, positions: &[(TopicPartition, i64)]);
     /// Commits next offsets; the result comes to [`ConsumerEvents::committed`].
     fn commit(&mut self, offsets: &[(TopicPartition, i64)]);
@@ -310,6 +314,10 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     ) -> Result<Vec<TopicMetadata>, TransportError>;
     /// When a broker last answered anything on this connection, as time passed since; `None`: never.
     fn last_contact(&self) -> Option<Duration>;
+    /// Chunks that something still holds, queued ones included.
+    fn held_chunks(&self) -> usize {
+        0
+    }
     /// Creates the topics that do not exist, where the broker can (embedded and memory; real clusters
     /// answer an error: administration is not this transport's business).
     fn create_topic(&self, name: &str, partitions: usize) -> Result<(), TransportError>;

@@ -22,6 +22,7 @@ use super::config::WebConfig;
 use super::describe::path_names;
 use super::errors;
 use super::guard::{self, Access, Exposure};
+use super::observe::observe;
 use super::offload::Offload;
 use super::openapi;
 use super::port::{Service, ServiceInfo};
@@ -149,13 +150,17 @@ impl WebPlan {
             docs: DocsPage::new(&config.prefix, &config.docs_path),
         });
 
+        let observed = from_fn_with_state(context.service.clone(), observe);
         let user = self
             .user
             .clone()
             .merge(annotated(&self.routes))
-            .layer(map_response(errors::explain));
+            .layer(map_response(errors::explain))
+            .layer(observed.clone());
         let mut rest = if config.auto {
-            auto::router(context.clone()).layer(map_response(auto::strict))
+            auto::router(context.clone())
+                .layer(map_response(auto::strict))
+                .layer(observed)
         } else {
             Router::new()
         };

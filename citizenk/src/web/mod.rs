@@ -20,6 +20,7 @@ mod describe;
 mod errors;
 mod extract;
 mod guard;
+mod observe;
 mod offload;
 mod openapi;
 mod port;
@@ -31,7 +32,7 @@ mod server;
 mod tests;
 
 pub(crate) use assemble::{Attach, Surroundings, WebPlan};
-pub(crate) use config::{ServerLimits, Token, WebConfig};
+pub(crate) use config::{Token, WebConfig};
 pub use describe::{
     ApiInput, ApiOutput, InputProbe, NoInputProbe, NoOutputProbe, Operation, OutputProbe, Probe,
 };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -192,6 +193,8 @@ pub(crate) trait Service: Send + Sync + 'static {
     fn call_agent(&self, call: AgentCall) -> Answer<'_, Result<CallReport, Problem>>;
     /// Everything readiness depends on; ready when all are `ok`.
     fn health(&self) -> Vec<Condition>;
+    /// A request was answered; `route` is the pattern that matched, not the path.
+    fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration);
     /// All metrics as OpenMetrics text.
     fn metrics(&self) -> String;
 }

@@ -119,29 +119,3 @@ pub(crate) fn remove_orphans(workspace: &Workspace) -> Result<usize> {
     }
     Ok(ended)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::TcpStream;
-
-    #[test]
-    #[ignore = "needs Java and Maven: cargo test -p xtask -- --ignored"]
-    fn a_temporary_kafka_answers_and_ends_with_its_guard() {
-        let workspace = Workspace::find().expect("tests run inside the workspace");
-        let kafka = Kafka::start_temporary(&workspace, 1).expect("Java and Maven are installed");
-        let state = kafka.started.state.clone();
-        let folder = kafka.folder.clone();
-        TcpStream::connect(kafka.bootstrap()).expect("it said it was ready");
-        assert!(state.nodes.iter().all(|node| node.is_running()) && !state.is_orphan());
-        drop(kafka);
-        assert!(!state.nodes.iter().any(|node| node.is_running()));
-        assert!(!folder.exists());
-        assert!(
-            dist::folder(&workspace)
-                .join(LAST_LOGS)
-                .join("node-1.log")
-                .is_file()
-        );
-    }
-}

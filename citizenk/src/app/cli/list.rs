@@ -39,9 +39,17 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
     for agent in &assembled.agents {
         let plan = &agent.plan;
         let policies = [&plan.on_decode, &plan.on_error, &plan.on_produce];
-        let letters = policies.into_iter().filter_map(|policy| Policy::dead_letter_topic(policy));
-        let mut outputs: Vec<&str> =
-            plan.spec.output.iter().chain(&plan.spec.sends).chain(letters).map(|topic| topic.name).collect();
+        let letters = policies
+            .into_iter()
+            .filter_map(|policy| Policy::dead_letter_topic(policy));
+        let mut outputs: Vec<&str> = plan
+            .spec
+            .output
+            .iter()
+            .chain(&plan.spec.sends)
+            .chain(letters)
+            .map(|topic| topic.name)
+            .collect();
         outputs.dedup();
         rows.push(vec![
             plan.spec.name.clone(),
@@ -49,20 +57,51 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
             plan.real_topics.join(", "),
             outputs.join(", "),
             plan.group.clone().unwrap_or_else(|| "(none)".to_owned()),
+            plan.module.clone(),
             summary(plan.spec.origin.doc),
         ]);
     }
     for timer in &assembled.timers {
         let when = timer.schedule.to_string();
         let none = String::new();
-        rows.push(vec![timer.name.clone(), "timer".to_owned(), when, none.clone(), none, summary(timer.origin.doc)]);
+        rows.push(vec![
+            timer.name.clone(),
+            "timer".to_owned(),
+            when,
+            none.clone(),
+            none.clone(),
+            none,
+            summary(timer.origin.doc),
+        ]);
     }
     for hook in &assembled.hooks {
         let when = hook.event.to_string();
         let none = String::new();
-        rows.push(vec![hook.name.clone(), "hook".to_owned(), when, none.clone(), none, summary(hook.origin.doc)]);
+        rows.push(vec![
+            hook.name.clone(),
+            "hook".to_owned(),
+            when,
+            none.clone(),
+            none.clone(),
+            none,
+            summary(hook.origin.doc),
+        ]);
     }
-    print!("{}", table(&["name", "kind", "topics / when", "sends", "group", "help"], &rows));
+    print!(
+        "{}",
+        table(
+            &[
+                "name",
+                "kind",
+                "topics / when",
+                "sends",
+                "group",
+                "module",
+                "help"
+            ],
+            &rows
+        )
+    );
     Ok(())
 }
 
@@ -83,7 +122,21 @@ pub(super) fn topics(app: &App, settings: &Settings) -> Result<(), RunError> {
             ]
         })
         .collect();
-    print!("{}", table(&["topic", "on the broker", "codec", "value", "key", "partitioner", "direction"], &rows));
+    print!(
+        "{}",
+        table(
+            &[
+                "topic",
+                "on the broker",
+                "codec",
+                "value",
+                "key",
+                "partitioner",
+                "direction"
+            ],
+            &rows
+        )
+    );
     Ok(())
 }
 
@@ -100,7 +153,10 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = vec![vec!["a".to_owned(), "long cell".to_owned()], vec!["bbb".to_owned(), String::new()]];
+        let rows = vec![
+            vec!["a".to_owned(), "long cell".to_owned()],
+            vec!["bbb".to_owned(), String::new()],
+        ];
         assert_eq!(table(&["x", "y"], &rows), "x    y\na    long cell\nbbb\n");
     }
 }

@@ -119,12 +119,28 @@ struct Program {
 /// }
 /// ```
 pub fn run(app: App) -> Exit {
-    let about = app.api.description.clone().unwrap_or_else(|| format!("The service `{}`.", app.name));
-    let version = app.api.version.clone().unwrap_or_else(|| super::DEFAULT_VERSION.to_owned());
-    let command = Program::command().name(app.name.clone()).about(about).version(version);
-    let parsed = command.try_get_matches().and_then(|matches| Program::from_arg_matches(&matches));
+    let about = app
+        .api
+        .description
+        .clone()
+        .unwrap_or_else(|| format!("The service `{}`.", app.name));
+    let version = app
+        .api
+        .version
+        .clone()
+        .unwrap_or_else(|| super::DEFAULT_VERSION.to_owned());
+    let command = Program::command()
+        .name(app.name.clone())
+        .about(about)
+        .version(version);
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Program::from_arg_matches(&matches));
     match parsed {
-        Ok(Program { command: Some(command), .. }) => command.execute(app),
+        Ok(Program {
+            command: Some(command),
+            ..
+        }) => command.execute(app),
         Ok(Program { command: None, run }) => Command::Run(run).execute(app),
         Err(error) => {
             // Help and version end with 0.
@@ -192,7 +208,11 @@ async fn check(app: App, flags: Flags) -> Result<(), RunError> {
         component: "check".to_owned(),
         reason: error.to_string(),
     })??;
-    println!("cluster reached: {} topics ({})", topics.len(), transport.kind());
+    println!(
+        "cluster reached: {} topics ({})",
+        topics.len(),
+        transport.kind()
+    );
     let assembled = app.assembled(&super::overrides(&settings))?;
     for name in assembled.topics.keys() {
         let real = settings.real_topic(name);
@@ -205,12 +225,23 @@ async fn check(app: App, flags: Flags) -> Result<(), RunError> {
 }
 
 /// The topic of this name, or an error that lists those there are.
-fn known_topic(app: &App, settings: &Settings, name: &str) -> Result<crate::topic::describe::TopicInfo, RunError> {
+fn known_topic(
+    app: &App,
+    settings: &Settings,
+    name: &str,
+) -> Result<crate::topic::describe::TopicInfo, RunError> {
     let assembled = app.assembled(&super::overrides(settings))?;
     assembled.topics.get(name).cloned().ok_or_else(|| {
         let names: Vec<&str> = assembled.topics.keys().copied().collect();
         let hint = crate::suggest::did_you_mean(name, names.iter().copied());
-        let message = format!("the app has no such topic{hint} (it has: {})", names.join(", "));
-        ConfigError { key: format!("topic `{name}`"), message }.into()
+        let message = format!(
+            "the app has no such topic{hint} (it has: {})",
+            names.join(", ")
+        );
+        ConfigError {
+            key: format!("topic `{name}`"),
+            message,
+        }
+        .into()
     })
 }

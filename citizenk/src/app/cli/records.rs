@@ -23,7 +23,11 @@ use crate::transport::{
 };
 
 fn usage(key: &str, message: impl Into<String>) -> RunError {
-    ConfigError { key: key.to_owned(), message: message.into() }.into()
+    ConfigError {
+        key: key.to_owned(),
+        message: message.into(),
+    }
+    .into()
 }
 
 fn stage(topic: &TopicInfo, args: &SendArgs, value: &str) -> Result<StagedBatch, RunError> {
@@ -39,8 +43,9 @@ fn stage(topic: &TopicInfo, args: &SendArgs, value: &str) -> Result<StagedBatch,
                 .map_err(|error| usage("--key", error.to_string()))?;
         }
         for header in &args.header {
-            let (name, text) =
-                header.split_once('=').ok_or_else(|| usage("--header", format!("`{header}` is not NAME=VALUE")))?;
+            let (name, text) = header
+                .split_once('=')
+                .ok_or_else(|| usage("--header", format!("`{header}` is not NAME=VALUE")))?;
             writer.header(name, Some(text.as_bytes()));
         }
         writer.partition(args.partition).finish(Some(&bytes));
@@ -59,8 +64,10 @@ pub(super) async fn send(app: &App, settings: &Settings, args: SendArgs) -> Resu
     } else {
         vec![args.value.clone()]
     };
-    let batches: Vec<StagedBatch> =
-        values.iter().map(|value| stage(&topic, &args, value)).collect::<Result<_, _>>()?;
+    let batches: Vec<StagedBatch> = values
+        .iter()
+        .map(|value| stage(&topic, &args, value))
+        .collect::<Result<_, _>>()?;
     let transport = transport(settings)?;
     let producer = transport.start_producer(ProducerSpec {
         name: app.name.clone(),
@@ -68,8 +75,16 @@ pub(super) async fn send(app: &App, settings: &Settings, args: SendArgs) -> Resu
         settings: merge_producer(settings),
     })?;
     let names = TopicNames {
-        renamed: settings.topics.iter().map(|(name, real)| (name.clone(), real.value.clone())).collect(),
-        prefix: settings.topic_prefix.as_ref().map(|prefix| prefix.value.clone()).unwrap_or_default(),
+        renamed: settings
+            .topics
+            .iter()
+            .map(|(name, real)| (name.clone(), real.value.clone()))
+            .collect(),
+        prefix: settings
+            .topic_prefix
+            .as_ref()
+            .map(|prefix| prefix.value.clone())
+            .unwrap_or_default(),
     };
     let port = Port::default();
     port.set(Some(Arc::new(Sender::new(producer, names))));
@@ -77,7 +92,12 @@ pub(super) async fn send(app: &App, settings: &Settings, args: SendArgs) -> Resu
         match port.send(topic.output(), batch).await {
             Ok(sent) => {
                 for place in sent {
-                    println!("{}/{}@{}", settings.real_topic(topic.name), place.partition, place.offset);
+                    println!(
+                        "{}/{}@{}",
+                        settings.real_topic(topic.name),
+                        place.partition,
+                        place.offset
+                    );
                 }
             }
             Err(ProduceError::Delivery { source, .. }) => return Err(source.into()),
@@ -97,7 +117,11 @@ struct Printer {
 
 impl ConsumerEvents for Printer {
     fn assigned(&mut self, _: &mut dyn Control, partitions: &[TopicPartition]) -> Vec<Start> {
-        let start = if self.from_beginning { Start::Beginning } else { Start::End };
+        let start = if self.from_beginning {
+            Start::Beginning
+        } else {
+            Start::End
+        };
         partitions.iter().map(|_| start).collect()
     }
 
@@ -115,7 +139,10 @@ impl ConsumerEvents for Printer {
     }
 
     fn tick(&mut self, _: &mut dyn Control) -> Pace {
-        Pace { wait: Duration::from_secs(1), take: true }
+        Pace {
+            wait: Duration::from_secs(1),
+            take: true,
+        }
     }
 
     fn committed(&mut self, _: &[(TopicPartition, i64)], _: Result<(), TransportError>) {}
@@ -147,7 +174,11 @@ fn line(chunk: &Chunk, index: usize) -> String {
         },
     };
     let (key, value) = (show(chunk.key(index)), show(chunk.payload(index)));
-    format!("{}@{} {key} {value}", chunk.partition(), chunk.offset(index))
+    format!(
+        "{}@{} {key} {value}",
+        chunk.partition(),
+        chunk.offset(index)
+    )
 }
 
 pub(super) async fn tail(app: &App, settings: &Settings, args: TailArgs) -> Result<(), RunError> {
@@ -155,7 +186,11 @@ pub(super) async fn tail(app: &App, settings: &Settings, args: TailArgs) -> Resu
     let transport = transport(settings)?;
     let (lines, mut printed) = mpsc::channel(1000);
     let (failed, mut failure) = mpsc::channel(1);
-    let printer = Printer { from_beginning: args.from_beginning, lines, failed };
+    let printer = Printer {
+        from_beginning: args.from_beginning,
+        lines,
+        failed,
+    };
     let consumer: BTreeMap<String, String> = merge_consumer(settings);
     let handle = transport.start_consumer(
         ConsumerSpec {

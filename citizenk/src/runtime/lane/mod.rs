@@ -60,7 +60,9 @@ pub(crate) struct LaneContext {
 impl LaneContext {
     /// Counts a chunk that was taken out of the inbox.
     fn received(&self, chunk: &Chunk) {
-        let bytes = (0..chunk.len()).map(|index| chunk.payload(index).map_or(0, <[u8]>::len)).sum();
+        let bytes = (0..chunk.len())
+            .map(|index| chunk.payload(index).map_or(0, <[u8]>::len))
+            .sum();
         self.metrics.taken(chunk.len(), bytes);
     }
 

@@ -17,7 +17,9 @@ pub(super) async fn attend<In: AgentInput, P, H>(
     let Some((first, error)) = refused.failures.first() else {
         return Next::Done;
     };
-    core.cx.metrics.failed(telemetry::Stage::Produce, refused.failures.len());
+    core.cx
+        .metrics
+        .failed(telemetry::Stage::Produce, refused.failures.len());
     let topic_of = |index: usize| {
         &plan.table.targets()[refused.batch.get(index).topic]
             .topic

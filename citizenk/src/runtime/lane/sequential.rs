@@ -84,16 +84,24 @@ where
 {
     async fn work(&mut self) {
         let inbox = self.core.cx.inbox.clone();
+        let in_flight = self.core.cx.metrics.in_flight();
         loop {
             if inbox.is_closing() || self.attend().await == Next::Halt {
                 return;
             }
             if let Some(chunk) = inbox.pop() {
+                let begun = Instant::now();
+                let records = chunk.len();
+                in_flight.add(records);
                 let next = self.chunk(&chunk).await;
                 drop(chunk);
                 if next == Next::Halt {
                     return;
                 }
+                in_flight.sub(records);
+                // One look at the clock per chunk: the average of its records.
+                let average = begun.elapsed() / u32::try_from(records).unwrap_or(u32::MAX).max(1);
+                self.core.cx.metrics.handled(average);
                 self.settle().await;
                 // Other lanes of this worker get their turn.
                 tokio::task::yield_now().await;
@@ -119,7 +127,7 @@ where
     }
 
     async fn chunk(&mut self, chunk: &Chunk) -> Next {
-                self.core.cx.received(chunk);
+        self.core.cx.received(chunk);
         for index in 0..chunk.len() {
             if self.core.cx.inbox.is_closing() {
                 return Next::Halt;

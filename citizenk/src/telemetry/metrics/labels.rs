@@ -25,6 +25,7 @@ macro_rules! words {
         }
 
         impl $name {
+            #[allow(dead_code, reason = "not every set of words is looped over")]
             pub(super) const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The label's value.

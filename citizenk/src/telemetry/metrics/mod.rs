@@ -25,7 +25,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use handles::Assigned;
 pub(crate) use handles::{
-    ConsumerMetrics, InFlight, LaneMetrics, PartitionMetrics, ProducerMetrics, TimerMetrics,
+    ConsumerMetrics, LaneMetrics, PartitionMetrics, ProducerMetrics, TimerMetrics,
 };
 use labels::{
     AgentLabels, CommitLabels, ErrorLabels, GroupLabels, HttpLabels, InfoLabels, PartitionLabels,
@@ -206,9 +206,12 @@ impl Metrics {
         families.requests.get_or_create_owned(&labels).inc();
     }
 
-    /// Chunks that user code keeps alive after its call.
-    pub(crate) fn pinned_chunks(&self) -> Gauge {
-        self.0.families.pinned.clone()
+    /// Chunks that something holds: queues, calls, events that user code keeps.
+    pub(crate) fn pinned_chunks(&self, chunks: usize) {
+        self.0
+            .families
+            .pinned
+            .set(i64::try_from(chunks).unwrap_or(i64::MAX));
     }
 }
 

@@ -45,7 +45,7 @@ fn everything_has_a_name_a_unit_and_labels() {
     metrics.producer("main").in_flight(6);
     metrics.timer("report").ticked(TickResult::Skipped);
     metrics.request("GET", "/cameras/{camera_id}", 200, Duration::from_millis(3));
-    metrics.pinned_chunks().set(2);
+    metrics.pinned_chunks(2);
     let text = metrics.render();
     let at = r#"agent="process",topic="videos",partition="0",group="g""#;
     for line in [

@@ -75,6 +75,7 @@ impl Group {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }

@@ -57,6 +57,7 @@ impl MemoryCluster {
     }
 
     /// Partitions of topics that are created by writing to them; at first 4.
+    #[cfg(test)]
     pub(crate) fn set_default_partitions(&self, partitions: usize) {
         self.shared
             .with(|state| state.default_partitions = partitions.max(1));
@@ -105,6 +106,7 @@ impl MemoryCluster {
     }
 
     /// Next offsets, by partition; empty when there is no such topic.
+    #[cfg(test)]
     pub(crate) fn end_offsets(&self, topic: &str) -> Vec<i64> {
         self.watermarks(topic).map(|(_, high)| high).collect()
     }
@@ -163,6 +165,7 @@ impl MemoryCluster {
     }
 
     /// Bumped by every join, leave, loss and change of topics.
+    #[cfg(test)]
     pub(crate) fn generation(&self, group: &str) -> u64 {
         self.in_group(group, |group| group.generation())
             .unwrap_or_default()
@@ -262,6 +265,7 @@ impl MemoryCluster {
     // Settling.
 
     /// Records accepted from producers and not reported: under way, held or waiting for the broker.
+    #[cfg(test)]
     pub(crate) fn in_flight(&self) -> usize {
         self.shared.with(|state| state.producers.in_flight())
     }
@@ -280,6 +284,7 @@ impl MemoryCluster {
 
     /// Waits until [`MemoryCluster::idle`]. Parks, so that paused time may advance to a drain's or a
     /// tick's end.
+    #[cfg(test)]
     pub(crate) async fn quiescent(&self) {
         loop {
             let quiet = self.shared.quiet.notified();

@@ -105,6 +105,7 @@ impl Producers {
             && self.waiting.iter().all(|waiting| waiting.deadline > now)
     }
 
+    #[cfg(test)]
     pub(super) fn in_flight(&self) -> usize {
         self.slots.values().map(|slot| slot.in_flight).sum()
     }

@@ -7,6 +7,7 @@
 use std::ffi::c_void;
 use std::fmt;
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rdkafka::bindings as rd;
@@ -77,13 +78,28 @@ impl Drop for Messages {
     }
 }
 
-/// Empty vectors of a consumer.
+/// Chunks of all consumers that something still holds.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+pub(super) fn held() -> usize {
+    HELD.load(Ordering::Relaxed)
+}
+
+/// Empty vectors of a consumer, and how many of its chunks are held.
 #[derive(Default)]
-pub(super) struct Pool(Mutex<Vec<Messages>>);
+pub(super) struct Pool {
+    free: Mutex<Vec<Messages>>,
+    held: AtomicUsize,
+}
 
 impl Pool {
     pub(super) fn get(&self) -> Messages {
-        lock(&self.0).pop().unwrap_or_default()
+        lock(&self.free).pop().unwrap_or_default()
+    }
+
+    /// Chunks of this consumer that something still holds.
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     fn put(&self, mut messages: Messages) {
@@ -91,7 +107,7 @@ impl Pool {
         if messages.0.capacity() > POOLED_CAPACITY {
             return;
         }
-        let mut free = lock(&self.0);
+        let mut free = lock(&self.free);
         if free.len() < POOLED {
             free.push(messages);
         }
@@ -118,6 +134,8 @@ impl RdChunk {
         pool: Arc<Pool>,
         client: Arc<Client>,
     ) -> Self {
+        HELD.fetch_add(1, Ordering::Relaxed);
+        pool.held.fetch_add(1, Ordering::Relaxed);
         Self {
             messages,
             topic,
@@ -136,6 +154,8 @@ impl RdChunk {
 
 impl Drop for RdChunk {
     fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::Relaxed);
+        self.pool.held.fetch_sub(1, Ordering::Relaxed);
         self.pool.put(std::mem::take(&mut self.messages));
     }
 }

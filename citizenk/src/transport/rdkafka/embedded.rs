@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
@@ -82,18 +82,6 @@ impl EmbeddedBroker {
             topics: Mutex::default(),
             _client: client,
         }))
-    }
-
-    /// The broker that all who ask here share; the first one's options count.
-    pub(crate) fn shared(options: EmbeddedOptions) -> Result<Arc<Self>, TransportError> {
-        static SHARED: Mutex<Weak<EmbeddedBroker>> = Mutex::new(Weak::new());
-        let mut shared = lock(&SHARED);
-        if let Some(broker) = shared.upgrade() {
-            return Ok(broker);
-        }
-        let broker = Self::start(options)?;
-        *shared = Arc::downgrade(&broker);
-        Ok(broker)
     }
 
     pub(crate) fn bootstrap_servers(&self) -> &str {

@@ -55,16 +55,16 @@ impl LogLimiter {
         };
         let _ = catch_unwind(AssertUnwindSafe(|| match level {
             ..=3 => {
-                tracing::error!(target: "citizenk::librdkafka", client = name, facility, held_back, "{line}");
+                tracing::error!(target: "librdkafka", client = name, facility, held_back, "{line}");
             }
             4 => {
-                tracing::warn!(target: "citizenk::librdkafka", client = name, facility, held_back, "{line}");
+                tracing::warn!(target: "librdkafka", client = name, facility, held_back, "{line}");
             }
             5 | 6 => {
-                tracing::info!(target: "citizenk::librdkafka", client = name, facility, held_back, "{line}");
+                tracing::info!(target: "librdkafka", client = name, facility, held_back, "{line}");
             }
             _ => {
-                tracing::debug!(target: "citizenk::librdkafka", client = name, facility, "{line}");
+                tracing::debug!(target: "librdkafka", client = name, facility, "{line}");
             }
         }));
     }

@@ -118,6 +118,10 @@ impl KafkaTransport {
 }
 
 impl Transport for KafkaTransport {
+    fn held_chunks(&self) -> usize {
+        chunk::held()
+    }
+
     fn kind(&self) -> BrokerKind {
         match self.embedded {
             Some(_) => BrokerKind::Embedded,

@@ -10,7 +10,9 @@ use super::*;
 use crate::record::{Chunk, RecordRef, Timestamp, TopicPartition};
 use crate::staging::{OutputTopic, StagedBatch};
 use crate::topic::Partitioner;
-use crate::transport::{Pace, Control, Delivered, DeliverySink, Drain, DrainToken, ProducerTopic, Start};
+use crate::transport::{
+    Control, Delivered, DeliverySink, Drain, DrainToken, Pace, ProducerTopic, Start,
+};
 
 mod consuming;
 mod groupless;
@@ -219,7 +221,10 @@ impl ConsumerEvents for Recorder {
         while let Ok(act) = self.acts.try_recv() {
             act(control);
         }
-        Pace { wait: Duration::from_secs(60), take: true }
+        Pace {
+            wait: Duration::from_secs(60),
+            take: true,
+        }
     }
 
     fn committed(&mut self, _: &[(TopicPartition, i64)], result: Result<(), TransportError>) {

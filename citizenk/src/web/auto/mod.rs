@@ -27,6 +27,7 @@ use super::guard::Access;
 use super::port::{AgentCall, ProduceRequest, Service, TopicDoc};
 use super::{Path, Problem};
 use crate::record::{OwnedRecord, Timestamp};
+use crate::telemetry;
 use crate::topic::describe::TopicInfo;
 
 /// What every automatic endpoint knows.
@@ -139,10 +140,8 @@ pub(super) async fn ready(State(context): Shared) -> Response {
 }
 
 pub(super) async fn metrics(State(context): Shared) -> Response {
-    // What `prometheus_client::encoding::text` writes; Prometheus reads it since version 2.5.
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     (
-        [(header::CONTENT_TYPE, OPEN_METRICS)],
+        [(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)],
         context.service.metrics(),
     )
         .into_response()

@@ -77,27 +77,18 @@ impl Bound {
             })
             .map_err(failed)?;
         tracing::info!(%address, "serving HTTP");
-        Ok(Server {
-            address,
-            stop,
-            finished,
-        })
+        Ok(Server { stop, finished })
     }
 }
 
 /// A running server; dropping it closes everything at once.
 #[derive(Debug)]
 pub(crate) struct Server {
-    address: SocketAddr,
     stop: oneshot::Sender<Duration>,
     finished: oneshot::Receiver<usize>,
 }
 
 impl Server {
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Accepts no more, lets started requests end within the deadline, closes the rest, and answers how
     /// many connections that were.
     pub(crate) async fn shutdown(self, deadline: Duration) -> usize {

@@ -148,6 +148,8 @@ impl Service for Fake {
         self.conditions.lock().unwrap().clone()
     }
 
+    fn answered(&self, _: &'static str, _: &str, _: u16, _: Duration) {}
+
     fn metrics(&self) -> String {
         "# EOF\n".into()
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::web::config::ServerLimits;
 use std::net::SocketAddr;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

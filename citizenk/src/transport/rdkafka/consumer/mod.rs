@@ -34,12 +34,11 @@ use poll::Poller;
 
 /// What the runtime depends on: it tracks offsets itself, and a lost position is a message to us
 /// (`reset`) and not librdkafka's silent jump.
-const OWNED: [(&str, &str); 6] = [
+const OWNED: [(&str, &str); 5] = [
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
     ("enable.partition.eof", "false"),
     ("auto.offset.reset", "error"),
-    ("auto.commit.enable", "false"),
     ("log.queue", "true"),
 ];
 

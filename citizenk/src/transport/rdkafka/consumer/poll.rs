@@ -15,10 +15,13 @@ use super::super::conf::millis;
 use super::super::error;
 use super::Shared;
 use super::control::Core;
+use crate::record::{Chunk, OwnedRecord, RecordRef};
 use crate::transport::{ConsumerEvents, ConsumerSpec, Pace, TransportError};
 
 /// Longest wait for a message; a wake ends it at once.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// With more chunks of a consumer held than this, records are copied out of theirs.
+const MOST_HELD: usize = 4096;
 /// How often a message is taken while none are wanted.
 const TRICKLE: Duration = Duration::from_millis(100);
 /// A poll takes at least as many messages, when they are there, however small the chunks are to be.
@@ -60,7 +63,10 @@ impl Poller {
         // This thread runs one poller, once.
         let _ = self.shared.thread.set(std::thread::current());
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            let mut pace = Pace { wait: Duration::ZERO, take: true };
+            let mut pace = Pace {
+                wait: Duration::ZERO,
+                take: true,
+            };
             let mut polled = Instant::now();
             loop {
                 if let Some(leave) = self.shared.close_requested() {
@@ -216,7 +222,17 @@ impl Poller {
                 self.core.pool.clone(),
                 self.core.client.clone(),
             );
-            self.events.records(&mut self.core, Arc::new(chunk));
+            let chunk: Chunk = Arc::new(chunk);
+            if self.core.pool.held() <= MOST_HELD {
+                self.events.records(&mut self.core, chunk);
+                continue;
+            }
+            // User code keeps events, and each would keep a whole fetch: from here on each keeps only
+            // itself.
+            for index in 0..chunk.len() {
+                let record = OwnedRecord::from(&RecordRef::new(chunk.clone(), index));
+                self.events.records(&mut self.core, Arc::new(record));
+            }
         }
     }
 
@@ -227,8 +243,14 @@ impl Poller {
         self.find_partitions();
         let own = self.serve_positions(Instant::now());
         let wanted = self.events.tick(&mut self.core);
-        let wait = wanted.wait.min(own.unwrap_or(LONGEST_WAIT)).min(LONGEST_WAIT);
-        Pace { wait, take: wanted.take }
+        let wait = wanted
+            .wait
+            .min(own.unwrap_or(LONGEST_WAIT))
+            .min(LONGEST_WAIT);
+        Pace {
+            wait,
+            take: wanted.take,
+        }
     }
 
     /// Starts the partitions the discovering thread found, when there is no group.

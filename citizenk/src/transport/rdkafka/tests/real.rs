@@ -9,7 +9,8 @@ use super::*;
 fn cluster() -> Option<KafkaTransport> {
     std::env::var_os("CITIZENK_REAL_KAFKA")?;
     let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").expect("KAFKA_BOOTSTRAP_SERVERS is set");
-    let transport = KafkaTransport::new(map(&[("bootstrap.servers", &servers)])).expect("a cluster");
+    let transport =
+        KafkaTransport::new(map(&[("bootstrap.servers", &servers)])).expect("a cluster");
     Some(transport)
 }
 

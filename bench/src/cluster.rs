@@ -1,0 +1,169 @@
+//! The broker of a contest: a Kafka, or librdkafka's mock inside this process.
+//!
+//! In: topics to make. Out: an address for the contestants, and afterwards what is in the topics and
+//! what the groups have committed, so that no contestant wins by losing records.
+
+use std::error::Error;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::floor::MockBroker;
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+pub(crate) const BOOTSTRAP: &str = "KAFKA_BOOTSTRAP_SERVERS";
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+pub(crate) struct Cluster {
+    servers: String,
+    mock: Option<MockBroker>,
+    made: Vec<String>,
+}
+
+impl Cluster {
+    pub(crate) fn mock() -> Result<Self> {
+        let mock = MockBroker::start()?;
+        Ok(Self {
+            servers: mock.servers().to_owned(),
+            mock: Some(mock),
+            made: Vec::new(),
+        })
+    }
+
+    /// The one that the environment names.
+    pub(crate) fn real() -> Result<Self> {
+        match std::env::var(BOOTSTRAP) {
+            Ok(servers) if !servers.trim().is_empty() => Ok(Self {
+                servers,
+                mock: None,
+                made: Vec::new(),
+            }),
+            _ => Err(format!("--real needs {BOOTSTRAP} (`cargo xtask kafka up` prints it)").into()),
+        }
+    }
+
+    pub(crate) fn servers(&self) -> &str {
+        &self.servers
+    }
+
+    pub(crate) fn is_mock(&self) -> bool {
+        self.mock.is_some()
+    }
+
+    pub(crate) fn create(&mut self, topic: &str, partitions: i32) -> Result<()> {
+        match &self.mock {
+            Some(mock) => mock.create_topic(topic, partitions)?,
+            None => {
+                let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+                let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+                let answers = wait(self.admin()?.create_topics([&new], &options))??;
+                for answer in answers {
+                    answer.map_err(|(topic, code)| format!("creating {topic}: {code}"))?;
+                }
+            }
+        }
+        self.made.push(topic.to_owned());
+        Ok(())
+    }
+
+    /// Removes a topic, where that is possible; the mock drops old records by itself.
+    pub(crate) fn delete(&mut self, topic: &str) -> Result<()> {
+        self.made.retain(|made| made != topic);
+        if self.mock.is_none() {
+            let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+            wait(self.admin()?.delete_topics(&[topic], &options))??;
+        }
+        Ok(())
+    }
+
+    fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
+        Ok(self.client("bench-admin").create()?)
+    }
+
+    fn client(&self, group: &str) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.servers)
+            .set("group.id", group);
+        config
+    }
+
+    /// How many records were ever written to the topic.
+    pub(crate) fn written(&self, topic: &str) -> Result<i64> {
+        let consumer: BaseConsumer = self.client("bench-look").create()?;
+        let mut total = 0;
+        for partition in partitions(&consumer, topic)? {
+            total += consumer.fetch_watermarks(topic, partition, TIMEOUT)?.1;
+        }
+        Ok(total)
+    }
+
+    /// How many records of the topic the group has committed.
+    pub(crate) fn committed(&self, topic: &str, group: &str) -> Result<i64> {
+        let consumer: BaseConsumer = self.client(group).create()?;
+        let mut list = TopicPartitionList::new();
+        for partition in partitions(&consumer, topic)? {
+            list.add_partition(topic, partition);
+        }
+        let committed = consumer.committed_offsets(list, TIMEOUT)?;
+        let offsets = committed
+            .elements()
+            .into_iter()
+            .filter_map(|entry| match entry.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            });
+        Ok(offsets.sum())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for topic in std::mem::take(&mut self.made) {
+            if let Err(error) = self.delete(&topic) {
+                eprintln!("topic {topic} was not deleted: {error}");
+            }
+        }
+    }
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+    let topics = metadata.topics();
+    Ok(topics
+        .iter()
+        .flat_map(|topic| topic.partitions())
+        .map(|partition| partition.id())
+        .collect())
+}
+
+fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::floor;
+
+    #[test]
+    fn the_mock_says_what_was_written_and_committed() {
+        let mut cluster = Cluster::mock().unwrap();
+        cluster.create("things", 3).unwrap();
+        floor::fill(cluster.servers(), "things", 30, |number, key, value| {
+            key.extend_from_slice(b"k");
+            value.extend_from_slice(b"v");
+            Ok((number % 3) as i32)
+        })
+        .unwrap();
+        assert_eq!(cluster.written("things").unwrap(), 30);
+        assert_eq!(cluster.committed("things", "nobody").unwrap(), 0);
+    }
+}

@@ -1,0 +1,54 @@
+//! Median and spread of a few measurements.
+
+/// A contestant's figure over all rounds.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    /// None without any value.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let (least, most) = (*values.first()?, *values.last()?);
+        let middle = values.len() / 2;
+        let median = if values.len() % 2 == 1 {
+            values[middle]
+        } else {
+            f64::midpoint(values[middle - 1], values[middle])
+        };
+        Some(Self {
+            median,
+            least,
+            most,
+        })
+    }
+}
+
+/// Floor ÷ other: above 1 is better than the floor.
+pub(crate) fn ratio(floor: f64, other: f64) -> f64 {
+    if other > 0.0 { floor / other } else { f64::NAN }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(Spread::of([]), None);
+        let odd = Spread::of([3.0, 1.0, 2.0]).unwrap();
+        assert_eq!((odd.least, odd.median, odd.most), (1.0, 2.0, 3.0));
+        let even = Spread::of([4.0, 1.0, 2.0, 3.0]).unwrap();
+        assert_eq!((even.least, even.median, even.most), (1.0, 2.5, 4.0));
+    }
+
+    #[test]
+    fn a_cheaper_contestant_has_the_higher_ratio() {
+        assert!(ratio(1.0, 0.8) > ratio(1.0, 1.2));
+        assert!(ratio(1.0, 0.0).is_nan());
+    }
+}

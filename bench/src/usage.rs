@@ -1,0 +1,94 @@
+//! What a process has used of the machine: CPU time of all its threads, wall time, memory.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+
+use crate::allocations;
+
+/// A point in a process's life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    at: Instant,
+    cpu: Duration,
+    allocations: u64,
+}
+
+impl Mark {
+    pub(crate) fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            cpu: cpu(),
+            allocations: allocations::count(),
+        }
+    }
+
+    pub(crate) fn wall_since(&self, earlier: &Self) -> f64 {
+        self.at.duration_since(earlier.at).as_secs_f64()
+    }
+
+    pub(crate) fn cpu_since(&self, earlier: &Self) -> f64 {
+        self.cpu.saturating_sub(earlier.cpu).as_secs_f64()
+    }
+
+    pub(crate) fn allocations_since(&self, earlier: &Self) -> u64 {
+        self.allocations.saturating_sub(earlier.allocations)
+    }
+}
+
+/// User and system time of this process since its start.
+pub(crate) fn cpu() -> Duration {
+    // The call can only fail for an argument that nix does not let one write.
+    getrusage(UsageWho::RUSAGE_SELF)
+        .map(|usage| duration(usage.user_time()) + duration(usage.system_time()))
+        .unwrap_or_default()
+}
+
+/// The most memory this process has had, in KiB. Not `getrusage`'s figure: that begins with what the
+/// parent had when it started this process.
+pub(crate) fn peak_kib() -> u64 {
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|text| high_water(&text))
+        .unwrap_or(0)
+}
+
+fn high_water(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+fn duration(value: TimeVal) -> Duration {
+    let seconds = u64::try_from(value.tv_sec()).unwrap_or(0);
+    let micros = u64::try_from(value.tv_usec()).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_micros(micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_seen_in_cpu_time() {
+        let before = Mark::now();
+        let mut sum = 0_u64;
+        let mut after = Mark::now();
+        while after.cpu_since(&before) < 0.01 {
+            sum = std::hint::black_box(sum + 1);
+            after = Mark::now();
+        }
+        assert!(after.wall_since(&before) >= 0.009);
+    }
+
+    #[test]
+    fn the_high_water_mark_is_read_from_the_kernels_text() {
+        assert_eq!(
+            high_water("VmPeak:\t 9 kB\nVmHWM:\t   1234 kB\n"),
+            Some(1234)
+        );
+        assert_eq!(high_water("VmRSS: 1 kB"), None);
+    }
+}

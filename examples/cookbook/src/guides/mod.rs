@@ -1,0 +1,6 @@
+//! What the guides show.
+
+pub mod agents;
+pub mod errors;
+pub mod topics;
+pub mod web;

@@ -1,0 +1,29 @@
+//! What happens when the service starts, stops and gets partitions.
+
+use citizenk::prelude::*;
+
+use crate::{Counts, Traffic};
+
+/// Greets.
+#[citizenk::on_event(startup)]
+pub(crate) async fn started(State(traffic): State<Traffic>) {
+    println!("{traffic}; set APP_RATE to change that");
+    println!("moving counters: /live and /counts, beside /docs");
+}
+
+/// Says which partitions this worker got.
+#[citizenk::on_event(assigned)]
+pub(crate) async fn assigned(partitions: Partitions) {
+    let list: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+    println!("partitions of this worker: {}", list.join(", "));
+}
+
+/// Says goodbye.
+#[citizenk::on_event(shutdown)]
+pub(crate) async fn stopped(State(counts): State<Counts>) {
+    let counts = counts.snapshot();
+    println!(
+        "stopped after {} videos, {} of them valid",
+        counts.processed, counts.valid
+    );
+}
