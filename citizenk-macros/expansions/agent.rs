@@ -32,7 +32,9 @@ const _: () = {
                 ),
             );
             let __b = __b.topic(&ORDERS);
-            __citizenk::ComponentDef::from(
+            <__citizenk::ComponentDef as ::core::convert::From<
+                _,
+            >>::from(
                 __citizenk::handle::<
                     __In,
                     _,

@@ -68,9 +68,13 @@ const _: () = {
             let __b = __b.start_latest();
             let __b = __b.after::<cache>();
             let __b = __citizenk::batch_size::<__In>(__b, 100);
-            let __b = __b.requires::<State<Db>>();
-            let __b = __b.requires::<Outbox>();
-            __citizenk::ComponentDef::from(
+            type __T0 = State<Db>;
+            let __b = __b.requires::<__T0>();
+            type __T1 = Outbox;
+            let __b = __b.requires::<__T1>();
+            <__citizenk::ComponentDef as ::core::convert::From<
+                _,
+            >>::from(
                 __citizenk::handle::<
                     __In,
                     _,
@@ -80,14 +84,14 @@ const _: () = {
                 >(
                     __b,
                     |__cx: &__citizenk::PrepareContext<'_>| ::core::result::Result::Ok((
-                        <State<Db> as __citizenk::Extract<__Mode>>::prepare(__cx)?,
-                        <Outbox as __citizenk::Extract<__Mode>>::prepare(__cx)?,
+                        <__T0 as __citizenk::Extract<__Mode>>::prepare(__cx)?,
+                        <__T1 as __citizenk::Extract<__Mode>>::prepare(__cx)?,
                     )),
                     |__p, __call: &__citizenk::Call<'_, __Mode>, __in: __In| {
-                        let __a0 = <State<
-                            Db,
-                        > as __citizenk::Extract<__Mode>>::extract(&__p.0, __call)?;
-                        let __a1 = <Outbox as __citizenk::Extract<
+                        let __a0 = <__T0 as __citizenk::Extract<
+                            __Mode,
+                        >>::extract(&__p.0, __call)?;
+                        let __a1 = <__T1 as __citizenk::Extract<
                             __Mode,
                         >>::extract(&__p.1, __call)?;
                         ::core::result::Result::Ok(async move {

@@ -30,8 +30,11 @@ const _: () = {
             let __b = __b.output(&alerts::ALERTS);
             let __b = __b.groupless();
             let __b = __b.start_earliest();
-            let __b = __b.requires::<Key<u32>>();
-            __citizenk::ComponentDef::from(
+            type __T0 = Key<u32>;
+            let __b = __b.requires::<__T0>();
+            <__citizenk::ComponentDef as ::core::convert::From<
+                _,
+            >>::from(
                 __citizenk::handle::<
                     __In,
                     _,
@@ -41,12 +44,12 @@ const _: () = {
                 >(
                     __b,
                     |__cx: &__citizenk::PrepareContext<'_>| ::core::result::Result::Ok((
-                        <Key<u32> as __citizenk::Extract<__Mode>>::prepare(__cx)?,
+                        <__T0 as __citizenk::Extract<__Mode>>::prepare(__cx)?,
                     )),
                     |__p, __call: &__citizenk::Call<'_, __Mode>, __in: __In| {
-                        let __a0 = <Key<
-                            u32,
-                        > as __citizenk::Extract<__Mode>>::extract(&__p.0, __call)?;
+                        let __a0 = <__T0 as __citizenk::Extract<
+                            __Mode,
+                        >>::extract(&__p.0, __call)?;
                         let __reply = __citizenk::reply(__call);
                         ::core::result::Result::Ok(async move {
                             let __value = __citizenk::agent_future_must_be_send(

@@ -26,17 +26,20 @@ const _: () = {
                 __citizenk::Origin::new(::core::file!(), ::core::line!(), ""),
                 __citizenk::HookEvent::Startup,
             );
-            let __b = __b.requires::<State<Counts>>();
-            __citizenk::ComponentDef::from(
+            type __T0 = State<Counts>;
+            let __b = __b.requires::<__T0>();
+            <__citizenk::ComponentDef as ::core::convert::From<
+                _,
+            >>::from(
                 __citizenk::hook_handle(
                     __b,
                     |__cx: &__citizenk::PrepareContext<'_>| ::core::result::Result::Ok((
-                        <State<Counts> as __citizenk::Extract<__Mode>>::prepare(__cx)?,
+                        <__T0 as __citizenk::Extract<__Mode>>::prepare(__cx)?,
                     )),
                     |__p, __call: &__citizenk::Call<'_, __Mode>| {
-                        let __a0 = <State<
-                            Counts,
-                        > as __citizenk::Extract<__Mode>>::extract(&__p.0, __call)?;
+                        let __a0 = <__T0 as __citizenk::Extract<
+                            __Mode,
+                        >>::extract(&__p.0, __call)?;
                         ::core::result::Result::Ok(async move {
                             __citizenk::task_outcome(
                                 __citizenk::agent_future_must_be_send(warm_up(__a0)).await,

@@ -24,15 +24,18 @@ const _: () = {
                 __citizenk::Origin::new(::core::file!(), ::core::line!(), ""),
                 __citizenk::HookEvent::Assigned,
             );
-            let __b = __b.requires::<Partitions>();
-            __citizenk::ComponentDef::from(
+            type __T0 = Partitions;
+            let __b = __b.requires::<__T0>();
+            <__citizenk::ComponentDef as ::core::convert::From<
+                _,
+            >>::from(
                 __citizenk::hook_handle(
                     __b,
                     |__cx: &__citizenk::PrepareContext<'_>| ::core::result::Result::Ok((
-                        <Partitions as __citizenk::Extract<__Mode>>::prepare(__cx)?,
+                        <__T0 as __citizenk::Extract<__Mode>>::prepare(__cx)?,
                     )),
                     |__p, __call: &__citizenk::Call<'_, __Mode>| {
-                        let __a0 = <Partitions as __citizenk::Extract<
+                        let __a0 = <__T0 as __citizenk::Extract<
                             __Mode,
                         >>::extract(&__p.0, __call)?;
                         ::core::result::Result::Ok(async move {

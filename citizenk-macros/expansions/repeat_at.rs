@@ -30,7 +30,9 @@ const _: () = {
                     ),
                 )
                 .on_one();
-            __citizenk::ComponentDef::from(
+            <__citizenk::ComponentDef as ::core::convert::From<
+                _,
+            >>::from(
                 __citizenk::timer_handle(
                     __b,
                     |__cx: &__citizenk::PrepareContext<'_>| ::core::result::Result::Ok(()),

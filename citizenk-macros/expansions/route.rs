@@ -24,7 +24,9 @@ const _: () = {
     #[automatically_derived]
     impl __citizenk::Component for submit {
         fn describe() -> __citizenk::ComponentDef {
-            __citizenk::ComponentDef::from(
+            <__citizenk::ComponentDef as ::core::convert::From<
+                _,
+            >>::from(
                 __citizenk::web::route(
                     "submit",
                     __citizenk::Origin::new(
@@ -58,9 +60,8 @@ const _: () = {
                             ::core::result::Result::Ok(__value) => __value,
                             ::core::result::Result::Err(__answer) => return __answer,
                         };
-                        __citizenk::web::IntoResponse::into_response(
-                            submit(__a0, __a1, __a2).await,
-                        )
+                        let __value = submit(__a0, __a1, __a2).await;
+                        __citizenk::web::respond(__value)
                     },
                     |__operation: &mut __citizenk::web::Operation| {
                         #[allow(unused_imports)]

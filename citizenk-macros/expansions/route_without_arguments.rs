@@ -18,7 +18,9 @@ const _: () = {
     #[automatically_derived]
     impl __citizenk::Component for index {
         fn describe() -> __citizenk::ComponentDef {
-            __citizenk::ComponentDef::from(
+            <__citizenk::ComponentDef as ::core::convert::From<
+                _,
+            >>::from(
                 __citizenk::web::route(
                     "index",
                     __citizenk::Origin::new(::core::file!(), ::core::line!(), ""),
@@ -26,7 +28,8 @@ const _: () = {
                     "/",
                     ::core::option::Option::None,
                     |__request: __citizenk::web::Request| async move {
-                        __citizenk::web::IntoResponse::into_response(index().await)
+                        let __value = index().await;
+                        __citizenk::web::respond(__value)
                     },
                     |__operation: &mut __citizenk::web::Operation| {
                         #[allow(unused_imports)] {}

@@ -264,7 +264,7 @@ impl Route {
     ) -> Option<Self> {
         let title = function.title();
         let name = function.ident.unraw();
-        if !args.has_method() && !args.common.unknown {
+        if !args.has_method() && !args.common.unknown && args.common.misspelled.is_empty() {
             report.at_with_help(
                 name.span(),
                 format!("{title} has no path"),

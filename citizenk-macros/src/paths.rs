@@ -14,7 +14,7 @@
 //! | `timer`, `Schedule::{every, cron}`, `timer_handle`, `Tick`, `task_outcome`, `agent_future_must_be_send` | timer |
 //! | `TimerBuilder`: `wait_first max_repetitions stop_on_error on_one on_owner requires` | timer |
 //! | `hook`, `HookEvent::{Startup, Shutdown, Assigned, Revoked}`, `hook_handle`, `Hook`, `PartitionHook`, `task_outcome`, `HookBuilder::requires` | hook |
-//! | `web::{route, part, last, Method, Request, IntoResponse, Probe, InputProbe, NoInputProbe, OutputProbe, NoOutputProbe}` | route |
+//! | `web::{route, part, last, Method, Request, respond, Probe, InputProbe, NoInputProbe, OutputProbe, NoOutputProbe}` | route |
 //! | `Module`: `new prefix on_decode_error on_error on_produce_error register include` | module |
 //! | `Message`, `serde::{Serialize, Deserialize}`, `schemars::JsonSchema` | message |
 
@@ -59,9 +59,10 @@ pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// [`local`], where an error about its value belongs.
-pub(crate) fn local_at(name: &str, span: Span) -> Ident {
-    Ident::new(name, generated(span))
+/// A local variable for a value that rustc may have to complain about at `span`; only generated code may
+/// stand where it is in scope.
+pub(crate) fn at(name: &str, span: Span) -> Ident {
+    Ident::new(name, span)
 }
 
 /// Where a name stands, with the resolution of generated code: lints for handwritten code stay quiet.

@@ -59,11 +59,6 @@ impl Report {
             .map(|error| error.into_compile_error())
             .collect()
     }
-
-    #[cfg(test)]
-    pub(crate) fn texts(&self) -> Vec<String> {
-        self.errors.iter().map(ToString::to_string).collect()
-    }
 }
 
 /// A fault and what to type instead.

@@ -1,5 +1,8 @@
 //! What the cases in `tests/ui` share, so that each of them shows its one mistake and little else.
 
+pub mod strict;
+
+pub use citizenk::http::{Json, Path, Query};
 pub use citizenk::prelude::*;
 
 /// Something to handle.

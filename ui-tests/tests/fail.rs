@@ -5,6 +5,7 @@
 //! own words change. `CITIZENK_UI=1` compares on any compiler, `CITIZENK_UI_ONLY=agent/fail/no_topics`
 //! runs cases whose path contains that, `TRYBUILD=overwrite` writes the texts.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,12 +18,15 @@ fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui")
 }
 
+fn rustc() -> OsString {
+    std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+}
+
 fn compares() -> bool {
     if std::env::var_os("CITIZENK_UI").is_some_and(|value| value == "1") {
         return true;
     }
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let version = Command::new(rustc).arg("--version").output().unwrap();
+    let version = Command::new(rustc()).arg("--version").output().unwrap();
     String::from_utf8_lossy(&version.stdout).starts_with(COMPILER)
 }
 
@@ -45,7 +49,32 @@ fn failing(root: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The C libraries of the Kafka client are linked, never checked; without this they would be built a
+/// second time for trybuild's own target directory, which takes longer than everything else here. Cargo
+/// lets a configuration stand in for the build script of a crate that links a library.
+fn skip_c_libraries() {
+    // What `openssl-sys` finds out about OpenSSL 3.
+    const OPENSSL: &str = r#"["openssl", "ossl101", "ossl102", "ossl102f", "ossl102h", "ossl110", "ossl110f", "ossl110g", "ossl110h", "ossl111", "ossl111b", "ossl111c", "ossl111d", "ossl300", "ossl320", "ossl330", "ossl340", "ossl350"]"#;
+    let output = Command::new(rustc()).arg("-vV").output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    let host = output
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .unwrap();
+    let mut config = String::new();
+    for library in ["rdkafka", "zstd", "z"] {
+        config += &format!("[target.{host}.{library}]\nrustc-link-lib = []\n");
+    }
+    config += &format!("[target.{host}.openssl]\nrustc-cfg = {OPENSSL}\n");
+    // Cargo reads it on its way up from trybuild's project.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let folder = target.join("tests/trybuild/.cargo");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("config.toml"), config).unwrap();
+}
+
 fn run(root: &Path) {
+    skip_c_libraries();
     let tests = trybuild::TestCases::new();
     for case in failing(root) {
         tests.compile_fail(root.join(case));
@@ -84,7 +113,11 @@ fn cases_are_complete() {
     for case in failing(&cases()) {
         let path = cases().join(&case);
         let source = std::fs::read_to_string(&path).unwrap();
-        assert!(source.starts_with("// "), "{}: why is it wrong?", case.display());
+        assert!(
+            source.starts_with("// "),
+            "{}: why is it wrong?",
+            case.display()
+        );
         assert!(
             path.with_extension("stderr").exists(),
             "{}: no text; TRYBUILD=overwrite writes it",

@@ -48,7 +48,7 @@ pub(crate) struct Common {
     pub(crate) name: Slot<syn::LitStr>,
     pub(crate) handle: Slot<Ident>,
     pub(crate) krate: Slot<syn::Path>,
-    /// What misspelled arguments were meant to be: not to be missed on top.
+    /// What misspelled or unfinished arguments were meant to be: not to be missed on top.
     pub(crate) misspelled: Vec<&'static str>,
     /// Whether there was any argument that there is not.
     pub(crate) unknown: bool,
@@ -172,14 +172,13 @@ fn read_argument<A: Args>(
                     (positional.read)(args, argument.into_iter().collect(), report);
                 }
                 _ => {
-                    let example = table
-                        .keys
-                        .first()
-                        .map_or("crate = ::citizenk", |key| key.example);
+                    let first = table.keys.first();
+                    let example = first.map_or("crate = ::citizenk", |key| key.example);
                     report.at(
                         token.span(),
                         format!("expected an argument such as `{example}`"),
                     );
+                    args.common().misspelled.extend(first.map(|key| key.name));
                 }
             }
             return;
@@ -187,7 +186,8 @@ fn read_argument<A: Args>(
         (None, _) => return,
     };
     let name = key.to_string();
-    if let Some(example) = table.example(&name) {
+    if let Some((known, example)) = table.example(&name) {
+        args.common().misspelled.push(known);
         report.at(
             key.span(),
             format!("`{name}` needs a value, e.g. `{example}`"),
@@ -259,12 +259,10 @@ impl<A> Table<A> {
         own.chain(self.common.iter().map(|key| key.name))
     }
 
-    fn example(&self, name: &str) -> Option<&'static str> {
+    fn example(&self, name: &str) -> Option<(&'static str, &'static str)> {
         let own = self.keys.iter().map(|key| (key.name, key.example));
         let common = self.common.iter().map(|key| (key.name, key.example));
-        own.chain(common)
-            .find(|(key, _)| *key == name)
-            .map(|(_, example)| example)
+        own.chain(common).find(|(key, _)| *key == name)
     }
 
     /// Name, example and explanation of every argument.

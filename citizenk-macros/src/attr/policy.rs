@@ -71,7 +71,8 @@ fn policy_word(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Result<Ide
     if input.peek(syn::Ident::peek_any) {
         return input.call(Ident::parse_any);
     }
-    if let Ok(text) = input.parse::<LitStr>() {
+    if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
         return Err(syn::Error::new(
             text.span(),
             with_help(

@@ -13,7 +13,7 @@ use crate::attr::agent::AgentArgs;
 use crate::attr::value::{Group, Start, TopicInput};
 use crate::check::{self, AGENT};
 use crate::model::Agent;
-use crate::paths::{generated, local, local_at};
+use crate::paths::{at, generated, local};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     common::on_function::<AgentArgs, _>(AGENT, args, item, Agent::validate, glue)
@@ -59,7 +59,7 @@ fn glue(agent: &Agent) -> TokenStream {
         #start
         #settings
         #requires
-        __citizenk::ComponentDef::from(#joined)
+        <__citizenk::ComponentDef as ::core::convert::From<_>>::from(#joined)
     }
 }
 
@@ -82,7 +82,7 @@ fn outcome(agent: &Agent, values: &[proc_macro2::Ident]) -> (TokenStream, TokenS
         Some(topic) => {
             let reply = local("__reply");
             let topic = reference(topic);
-            let value = local_at("__value", span);
+            let value = at("__value", span);
             let before = quote_spanned!(span=> let #reply = __citizenk::reply(#call););
             let outcome = quote_spanned! {span=>
                 let #value = #returned;

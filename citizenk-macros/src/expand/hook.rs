@@ -48,6 +48,6 @@ fn glue(hook: &Hook) -> TokenStream {
         type __Mode = #mode;
         let #builder = __citizenk::hook::<__Mode>(#name, #origin, #event);
         #requires
-        __citizenk::ComponentDef::from(__citizenk::hook_handle(#builder, #prepare, #call))
+        <__citizenk::ComponentDef as ::core::convert::From<_>>::from(__citizenk::hook_handle(#builder, #prepare, #call))
     }
 }

@@ -11,7 +11,7 @@ use super::common::{self, origin, return_span};
 use crate::attr::route::{Method, RouteArgs};
 use crate::check::{self, Function, ROUTE};
 use crate::model::Route;
-use crate::paths::{generated, local};
+use crate::paths::{at, generated, local};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     common::on_function::<RouteArgs, _>(
@@ -43,7 +43,7 @@ fn glue(route: &Route) -> TokenStream {
     let handler = handler(function);
     let description = description(function);
     quote_spanned! {span=>
-        __citizenk::ComponentDef::from(__citizenk::web::route(
+        <__citizenk::ComponentDef as ::core::convert::From<_>>::from(__citizenk::web::route(
             #name, #origin, #method, #path, #tag, #handler, #description,
         ))
     }
@@ -80,8 +80,10 @@ fn handler(function: &Function) -> TokenStream {
     };
     let ident = &function.ident;
     let returned = return_span(function);
+    let value = at("__value", returned);
     let response = quote_spanned! {returned=>
-        __citizenk::web::IntoResponse::into_response(#ident(#(#values),*).await)
+        let #value = #ident(#(#values),*).await;
+        __citizenk::web::respond(#value)
     };
     quote_spanned! {span=>
         |#request: __citizenk::web::Request| async move {

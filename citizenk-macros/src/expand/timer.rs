@@ -78,6 +78,6 @@ fn glue(timer: &Timer) -> TokenStream {
         let #builder = __citizenk::timer(#name, #origin, #schedule)
             #wait_first #max_repetitions #stop #place;
         #requires
-        __citizenk::ComponentDef::from(__citizenk::timer_handle(#builder, #prepare, #call))
+        <__citizenk::ComponentDef as ::core::convert::From<_>>::from(__citizenk::timer_handle(#builder, #prepare, #call))
     }
 }

@@ -8,7 +8,8 @@ use super::expand;
 
 fn check(name: &str, source: &str) {
     let tokens = expand(source);
-    let file = syn::parse2(tokens.clone()).unwrap_or_else(|error| panic!("{name}: {error}\n{tokens}"));
+    let file =
+        syn::parse2(tokens.clone()).unwrap_or_else(|error| panic!("{name}: {error}\n{tokens}"));
     let found = prettyplease::unparse(&file);
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("expansions")
@@ -18,7 +19,10 @@ fn check(name: &str, source: &str) {
         return;
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, expected, "{name}: CITIZENK_BLESS=1 writes the new one");
+    assert_eq!(
+        found, expected,
+        "{name}: CITIZENK_BLESS=1 writes the new one"
+    );
 }
 
 macro_rules! snapshots {

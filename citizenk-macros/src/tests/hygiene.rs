@@ -6,8 +6,8 @@ use super::expand;
 
 /// Names that mean something else where a user says so.
 const BARE: &[&str] = &[
-    "std", "core", "alloc", "Ok", "Err", "Some", "None", "Option", "Result", "Vec", "String", "Box",
-    "Into", "From", "Send", "drop",
+    "std", "core", "alloc", "Ok", "Err", "Some", "None", "Option", "Result", "Vec", "String",
+    "Box", "Into", "From", "Send", "drop",
 ];
 
 const SOURCES: &[&str] = &[

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders(order: Event<Order>, dry_run: bool) { drop((order, dry_run)); }
+async fn orders(order: Event<Order>, dry_run: bool) {
+    drop((order, dry_run));
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS], on = one)]
-async fn orders(orders: Batch<Order>) { drop(orders); }
+async fn orders(orders: Batch<Order>) {
+    drop(orders);
+}
 
 fn main() {}

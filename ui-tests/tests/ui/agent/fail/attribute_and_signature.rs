@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [], batchsize = 3)]
-fn orders(orders: &Batch<Order>) {}
+fn orders(orders: &Batch<Order>) {
+    let _ = orders;
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders(order: Order) { drop(order); }
+async fn orders(order: Order) {
+    drop(order);
+}
 
 fn main() {}

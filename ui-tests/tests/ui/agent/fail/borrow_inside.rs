@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders(orders: Batch<Order>, name: State<&str>) { drop((orders, name)); }
+async fn orders(orders: Batch<Order>, name: State<&str>) {
+    drop((orders, name));
+}
 
 fn main() {}

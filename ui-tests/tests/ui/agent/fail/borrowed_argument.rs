@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders(orders: &Batch<Order>) { let _ = orders; }
+async fn orders(orders: &Batch<Order>) {
+    let _ = orders;
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-const fn orders(orders: Batch<Order>) { let _ = orders; }
+const fn orders(orders: Batch<Order>) {
+    std::mem::forget(orders);
+}
 
 fn main() {}

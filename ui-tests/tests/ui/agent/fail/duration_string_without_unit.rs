@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS], batch_size = 100, batch_timeout = "200")]
-async fn orders(orders: Batch<Order>) { drop(orders); }
+async fn orders(orders: Batch<Order>) {
+    drop(orders);
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders<T>(orders: Batch<T>) { drop(orders); }
+async fn orders<T>(orders: Batch<T>) {
+    drop(orders);
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders(count: u32) { let _ = count; }
+async fn orders(count: u32) {
+    let _ = count;
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders(orders: Batch<Order>, key: Key<String>) { drop((orders, key)); }
+async fn orders(orders: Batch<Order>, key: Key<String>) {
+    drop((orders, key));
+}
 
 fn main() {}

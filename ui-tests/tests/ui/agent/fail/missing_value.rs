@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS], batch_size)]
-async fn orders(orders: Batch<Order>) { drop(orders); }
+async fn orders(orders: Batch<Order>) {
+    drop(orders);
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders<'a>(orders: Batch<&'a str>) { drop(orders); }
+async fn orders<'a>(orders: Batch<&'a str>) {
+    drop(orders);
+}
 
 fn main() {}

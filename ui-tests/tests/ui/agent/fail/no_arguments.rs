@@ -1,6 +1,4 @@
 // The records have to go somewhere.
-use ui_tests::*;
-
 #[citizenk::agent(topics = [ORDERS])]
 async fn orders() {}
 

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-fn orders(orders: Batch<Order>) { drop(orders); }
+fn orders(orders: Batch<Order>) {
+    drop(orders);
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS], output = ALERTS)]
-async fn orders(orders: Batch<Order>) -> Alert { Alert { id: orders[0].id } }
+async fn orders(orders: Batch<Order>) -> Alert {
+    Alert { id: orders[0].id }
+}
 
 fn main() {}

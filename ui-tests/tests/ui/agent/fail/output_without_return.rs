@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS], output = ALERTS)]
-async fn orders(order: Event<Order>) { drop(order); }
+async fn orders(order: Event<Order>) {
+    drop(order);
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders(orders: Batch<Order>, refunds: Batch<Refund>) { drop((orders, refunds)); }
+async fn orders(orders: Batch<Order>, refunds: Batch<Refund>) {
+    drop((orders, refunds));
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async fn orders(orders: Batch<Order>, db: State<Database>) { drop((orders, db)); }
+async fn orders(orders: Batch<Order>, db: State<Database>) {
+    drop((orders, db));
+}
 
 fn main() {}

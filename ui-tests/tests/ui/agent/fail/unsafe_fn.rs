@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::agent(topics = [ORDERS])]
-async unsafe fn orders(orders: Batch<Order>) { drop(orders); }
+async unsafe fn orders(orders: Batch<Order>) {
+    drop(orders);
+}
 
 fn main() {}

@@ -5,6 +5,8 @@ use ui_tests::*;
 async fn orders(orders: Batch<Order>)
 where
     Order: Clone,
- { drop(orders); }
+{
+    drop(orders);
+}
 
 fn main() {}

@@ -1,11 +1,15 @@
 // A type that is sent is a message; one attribute makes it one.
 use ui_tests::*;
 
-#[derive(Clone)]
-struct Parcel;
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+struct Parcel {
+    id: u32,
+}
 
-#[citizenk::agent(topics = [ORDERS])]
-async fn orders(parcels: Batch<Parcel>) {
+const PARCELS: Topic<Parcel> = Topic::json("parcels");
+
+#[citizenk::agent(topics = [PARCELS])]
+async fn parcels(parcels: Batch<Parcel>) {
     drop(parcels);
 }
 

@@ -1,6 +1,4 @@
 // A function is no value.
-use ui_tests::*;
-
 #[citizenk::message]
 fn parcel() {}
 

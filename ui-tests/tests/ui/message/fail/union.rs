@@ -1,6 +1,4 @@
 // serde knows no unions.
-use ui_tests::*;
-
 #[citizenk::message]
 union Parcel {
     id: u32,

@@ -1,6 +1,4 @@
 // The attribute adds a function of this name.
-use ui_tests::*;
-
 #[citizenk::module]
 mod billing {
     pub fn module() {}

@@ -1,6 +1,4 @@
 // A function has no items.
-use ui_tests::*;
-
 #[citizenk::module]
 fn billing() {}
 

@@ -1,6 +1,4 @@
 // A prefix is a path.
-use ui_tests::*;
-
 #[citizenk::module(prefix = "billing")]
 mod billing {}
 

@@ -1,6 +1,4 @@
 // Arguments are never ignored.
-use ui_tests::*;
-
 #[citizenk::module(on_eror = skip)]
 mod billing {}
 

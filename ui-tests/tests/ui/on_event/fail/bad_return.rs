@@ -1,7 +1,7 @@
 // A number says nothing about success.
-use ui_tests::*;
-
 #[citizenk::on_event(startup)]
-async fn warm_up() -> u32 { 7 }
+async fn warm_up() -> u32 {
+    7
+}
 
 fn main() {}

@@ -1,6 +1,4 @@
 // Events are words, so that a misspelled one is found.
-use ui_tests::*;
-
 #[citizenk::on_event("startup")]
 async fn warm_up() {}
 

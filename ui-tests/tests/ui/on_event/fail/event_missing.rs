@@ -1,6 +1,4 @@
 // When?
-use ui_tests::*;
-
 #[citizenk::on_event()]
 async fn warm_up() {}
 

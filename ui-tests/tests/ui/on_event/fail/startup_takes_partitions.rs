@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::on_event(startup)]
-async fn warm_up(partitions: Partitions) { drop(partitions); }
+async fn warm_up(partitions: Partitions) {
+    drop(partitions);
+}
 
 fn main() {}

@@ -1,6 +1,4 @@
 // There are four events.
-use ui_tests::*;
-
 #[citizenk::on_event(start)]
 async fn warm_up() {}
 

@@ -1,6 +1,4 @@
 // The expression is a text.
-use ui_tests::*;
-
 #[citizenk::repeat_at(5)]
 async fn report() {}
 

@@ -1,6 +1,4 @@
 // When?
-use ui_tests::*;
-
 #[citizenk::repeat_at()]
 async fn report() {}
 

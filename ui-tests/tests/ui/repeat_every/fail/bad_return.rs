@@ -1,7 +1,7 @@
 // A number says nothing about success.
-use ui_tests::*;
-
 #[citizenk::repeat_every("5s")]
-async fn report() -> u32 { 7 }
+async fn report() -> u32 {
+    7
+}
 
 fn main() {}

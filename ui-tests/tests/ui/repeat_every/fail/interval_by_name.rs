@@ -1,6 +1,4 @@
 // The interval has no name.
-use ui_tests::*;
-
 #[citizenk::repeat_every(interval = "5s")]
 async fn report() {}
 

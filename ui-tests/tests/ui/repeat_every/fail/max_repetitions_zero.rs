@@ -1,6 +1,4 @@
 // Then why have it?
-use ui_tests::*;
-
 #[citizenk::repeat_every("5s", max_repetitions = 0)]
 async fn report() {}
 

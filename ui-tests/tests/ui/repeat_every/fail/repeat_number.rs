@@ -1,6 +1,4 @@
 // 5 what?
-use ui_tests::*;
-
 #[citizenk::repeat_every(5)]
 async fn report() {}
 

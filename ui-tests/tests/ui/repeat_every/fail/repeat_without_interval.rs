@@ -1,6 +1,4 @@
 // When?
-use ui_tests::*;
-
 #[citizenk::repeat_every]
 async fn report() {}
 

@@ -1,6 +1,4 @@
 // Without a pause it is a busy loop.
-use ui_tests::*;
-
 #[citizenk::repeat_every("0s")]
 async fn report() {}
 

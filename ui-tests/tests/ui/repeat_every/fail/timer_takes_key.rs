@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::repeat_every("5s")]
-async fn report(key: Key<String>) { drop(key); }
+async fn report(key: Key<String>) {
+    drop(key);
+}
 
 fn main() {}

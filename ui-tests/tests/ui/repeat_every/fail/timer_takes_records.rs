@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::repeat_every("5s")]
-async fn report(order: Event<Order>) { drop(order); }
+async fn report(order: Event<Order>) {
+    drop(order);
+}
 
 fn main() {}

@@ -1,6 +1,4 @@
 // A failed tick is logged, or stops the service.
-use ui_tests::*;
-
 #[citizenk::repeat_every("5s", on_error = skip)]
 async fn report() {}
 

@@ -1,6 +1,4 @@
 // A timer runs on every worker or on one.
-use ui_tests::*;
-
 #[citizenk::repeat_every("5s", on = ones)]
 async fn report() {}
 

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::route(get = "/orders")]
-async fn orders() -> Order { Order { id: 1 } }
+async fn orders() -> Order {
+    Order { id: 1 }
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::route(post = "/orders")]
-async fn orders(Json(order): Json<Order>, producer: Producer) { drop((order, producer)); }
+async fn orders(Json(order): Json<Order>, producer: Producer) {
+    drop((order, producer));
+}
 
 fn main() {}

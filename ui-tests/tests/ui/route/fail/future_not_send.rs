@@ -1,6 +1,4 @@
 // Handlers move between threads; an `Rc` does not.
-use ui_tests::*;
-
 #[citizenk::route(get = "/orders")]
 async fn orders() {
     let shared = std::rc::Rc::new(1);

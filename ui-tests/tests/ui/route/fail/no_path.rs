@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::route()]
-async fn orders() -> Json<Vec<Order>> { Json(Vec::new()) }
+async fn orders() -> Json<Vec<Order>> {
+    Json(Vec::new())
+}
 
 fn main() {}

@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::route(post = "/orders")]
-async fn orders(out: Outbox, Json(order): Json<Order>) { drop((out, order)); }
+async fn orders(out: Outbox, Json(order): Json<Order>) {
+    drop((out, order));
+}
 
 fn main() {}

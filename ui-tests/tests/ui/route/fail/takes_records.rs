@@ -2,6 +2,8 @@
 use ui_tests::*;
 
 #[citizenk::route(get = "/orders")]
-async fn orders(order: Event<Order>) { drop(order); }
+async fn orders(order: Event<Order>) {
+    drop(order);
+}
 
 fn main() {}
