@@ -30,12 +30,12 @@ pub use codec::{KeyCodec, RawBytes};
 pub use config::{Flags, Printable, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
-    IntoAgentError, ResultExt, RunError,
+    IntoAgentError, ResultExt, RunError, TransportError,
 };
 pub use message::Message;
 pub use record::{Headers, Timestamp, TopicPartition};
 pub use topic::{Direction, InputTopic, Partitioner, Topic};
-pub use transport::{BrokerKind, TransportError};
+pub use transport::BrokerKind;
 
 #[doc(hidden)]
 #[path = "private.rs"]
