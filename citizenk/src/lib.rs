@@ -47,6 +47,7 @@ pub use extract::{
     Sent, Shutdown, ShutdownTrigger, State,
 };
 pub use policy::Policy;
+pub use runtime::lane::{Agent, AgentDef};
 
 /// The command line, for programs with commands of their own.
 #[cfg(feature = "cli")]
