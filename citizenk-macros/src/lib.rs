@@ -1,8 +1,8 @@
 //! Attributes of the citizenk crate; use them from there.
 //!
 //! In: a user's item and an attribute's arguments. Out: the item untouched, and the code beside it. Each
-//! attribute runs the same line: [`attr`] parses the arguments, [`item`] the item, [`check`] and
-//! [`model`] find what is wrong with them, [`expand`] writes the code, [`report`] prints every fault at
+//! attribute runs the same line: `attr` parses the arguments, `item` the item, `check` and
+//! `model` find what is wrong with them, `expand` writes the code, `report` prints every fault at
 //! once.
 
 use proc_macro::TokenStream;

@@ -30,12 +30,12 @@ pub use codec::{KeyCodec, RawBytes};
 pub use config::{Flags, Printable, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
-    IntoAgentError, ResultExt, RunError,
+    IntoAgentError, ResultExt, RunError, TransportError,
 };
 pub use message::Message;
 pub use record::{Headers, Timestamp, TopicPartition};
 pub use topic::{Direction, InputTopic, Partitioner, Topic};
-pub use transport::{BrokerKind, TransportError};
+pub use transport::BrokerKind;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -47,6 +47,7 @@ pub use extract::{
     Sent, Shutdown, ShutdownTrigger, State,
 };
 pub use policy::Policy;
+pub use runtime::lane::{Agent, AgentDef};
 
 /// The command line, for programs with commands of their own.
 #[cfg(feature = "cli")]

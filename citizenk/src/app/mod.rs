@@ -90,6 +90,8 @@ pub(crate) struct ApiInfo {
     pub(crate) license: Option<(String, Option<String>)>,
     pub(crate) docs_path: Option<String>,
     pub(crate) no_auto_endpoints: bool,
+    /// Names the service is reached by.
+    pub(crate) hosts: Vec<String>,
 }
 
 /// A service: its components, state, policies and web API.
@@ -301,6 +303,14 @@ impl App {
     #[must_use]
     pub fn docs_path(mut self, path: &str) -> Self {
         self.api.docs_path = Some(path.to_owned());
+        self
+    }
+
+    /// A name the service is reached by, beside those of the loopback interface. Requests for other names
+    /// are refused (a page of another site could send them); repeatable.
+    #[must_use]
+    pub fn http_host(mut self, name: &str) -> Self {
+        self.api.hosts.push(name.to_owned());
         self
     }
 

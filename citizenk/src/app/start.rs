@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::{App, Overrides};
 use crate::config::Settings;
-use crate::error::RunError;
+use crate::error::{ConfigError, RunError};
 use crate::extract::{Background, Env, Producer, Shutdown};
 use crate::runtime::engine::{Engine, EngineSpec};
 use crate::runtime::produce::Port;
@@ -59,10 +59,16 @@ impl Prepared {
         let states = app
             .make_states(&options.settings)
             .await
-            .map_err(|(component, error)| RunError::Startup {
-                component,
-                reason: error.to_string(),
-            })?;
+            .map_err(
+                |(component, error)| match error.source().downcast_ref::<ConfigError>() {
+                    // A setting of the program's own is a setting.
+                    Some(config) => RunError::from(config.clone()),
+                    None => RunError::Startup {
+                        component,
+                        reason: error.to_string(),
+                    },
+                },
+            )?;
         let port = Port::default();
         let metrics = Metrics::new();
         let version = app.api.version.as_deref().unwrap_or(super::DEFAULT_VERSION);

@@ -62,6 +62,7 @@ impl App {
             ..WebConfig::default()
         };
         config.auto = !self.api.no_auto_endpoints;
+        config.hosts.clone_from(&self.api.hosts);
         if let Some(path) = &self.api.docs_path {
             config.docs_path.clone_from(path);
         }

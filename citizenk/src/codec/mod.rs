@@ -4,16 +4,12 @@
 //! read and write is said by [`Decode`] and [`Encode`]. A [`Topic`](crate::Topic) keeps plain function
 //! pointers made from them, so that it stays a constant.
 
-use std::fmt;
-
 mod json;
 mod key;
-mod locate;
 mod raw;
 
 pub use json::Json;
 pub use key::{BigEndian, KeyCodec, ParseKey, TextKey};
-pub(crate) use locate::json_field;
 pub use raw::{Raw, RawBytes};
 
 use crate::error::{DecodeError, EncodeError};
@@ -52,19 +48,4 @@ pub trait Encode<C: Codec> {
     /// # Errors
     /// When the value has no form in this format, e.g. a map with non-string keys in JSON.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
-}
-
-/// Says how much of a hostile or private payload may stand in an error text.
-pub(crate) struct Excerpt<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Display for Excerpt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LIMIT: usize = 40;
-        let shown = &self.0[..self.0.len().min(LIMIT)];
-        write!(f, "`{}`", shown.escape_ascii())?;
-        if self.0.len() > LIMIT {
-            write!(f, " and {} bytes more", self.0.len() - LIMIT)?;
-        }
-        Ok(())
-    }
 }

@@ -65,12 +65,12 @@ pub struct Flags {
     #[cfg_attr(feature = "cli", arg(long))]
     pub http_open: bool,
 
-    /// Setting of librdkafka for consumers; repeatable [env: KAFKA_CONSUMER_<KEY>, e.g.
+    /// Setting of librdkafka for consumers; repeatable [env: KAFKA_CONSUMER_..., e.g.
     /// KAFKA_CONSUMER_FETCH_WAIT_MAX_MS for fetch.wait.max.ms]
     #[cfg_attr(feature = "cli", arg(long, value_name = "KEY=VALUE"))]
     pub consumer: Vec<String>,
 
-    /// Setting of librdkafka for producers; repeatable [env: KAFKA_PRODUCER_<KEY>]
+    /// Setting of librdkafka for producers; repeatable [env: KAFKA_PRODUCER_...]
     #[cfg_attr(feature = "cli", arg(long, value_name = "KEY=VALUE"))]
     pub producer: Vec<String>,
 

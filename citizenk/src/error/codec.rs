@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::codec::{Excerpt, json_field};
+use super::{Excerpt, json_field};
 
 /// A record's bytes could not be read as its topic's type.
 #[derive(Debug)]

@@ -3,10 +3,16 @@
 mod agent;
 mod build;
 mod codec;
+mod excerpt;
+mod locate;
 mod run;
+mod transport;
 
 pub(crate) use agent::Wish;
 pub use agent::{AgentError, IntoAgentError, ResultExt};
 pub use build::{BuildError, BuildIssue};
 pub use codec::{DecodeError, EncodeError};
+pub(crate) use excerpt::Excerpt;
+pub(crate) use locate::json_field;
 pub use run::{ConfigError, Exit, RunError};
+pub use transport::TransportError;

@@ -2,8 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
-use super::BuildError;
-use crate::transport::TransportError;
+use super::{BuildError, TransportError};
 
 /// A setting that is missing, unknown or wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

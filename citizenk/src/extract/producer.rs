@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{Call, Extract, Mode, PrepareContext};
+use crate::error::TransportError;
 use crate::error::{AgentError, BuildIssue, EncodeError};
 use crate::staging::{OutputTopic, StagedBatch};
 use crate::topic::Topic;
-use crate::transport::TransportError;
 
 /// Where an acknowledged record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

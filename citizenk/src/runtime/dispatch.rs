@@ -274,7 +274,9 @@ impl Dispatcher {
                 state.full_since = None;
                 // An empty lane is hungry only where the broker has something for it.
                 hungry |= state.queued() == 0
-                    && control.cached_high_watermark(partition).is_some_and(|high| state.next.is_none_or(|next| high > next));
+                    && control
+                        .cached_high_watermark(partition)
+                        .is_some_and(|high| state.next.is_none_or(|next| high > next));
             }
         }
         // An interval of zero commits at every tick; there is no time to wait for.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+pub(crate) use crate::error::TransportError;
 use crate::record::{Chunk, TopicPartition};
 use crate::staging::{OutputTopic, StagedBatch};
 
@@ -39,22 +40,6 @@ impl fmt::Display for BrokerKind {
             Self::Memory => "memory",
         })
     }
-}
-
-/// A failure of the client or the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{context}: {message} ({code})")]
-pub struct TransportError {
-    /// What was being done, to what.
-    pub context: String,
-    /// The client's error name, e.g. `_MSG_TIMED_OUT`.
-    pub code: String,
-    /// The client's description.
-    pub message: String,
-    /// Doing the same again may succeed.
-    pub retriable: bool,
-    /// The client instance cannot be used any more.
-    pub fatal: bool,
 }
 
 /// Settings of one consumer.

@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Problem;
-use crate::codec::json_field;
+use crate::error::json_field;
 
 macro_rules! transparent {
     ($name:ident) => {

@@ -106,7 +106,7 @@ impl Access {
                 return Err(Problem::new(
                     axum::http::StatusCode::MISDIRECTED_REQUEST,
                     format!(
-                        "this service is not known as `{name}`; if it is, name it in the setting `http_hosts`"
+                        "this service is not known as `{name}`; if it is, name it with `App::http_host`"
                     ),
                 ));
             }

@@ -5,6 +5,18 @@ use crate::config::Settings;
 use crate::error::RunError;
 use crate::policy::Policy;
 
+/// Prints; a reader that has seen enough (`| head`) is no error.
+fn write(text: &str) -> Result<(), RunError> {
+    use std::io::{ErrorKind, Write};
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(RunError::Startup {
+            component: "standard output".to_owned(),
+            reason: error.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Rows with columns as wide as their widest cell.
 fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
@@ -87,22 +99,18 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
             summary(hook.origin.doc),
         ]);
     }
-    print!(
-        "{}",
-        table(
-            &[
-                "name",
-                "kind",
-                "topics / when",
-                "sends",
-                "group",
-                "module",
-                "help"
-            ],
-            &rows
-        )
-    );
-    Ok(())
+    write(&table(
+        &[
+            "name",
+            "kind",
+            "topics / when",
+            "sends",
+            "group",
+            "module",
+            "help",
+        ],
+        &rows,
+    ))
 }
 
 pub(super) fn topics(app: &App, settings: &Settings) -> Result<(), RunError> {
@@ -122,29 +130,24 @@ pub(super) fn topics(app: &App, settings: &Settings) -> Result<(), RunError> {
             ]
         })
         .collect();
-    print!(
-        "{}",
-        table(
-            &[
-                "topic",
-                "on the broker",
-                "codec",
-                "value",
-                "key",
-                "partitioner",
-                "direction"
-            ],
-            &rows
-        )
-    );
-    Ok(())
+    write(&table(
+        &[
+            "topic",
+            "on the broker",
+            "codec",
+            "value",
+            "key",
+            "partitioner",
+            "direction",
+        ],
+        &rows,
+    ))
 }
 
 #[cfg(feature = "web")]
 pub(super) fn openapi(app: &App, settings: &Settings) -> Result<(), RunError> {
     let (plan, _) = super::super::front::plan(app, settings, crate::transport::BrokerKind::Kafka)?;
-    println!("{:#}", plan.openapi());
-    Ok(())
+    write(&format!("{:#}\n", plan.openapi()))
 }
 
 #[cfg(test)]

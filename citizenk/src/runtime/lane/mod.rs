@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+mod by_hand;
 pub(crate) mod core;
 pub(crate) mod direct;
 pub(crate) mod inbox;
@@ -24,6 +25,7 @@ pub(crate) mod shipping;
 
 pub(crate) use self::letters::HEADER_PREFIX as DEAD_LETTER_HEADERS;
 
+pub use self::by_hand::Agent;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::shipping::Outlet;

@@ -45,7 +45,12 @@ async fn hosts_that_are_not_ours_are_refused_on_loopback() {
         "",
     ] {
         let problem = ask(&router, with(bad)).await.problem(421);
-        assert!(problem["detail"].as_str().unwrap().contains("http_hosts"));
+        assert!(
+            problem["detail"]
+                .as_str()
+                .unwrap()
+                .contains("App::http_host")
+        );
     }
     // Probes come by address.
     let probe = Request::get("/health/ready")
