@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 #[cfg(feature = "web")]
 use super::front::Front;
 use super::{AgentOverride, App, Overrides, Prepared, RunOptions};
+use crate::config::kafka::{self, Side};
 use crate::config::{Broker, Flags, Settings, merge_consumer, merge_producer};
 use crate::error::{ConfigError, Exit, RunError};
 use crate::runtime::produce::TopicNames;
@@ -176,7 +177,7 @@ impl Service {
         let (server, live) = front.serve(&prepared)?;
         tokio::pin!(shutdown);
         let running = tokio::select! {
-            started = prepared.start() => started?,
+            started = prepared.start() => started.map_err(explain)?,
             // Connecting or a hook may take for ever.
             () = &mut shutdown => return Ok(()),
         };
@@ -200,6 +201,33 @@ impl Service {
 /// How long started requests may go on after everything else has stopped.
 #[cfg(feature = "web")]
 const LAST_REQUESTS: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A setting the client does not know is a mistake in the settings, with a likely right one.
+fn explain(error: RunError) -> RunError {
+    let RunError::Transport(refused) = &error else {
+        return error;
+    };
+    let found = [
+        (Side::Consumer, "consumer setting `"),
+        (Side::Producer, "producer setting `"),
+    ]
+    .into_iter()
+    .find_map(|(side, prefix)| {
+        let key = refused.context.strip_prefix(prefix)?.strip_suffix('`')?;
+        Some((side, key))
+    });
+    let Some((side, key)) = found else {
+        return error;
+    };
+    let hint = kafka::suggestion(side, key)
+        .map(|known| format!("; did you mean `{known}`?"))
+        .unwrap_or_default();
+    ConfigError::new(
+        refused.context.clone(),
+        format!("{}{hint}", refused.message),
+    )
+    .into()
+}
 
 /// Partitions of topics on the embedded broker.
 const EMBEDDED_PARTITIONS: usize = 4;
