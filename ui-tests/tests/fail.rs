@@ -5,6 +5,8 @@
 //! own words change. `CITIZENK_UI=1` compares on any compiler, `CITIZENK_UI_ONLY=agent/fail/no_topics`
 //! runs cases whose path contains that, `TRYBUILD=overwrite` writes the texts.
 
+#![expect(clippy::unwrap_used, reason = "without its cases the test has failed")]
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -9,7 +9,7 @@ async fn above(order: Event<Nothing>) {}
 #[cfg(any())]
 async fn below(order: Event<Nothing>) {}
 
-#[cfg(all())]
+#[cfg(test)]
 #[citizenk::agent(topics = [ORDERS])]
 async fn there(order: Event<Order>) {
     drop(order);

@@ -39,7 +39,7 @@ async fn delete(Path(id): Path<u32>) -> impl axum::response::IntoResponse {
 
 #[citizenk::route(patch = "/orders/{id}")]
 async fn patch(Path(id): Path<u32>, order: Option<Json<Order>>) {
-    drop((id, order));
+    let _ = (id, order);
 }
 
 #[test]
