@@ -1,5 +1,7 @@
 //! Modules import downward only (ARCHITECTURE.md has the table this test holds the sources to).
 
+#![allow(clippy::expect_used, reason = "helpers of tests")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Services against a real Kafka; left out where `cargo xtask real` has not started one.
 
+#![allow(clippy::expect_used, reason = "helpers of tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
