@@ -163,6 +163,7 @@ pub(crate) fn assemble(
     }
     checks.groups(&assembled.agents);
     checks.after(&assembled.agents);
+    checks.after_cycles(&assembled.agents);
     checks.placements(&assembled);
     checks.unknown_overrides(flat);
     assembled.topics = std::mem::take(&mut checks.topics);
@@ -486,6 +487,45 @@ impl Checks<'_> {
                     self.agent_issue(
                         &plan.spec,
                         format!("comes after agent `{name}`, which is not registered{hint}"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Agents that wait for each other would wait for ever.
+    fn after_cycles(&mut self, agents: &[PlannedAgent]) {
+        let waits: BTreeMap<&str, &[String]> = agents
+            .iter()
+            .map(|agent| {
+                (
+                    agent.plan.spec.name.as_str(),
+                    agent.plan.spec.after.as_slice(),
+                )
+            })
+            .collect();
+        let mut told = BTreeSet::new();
+        for PlannedAgent { plan, .. } in agents {
+            let name = plan.spec.name.as_str();
+            let mut ahead: Vec<&str> = plan.spec.after.iter().map(String::as_str).collect();
+            let mut seen = BTreeSet::new();
+            while let Some(next) = ahead.pop() {
+                if next != name && seen.insert(next) {
+                    ahead.extend(
+                        waits
+                            .get(next)
+                            .copied()
+                            .unwrap_or_default()
+                            .iter()
+                            .map(String::as_str),
+                    );
+                }
+                let closed = next == name && !seen.is_empty();
+                if closed && told.insert(name) {
+                    let others = seen.iter().copied().collect::<Vec<_>>().join("`, `");
+                    self.agent_issue(
+                        &plan.spec,
+                        format!("comes after `{others}`, which in turn wait for it"),
                     );
                 }
             }

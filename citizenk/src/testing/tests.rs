@@ -57,3 +57,30 @@ fn records_flow_from_topic_to_topic_and_are_committed() {
         app.stop().await.unwrap();
     });
 }
+
+#[test]
+fn every_mistake_of_an_app_is_told_at_once() {
+    let waiting = |name: &str, after: &str| {
+        crate::Agent::builder::<Event<u32>>(name)
+            .topic(&ORDERS)
+            .after_named(after)
+            .handle(async |_: Event<u32>, _: Outbox| ())
+    };
+    let app = App::new("no spaces please")
+        .component(doubling())
+        .component(doubling())
+        .component(waiting("a", "b"))
+        .component(waiting("b", "a"))
+        .component(waiting("c", "doubel"));
+    let error = app.check().unwrap_err().to_string();
+    for part in [
+        "the name is the consumer group",
+        "agent `double`: is registered twice",
+        "agent `double`: needs `State<",
+        "agent `a`: comes after `b`, which in turn wait for it",
+        "agent `b`: comes after `a`, which in turn wait for it",
+        "did you mean `double`?",
+    ] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+}

@@ -161,6 +161,7 @@ where
         if self.batch().await == Next::Halt {
             return Next::Halt;
         }
+        self.settle().await;
         let next = self
             .core
             .undecodable(&self.outbox, chunk, index, &error)
@@ -187,6 +188,8 @@ where
                 )
                 .await;
             let Err(failure) = result else { break };
+            // What came before must not wait for the pauses, or the end, of this one.
+            self.settle().await;
             match self
                 .core
                 .failed(&failure, attempt, &self.outbox, chunk, index)
@@ -308,7 +311,8 @@ where
                 }
                 Ok(_) => return Next::Done,
                 Err(failure) => match self
-                    .core
+                    .settled_core()
+                    .await
                     .batch_failed(&failure, attempt, records.len())
                     .await
                 {
@@ -381,6 +385,12 @@ where
 
     fn finished(&mut self, offset: i64) {
         self.done = Some(offset);
+    }
+
+    /// The core, once nothing done waits any more: before a pause.
+    async fn settled_core(&mut self) -> &Core<In, P, H> {
+        self.settle().await;
+        &self.core
     }
 
     /// Ships what is staged and opens the span up to the last record done.
