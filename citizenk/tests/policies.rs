@@ -238,6 +238,37 @@ fn a_timeout_drops_the_attempt_and_its_outputs() {
     });
 }
 
+#[test]
+fn what_is_done_leaves_while_a_later_call_waits() {
+    let app = App::new("p").register::<slow>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        app.topic(&ORDERS).push(&1, Order { id: 1 });
+        app.topic(&ORDERS).push(&13, Order { id: 13 });
+        app.settle().await;
+        let done: Vec<_> = app
+            .topic(&DONE)
+            .sent()
+            .into_iter()
+            .filter_map(|sent| sent.key)
+            .collect();
+        assert_eq!(done, [1]);
+        assert_eq!(app.committed(&ORDERS)[&0], 1);
+        app.advance("5s").await;
+        assert_eq!(
+            app.topic(&DONE).sent().len(),
+            1,
+            "the cut-off call left nothing"
+        );
+        assert_eq!(app.committed(&ORDERS)[&0], 2);
+        app.stop().await.unwrap();
+    });
+}
+
 #[citizenk::agent(topics = [ORDERS], output = DONE, on_produce_error = retry(3, backoff = "1s..1s"))]
 async fn forward(order: Event<Order>, State(calls): State<Calls>) -> Order {
     calls.say(order.value.id.to_string());

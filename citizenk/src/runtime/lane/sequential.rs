@@ -1,7 +1,10 @@
 //! The usual lane: one call at a time, in offset order.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
+use futures_util::future::join;
 use tokio::time::Instant;
 
 use super::core::{Core, Failure, Next};
@@ -36,6 +39,8 @@ struct Sequential<In: AgentInput, P, H> {
     /// When the batch goes even if it is not full.
     deadline: Option<Instant>,
     outbox: Outbox,
+    /// The same outbox, for looking at it while a call uses it.
+    earlier: Outbox,
     shipping: Shipping,
     /// The last record that needs nothing more than its outputs' acknowledgement.
     done: Option<i64>,
@@ -64,6 +69,7 @@ where
         waiting: Vec::new(),
         waiting_len: 0,
         deadline: None,
+        earlier: outbox.clone(),
         outbox,
         shipping,
         done: None,
@@ -177,16 +183,7 @@ where
         let mut attempt = 1;
         while let Some(input) = In::take(&mut self.buffer) {
             let record = Some((chunk, index));
-            let result = self
-                .core
-                .attempt(
-                    input,
-                    record,
-                    &mut self.outbox,
-                    attempt,
-                    &mut self.suspended,
-                )
-                .await;
+            let result = self.attempt(input, record, attempt).await;
             let Err(failure) = result else { break };
             // What came before must not wait for the pauses, or the end, of this one.
             self.settle().await;
@@ -207,6 +204,43 @@ where
         }
         self.finished(chunk.offset(index));
         Next::Done
+    }
+
+    /// Calls the handler once. When it has to wait, what was done before leaves meanwhile.
+    async fn attempt(
+        &mut self,
+        input: In,
+        record: Option<(&Chunk, usize)>,
+        attempt: u32,
+    ) -> Result<Verdict, Failure> {
+        let mut call = pin!(self.core.attempt(
+            input,
+            record,
+            &mut self.outbox,
+            attempt,
+            &mut self.suspended
+        ));
+        match poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
+            Poll::Ready(result) => return result,
+            Poll::Pending if self.done <= self.opened => return call.await,
+            Poll::Pending => {}
+        }
+        let Some(through) = self.done else {
+            return call.await;
+        };
+        self.opened = Some(through);
+        self.unsettled = 0;
+        let ack = &self.core.cx.ack;
+        let mut batch = self.shipping.spare();
+        self.earlier.take_earlier(&mut batch);
+        if batch.is_empty() {
+            ack.settle_through(through);
+            return call.await;
+        }
+        let span = (ack.clone(), ack.open(through));
+        let (sent, result) = join(self.shipping.ship(batch, Some(span)), call).await;
+        self.core.cx.metrics.sent(sent);
+        result
     }
 
     async fn wait_for_batch(&mut self, chunk: &Chunk, index: usize) -> Next {
@@ -264,10 +298,7 @@ where
                 Some(batch) => batch,
                 None => return Next::Done,
             };
-            let result = self
-                .core
-                .attempt(batch, None, &mut self.outbox, attempt, &mut self.suspended)
-                .await;
+            let result = self.attempt(batch, None, attempt).await;
             match result {
                 Ok(Verdict::PerRecord(verdicts)) => {
                     if verdicts.len() != records.len() {
@@ -349,10 +380,7 @@ where
                 .retry
                 .map_or(0, |retry| retry.count);
             let attempt = retries + 1;
-            let result = self
-                .core
-                .attempt(input, None, &mut self.outbox, attempt, &mut self.suspended)
-                .await;
+            let result = self.attempt(input, None, attempt).await;
             let failure = match result {
                 Ok(Verdict::PerRecord(mut verdicts)) => match verdicts.pop().flatten() {
                     Some(error) => Failure::Error(error),
