@@ -1,0 +1,196 @@
+//! The program as its user meets it: exit codes, texts, signals.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program with these arguments and no settings from the environment of the test.
+fn hello(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hello"));
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, _) in std::env::vars() {
+        if ["KAFKA_", "CITIZENK_", "APP_", "RUST_LOG"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Ends with the test, whatever happens.
+struct Running {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = hello(arguments).spawn().unwrap();
+        let (send, lines) = mpsc::channel();
+        let stderr = child.stderr.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // The test may be over.
+                let _ = send.send(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// Waits for a line of the log.
+    fn says(&self, text: &str) -> String {
+        let start = Instant::now();
+        let mut seen = String::new();
+        while let Ok(line) = self
+            .lines
+            .recv_timeout(PATIENCE.saturating_sub(start.elapsed()))
+        {
+            if line.contains(text) {
+                return line;
+            }
+            seen.push_str(&line);
+            seen.push('\n');
+        }
+        panic!("`{text}` was not said:\n{seen}");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    fn ended(&mut self, within: Duration) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < within, "still running after {within:?}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Runs to the end and answers exit code and everything printed.
+fn fails(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = hello(arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_names_the_culprit() {
+    for (arguments, culprit) in [
+        (&["--htp", "x"][..], "--htp"),
+        (&["--http", "nonsense"], "--http"),
+        (
+            &["--topic", "greetigns=x", "--http", "127.0.0.1:0"],
+            "did you mean `greetings`?",
+        ),
+        (
+            &["--consumer", "enable.auto.commit=true"],
+            "enable.auto.commit",
+        ),
+        (
+            &["--http", "127.0.0.1:0", "--consumer", "fetch.wait.max.sm=5"],
+            "did you mean `fetch.wait.max.ms`?",
+        ),
+        (&["--config", "/nowhere.toml"], "/nowhere.toml"),
+    ] {
+        let (code, text) = fails(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(culprit), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_secret_is_printed_nowhere() {
+    let secret = "sasl.password=CANARY";
+    for arguments in [
+        &["--consumer", secret, "topics"][..],
+        &["--consumer", secret, "--http", "nonsense"],
+    ] {
+        let (_, text) = fails(arguments);
+        assert!(!text.contains("CANARY"), "{text}");
+    }
+}
+
+#[test]
+fn documents_need_no_broker() {
+    for (command, part) in [
+        ("agents", "greet"),
+        ("topics", "greetings"),
+        ("openapi", "\"openapi\": \"3.1"),
+    ] {
+        let (code, text) = fails(&[command]);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains(part), "{command}: {text}");
+    }
+}
+
+#[test]
+fn a_signal_drains_and_ends_with_0() {
+    let mut running = Running::start(&["--http", "127.0.0.1:0"]);
+    running.says("assigned");
+    running.signal("-TERM");
+    assert_eq!(running.ended(PATIENCE).code(), Some(0));
+    let mut printed = String::new();
+    running
+        .child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut printed)
+        .unwrap();
+    running.says("stopped");
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, text) = fails(&["--http", &address]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains(&address), "{text}");
+}
+
+#[test]
+fn a_dead_broker_is_a_state_and_does_not_hold_the_end() {
+    let mut running = Running::start(&[
+        "--bootstrap-servers",
+        "127.0.0.1:1",
+        "--http",
+        "127.0.0.1:0",
+    ]);
+    running.says("brokers are down");
+    running.signal("-TERM");
+    assert!(
+        running.ended(PATIENCE).code().is_some(),
+        "it ended by itself"
+    );
+}
