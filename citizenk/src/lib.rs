@@ -1,6 +1,11 @@
 //! Reactive, typed, asynchronous Kafka microservices with a documented web API.
 
 #![warn(missing_debug_implementations)]
+// What only a feature uses is looked for in the build that has them all.
+#![cfg_attr(
+    not(all(feature = "web", feature = "cli", feature = "testing")),
+    allow(dead_code, unused_imports)
+)]
 
 mod agent;
 mod app;
