@@ -4,7 +4,7 @@ async fn submit(
     producer: Producer,
     Json(videos): Json<Vec<Video>>,
 ) -> Result<Json<Accepted>, Problem> {
-    todo!()
+    answer()
 }
 /**Registration handle of route `submit`: `.register::<submit>()`.
 

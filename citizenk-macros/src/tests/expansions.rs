@@ -79,7 +79,7 @@ snapshots! {
         #[route(post = "/events/{id}", tag = "events")]
         /// Takes events.
         async fn submit(Path(id): Path<u32>, producer: Producer, Json(videos): Json<Vec<Video>>) -> Result<Json<Accepted>, Problem> {
-            todo!()
+            answer()
         }
     "#
     route_without_arguments: r#"
