@@ -20,6 +20,7 @@ use crate::staging::{OutputTopic, StagedBatch};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
 pub(crate) mod rdkafka;
+pub(crate) mod transaction;
 
 /// What serves the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
