@@ -22,6 +22,8 @@ pub(crate) mod memory;
 pub(crate) mod rdkafka;
 pub(crate) mod transaction;
 
+use transaction::{GroupMetadata, TransactionSpec, Transactions};
+
 /// What serves the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokerKind {
@@ -123,6 +125,10 @@ pub(crate) trait Control {
     fn cached_high_watermark(&mut self, partition: &TopicPartition) -> Option<i64>;
     /// How many partitions the topic has.
     fn partition_count(&mut self, topic: &str, timeout: Duration) -> Result<usize, TransportError>;
+    /// The membership as of now, for [`Transactions::send_offsets`]; `None` without a group. Take it
+    /// fresh for each transaction: after a rebalance an older one is refused.
+    #[allow(dead_code, reason = "the runtime of exactly once uses it next")]
+    fn group_metadata(&mut self) -> Option<GroupMetadata>;
 }
 
 /// How the polling thread goes on.
@@ -292,6 +298,14 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     ) -> Result<Arc<dyn ConsumerHandle>, TransportError>;
     fn start_producer(&self, spec: ProducerSpec)
     -> Result<Arc<dyn ProducerHandle>, TransportError>;
+    /// A producer of its own for transactions. Nothing is asked of the cluster before
+    /// [`Transactions::init`]. Dropping it never blocks: what it could not deliver is reported as
+    /// failed, and an open transaction is left to its successor's `init` or its timeout.
+    #[allow(dead_code, reason = "the runtime of exactly once uses it next")]
+    fn start_transactions(
+        &self,
+        spec: TransactionSpec,
+    ) -> Result<Box<dyn Transactions>, TransportError>;
     /// All topics, or one. Blocks the thread.
     fn topics(
         &self,

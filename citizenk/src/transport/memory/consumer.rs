@@ -12,9 +12,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::assign::{Assignor, MemberId};
+use super::errors::{error, unknown_topic};
 use super::group::GroupEvent;
-use super::state::{Offsets, Shared, error, unknown_topic};
+use super::state::{Offsets, Shared};
 use crate::record::{ChunkStore, TopicPartition};
+use crate::transport::transaction::GroupMetadata;
 use crate::transport::{
     ConsumerEvents, ConsumerHandle, ConsumerSpec, Control, Pace, Start, TransportError, Watermarks,
 };
@@ -401,6 +403,12 @@ impl Control for MemoryControl<'_> {
 
     fn cached_high_watermark(&mut self, partition: &TopicPartition) -> Option<i64> {
         self.view.partitions.get(partition)?.high
+    }
+
+    fn group_metadata(&mut self) -> Option<GroupMetadata> {
+        let id = self.membership.id;
+        let mark = self.membership.shared.with(|state| state.mark(id))?;
+        Some(GroupMetadata(Box::new(mark)))
     }
 
     fn partition_count(

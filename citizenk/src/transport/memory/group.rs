@@ -56,6 +56,21 @@ struct Member {
     revoking: Vec<TopicPartition>,
     lost: Option<Vec<TopicPartition>>,
     seen: Option<u64>,
+    /// Bumped whenever the member's assignment changes: what a transaction's offsets are sent with.
+    generation: u64,
+    /// Bumped whenever the member loses something: what an open transaction must not outlive.
+    tenure: u64,
+}
+
+impl Member {
+    fn gained(&mut self) {
+        self.generation += 1;
+    }
+
+    fn gave_up(&mut self) {
+        self.generation += 1;
+        self.tenure += 1;
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +105,8 @@ impl Group {
             revoking: Vec::new(),
             lost: None,
             seen: None,
+            generation: 0,
+            tenure: 0,
         });
         self.rebalance();
     }
@@ -122,6 +139,7 @@ impl Group {
             .into_iter()
             .filter(|partition| !member.revoking.contains(partition));
         member.lost.get_or_insert_default().extend(lost);
+        member.gave_up();
         if member.phase == Phase::Live {
             member.phase = Phase::Out;
         }
@@ -135,6 +153,7 @@ impl Group {
             return;
         };
         let mut member = self.members.remove(index);
+        member.gave_up();
         if member.phase == Phase::Out {
             member.phase = Phase::Live;
             member.announced = false;
@@ -205,6 +224,7 @@ impl Group {
             return None;
         }
         self.members[index].announced = true;
+        self.members[index].gained();
         self.owners
             .extend(free.iter().map(|partition| (partition.clone(), id)));
         self.version += 1;
@@ -216,6 +236,7 @@ impl Group {
         let Some(member) = self.member_mut(id) else {
             return;
         };
+        member.gave_up();
         for partition in std::mem::take(&mut member.revoking) {
             if self.owners.get(&partition) == Some(&id) {
                 self.owners.remove(&partition);
@@ -238,6 +259,47 @@ impl Group {
         }
         self.committed.extend(offsets.iter().cloned());
         Ok(())
+    }
+
+    /// The member's generation as of now; 0 when there is no such member.
+    pub(super) fn generation_of(&self, id: MemberId) -> u64 {
+        self.member(id).map_or(0, |member| member.generation)
+    }
+
+    /// Whether the member of this generation may send these offsets; answers its tenure.
+    pub(super) fn admit(
+        &self,
+        id: MemberId,
+        generation: u64,
+        offsets: &[(TopicPartition, i64)],
+    ) -> Option<u64> {
+        let member = self.member(id)?;
+        (member.generation == generation && self.owns(id, offsets)).then_some(member.tenure)
+    }
+
+    /// Whether the member still holds what it held when its offsets were admitted.
+    pub(super) fn still_holds(
+        &self,
+        id: MemberId,
+        tenure: u64,
+        offsets: &[(TopicPartition, i64)],
+    ) -> bool {
+        let member = self.member(id);
+        member.is_some_and(|member| member.tenure == tenure) && self.owns(id, offsets)
+    }
+
+    /// Offsets of a committed transaction; checked by [`Group::still_holds`].
+    pub(super) fn store(&mut self, offsets: &[(TopicPartition, i64)]) {
+        self.committed.extend(offsets.iter().cloned());
+    }
+
+    fn owns(&self, id: MemberId, offsets: &[(TopicPartition, i64)]) -> bool {
+        let mut partitions = offsets.iter().map(|(partition, _)| partition);
+        partitions.all(|partition| self.owners.get(partition) == Some(&id))
+    }
+
+    fn member(&self, id: MemberId) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == id)
     }
 
     pub(super) fn committed(&self, partition: &TopicPartition) -> Option<i64> {

@@ -4,7 +4,8 @@
 //! [`MemoryTransport`] do. Out: callbacks as a real client makes them, and everything the cluster
 //! knows, for inspection. The cluster owns logs, groups and queues behind one lock (`state`; `log`,
 //! `assign` and `group` are pure); each consumer and each producer has one task on the runtime that
-//! started it (`consumer`, `producer`). No task polls: with paused time and one thread, the same
+//! started it (`consumer`, `producer`); an open transaction's records stay with their producer until the
+//! commit appends them (`transaction`). No task polls: with paused time and one thread, the same
 //! script gives the same events.
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::record::{OwnedRecord, Timestamp, TopicPartition};
 use crate::topic::Partitioner;
+use crate::transport::transaction::{TransactionSpec, Transactions};
 use crate::transport::{
     BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, Delivered, ProducerHandle,
     ProducerSpec, TopicMetadata, Transport, TransportError,
@@ -20,15 +22,22 @@ use crate::transport::{
 
 mod assign;
 mod consumer;
+mod errors;
 mod group;
 mod log;
 mod producer;
 mod state;
+mod transaction;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use log::NewRecord;
+#[allow(
+    unused_imports,
+    reason = "tests of the runtime order faults with it next"
+)]
+pub(crate) use transaction::TransactionOrder;
 
 use state::{GroupKey, Shared};
 
@@ -226,6 +235,13 @@ impl MemoryCluster {
             .with(|state| state.fail_next(topic, count, error));
     }
 
+    /// The next call of a transaction that it concerns, of whatever producer, goes this way.
+    #[allow(dead_code, reason = "tests of the runtime order faults with it next")]
+    pub(crate) fn order_transaction(&self, order: TransactionOrder) {
+        self.shared
+            .with(|state| state.producers.orders.push_back(order));
+    }
+
     /// All consumers with this client id report the error; a fatal one ends them. Answers whether
     /// there was one.
     pub(crate) fn consumer_error(&self, client_id: &str, error: &TransportError) -> bool {
@@ -320,6 +336,13 @@ impl Transport for MemoryTransport {
         spec: ProducerSpec,
     ) -> Result<Arc<dyn ProducerHandle>, TransportError> {
         producer::start(&self.cluster.shared, &spec)
+    }
+
+    fn start_transactions(
+        &self,
+        spec: TransactionSpec,
+    ) -> Result<Box<dyn Transactions>, TransportError> {
+        transaction::start(&self.cluster.shared, spec)
     }
 
     fn topics(

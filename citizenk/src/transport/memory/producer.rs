@@ -13,8 +13,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::errors::{error, unknown_partition, unknown_topic};
 use super::log::{NewRecord, TopicLog};
-use super::state::{Shared, State, error, unknown_partition, unknown_topic};
+use super::state::{Shared, State};
+use super::transaction::{Transaction, TransactionOrder};
 use crate::record::{Headers, Timestamp};
 use crate::staging::{OutputTopic, Staged, StagedBatch};
 use crate::topic::Partitioner;
@@ -22,7 +24,7 @@ use crate::transport::{
     Delivered, DeliverySink, ProducerHandle, ProducerSpec, ProducerTopic, TransportError, lock,
 };
 
-type ProducerId = u64;
+pub(super) type ProducerId = u64;
 
 /// librdkafka's default of `message.max.bytes`.
 const MESSAGE_MAX_BYTES: u64 = 1_000_000;
@@ -36,18 +38,22 @@ const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 10);
 /// All producers of the cluster.
 #[derive(Default)]
 pub(super) struct Producers {
-    slots: BTreeMap<ProducerId, Slot>,
+    pub(super) slots: BTreeMap<ProducerId, Slot>,
     /// Accepted while the broker was away, in order over all producers.
     waiting: VecDeque<Waiting>,
     /// How many more reports may leave; `None`: all.
     allowance: Option<usize>,
     capacity: Option<usize>,
+    /// What tests ordered for transactions to come.
+    pub(super) orders: VecDeque<TransactionOrder>,
 }
 
-struct Slot {
+pub(super) struct Slot {
     reports: VecDeque<Report>,
     reporting: bool,
-    in_flight: usize,
+    pub(super) in_flight: usize,
+    /// Of a transactional producer.
+    pub(super) transaction: Option<Transaction>,
     full: bool,
     dropped: bool,
     notify: Arc<Notify>,
@@ -173,6 +179,9 @@ impl Producers {
 
     pub(super) fn report(&mut self, producer: ProducerId, report: Report) {
         if let Some(slot) = self.slots.get_mut(&producer) {
+            if let (Err(error), Some(transaction)) = (&report.result, &mut slot.transaction) {
+                transaction.spoil(error);
+            }
             slot.reports.push_back(report);
             slot.notify.notify_one();
         }
@@ -222,11 +231,16 @@ impl Producers {
     }
 
     fn remove(&mut self, producer: ProducerId) -> (Option<Slot>, Vec<Waiting>) {
+        let gone = self.take_waiting_of(producer);
+        (self.slots.remove(&producer), gone)
+    }
+
+    pub(super) fn take_waiting_of(&mut self, producer: ProducerId) -> Vec<Waiting> {
         let waiting = std::mem::take(&mut self.waiting).into_iter();
-        let (gone, kept): (Vec<_>, Vec<_>) =
+        let (taken, kept): (Vec<_>, Vec<_>) =
             waiting.partition(|waiting| waiting.producer == producer);
         self.waiting = kept.into();
-        (self.slots.remove(&producer), gone)
+        taken
     }
 }
 
@@ -248,6 +262,15 @@ pub(super) fn start(
     shared: &Arc<Shared>,
     spec: &ProducerSpec,
 ) -> Result<Arc<dyn ProducerHandle>, TransportError> {
+    Ok(create(shared, spec, MESSAGE_TIMEOUT_MS, None)?)
+}
+
+pub(super) fn create(
+    shared: &Arc<Shared>,
+    spec: &ProducerSpec,
+    default_timeout_ms: u64,
+    transaction: Option<Transaction>,
+) -> Result<Arc<MemoryProducer>, TransportError> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|no_runtime| {
         let context = format!("start producer {}", spec.name);
         error(context, "_STATE", &no_runtime.to_string(), false)
@@ -261,6 +284,7 @@ pub(super) fn start(
                 reports: VecDeque::new(),
                 reporting: false,
                 in_flight: 0,
+                transaction,
                 full: false,
                 dropped: false,
                 notify: notify.clone(),
@@ -273,49 +297,64 @@ pub(super) fn start(
         shared: shared.clone(),
         id,
     };
-    runtime.spawn(deliver(registration, notify));
+    let turn = Arc::default();
+    runtime.spawn(deliver(registration, notify, Arc::clone(&turn)));
     let setting = |name: &str| spec.settings.get(name)?.parse::<u64>().ok();
     let timeout = setting("message.timeout.ms").or_else(|| setting("delivery.timeout.ms"));
     Ok(Arc::new(MemoryProducer {
         shared: shared.clone(),
         id,
+        turn,
         topics: Mutex::default(),
         space,
         max_bytes: setting("message.max.bytes").unwrap_or(MESSAGE_MAX_BYTES),
-        timeout: match timeout.unwrap_or(MESSAGE_TIMEOUT_MS) {
+        timeout: match timeout.unwrap_or(default_timeout_ms) {
             0 => FOR_EVER,
             millis => Duration::from_millis(millis).min(FOR_EVER),
         },
     }))
 }
 
-async fn deliver(registration: Registration, notify: Arc<Notify>) {
+/// Hands the next report that may leave to its sink; answers whether there was one.
+fn deliver_next(shared: &Shared, id: ProducerId, turn: &Mutex<()>) -> bool {
+    // A commit hands reports over too, and both keep their order.
+    let _turn = lock(turn);
+    let Some(report) = shared.with(|state| state.producers.next_report(id)) else {
+        return false;
+    };
+    report.sink.delivered(report.index, report.result);
+    shared.with(|state| {
+        state.bump();
+        state.producers.reported(id);
+    });
+    true
+}
+
+async fn deliver(registration: Registration, notify: Arc<Notify>, turn: Arc<Mutex<()>>) {
     let Registration { shared, id } = &registration;
     let id = *id;
     loop {
         let deadline = shared.with(|state| state.producers.expire(id));
-        match shared.with(|state| state.producers.next_report(id)) {
-            Some(report) => {
-                report.sink.delivered(report.index, report.result);
-                shared.with(|state| {
-                    state.bump();
-                    state.producers.reported(id);
-                });
+        if deliver_next(shared, id, &turn) {
+            continue;
+        }
+        if shared.with(|state| state.producers.is_done(id)) {
+            return;
+        }
+        match deadline {
+            Some(deadline) => {
+                let _ = tokio::time::timeout_at(deadline, notify.notified()).await;
             }
-            None if shared.with(|state| state.producers.is_done(id)) => return,
-            None => match deadline {
-                Some(deadline) => {
-                    let _ = tokio::time::timeout_at(deadline, notify.notified()).await;
-                }
-                None => notify.notified().await,
-            },
+            None => notify.notified().await,
         }
     }
 }
 
-struct MemoryProducer {
+pub(super) struct MemoryProducer {
     shared: Arc<Shared>,
-    id: ProducerId,
+    pub(super) id: ProducerId,
+    /// Held while a sink hears a report.
+    turn: Arc<Mutex<()>>,
     topics: Mutex<Vec<Arc<OutputTopic>>>,
     space: Arc<Notify>,
     max_bytes: u64,
@@ -329,6 +368,11 @@ enum Taken {
 }
 
 impl MemoryProducer {
+    /// Hands all reports that may leave to their sinks.
+    pub(super) fn deliver_all(&self) {
+        while deliver_next(&self.shared, self.id, &self.turn) {}
+    }
+
     fn take(
         &self,
         state: &mut State,
@@ -347,6 +391,9 @@ impl MemoryProducer {
             if !state.topics[topic.name.as_str()].has(partition) {
                 return Taken::Refused(unknown_partition(&topic.name, partition));
             }
+        }
+        if let Some(refusal) = state.producers.refusal(self.id) {
+            return Taken::Refused(refusal);
         }
         if !state.producers.accept(self.id) {
             return Taken::Full;

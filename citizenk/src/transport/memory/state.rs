@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::assign::{Assignor, MemberId};
+use super::errors::{all_down, error, no_group, unknown_partition};
 use super::group::{Group, GroupEvent};
 use super::log::{Fetched, NewRecord, TopicLog};
 use super::producer::{Producers, Report, Waiting};
@@ -247,6 +248,7 @@ impl State {
         let topic = waiting.topic.name.as_str();
         let result = match self.ordered_failure(topic) {
             Some(error) => Err(error),
+            None if self.producers.is_transactional(waiting.producer) => self.stage(&waiting),
             None => self.append(
                 topic,
                 |log, record| waiting.place(log, record),
@@ -438,7 +440,11 @@ impl State {
         Ok(partitions.iter().map(|p| group.committed(p)).collect())
     }
 
-    fn named_group(&self, id: MemberId, context: &str) -> Result<GroupKey, TransportError> {
+    pub(super) fn named_group(
+        &self,
+        id: MemberId,
+        context: &str,
+    ) -> Result<GroupKey, TransportError> {
         self.reachable(context)?;
         match self.consumers.get(&id).map(|slot| &slot.group) {
             Some(key @ GroupKey::Named(_)) => Ok(key.clone()),
@@ -549,50 +555,4 @@ impl ConsumerSlot {
         self.idle = false;
         self.notify.notify_one();
     }
-}
-
-pub(super) fn error(
-    context: impl Into<String>,
-    code: &str,
-    message: &str,
-    retriable: bool,
-) -> TransportError {
-    TransportError {
-        context: context.into(),
-        code: code.to_owned(),
-        message: message.to_owned(),
-        retriable,
-        fatal: false,
-    }
-}
-
-pub(super) fn unknown_partition(topic: &str, partition: i32) -> TransportError {
-    error(
-        format!("{topic}/{partition}"),
-        "_UNKNOWN_PARTITION",
-        "Local: Unknown partition",
-        false,
-    )
-}
-
-pub(super) fn unknown_topic(topic: &str) -> TransportError {
-    error(
-        topic,
-        "UNKNOWN_TOPIC_OR_PART",
-        "Broker: Unknown topic or partition",
-        true,
-    )
-}
-
-fn no_group(context: &str) -> TransportError {
-    error(context, "_UNKNOWN_GROUP", "Local: Unknown group", false)
-}
-
-fn all_down() -> TransportError {
-    error(
-        "memory cluster",
-        "_ALL_BROKERS_DOWN",
-        "Local: All broker connections are down",
-        true,
-    )
 }

@@ -5,7 +5,7 @@
 //! starts a thread that destroys it, because destroying may wait for a broker and must hold up neither
 //! a worker that drops a chunk nor the end of the program.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int};
 use std::fmt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
@@ -19,6 +19,7 @@ use super::conf::{Conf, c_text, millis};
 use super::embedded::EmbeddedBroker;
 use super::error;
 use super::log::LogLimiter;
+use super::requests::{self, Requests};
 use crate::record::TopicPartition;
 use crate::transport::{TopicMetadata, TransportError};
 
@@ -39,6 +40,8 @@ pub(super) struct Hooks {
     pub(super) servers: String,
     pub(super) contact: Arc<Contact>,
     pub(super) log: LogLimiter,
+    /// Counts requests, where that was asked for.
+    pub(super) requests: Option<Arc<Requests>>,
     mail: Mutex<Vec<Mail>>,
     /// The polled queue, while there is one.
     queue: AtomicPtr<rd::rd_kafka_queue_t>,
@@ -51,6 +54,7 @@ impl Hooks {
             servers: servers.cloned().unwrap_or_default(),
             contact,
             log: LogLimiter::default(),
+            requests: None,
             mail: Mutex::default(),
             queue: AtomicPtr::default(),
         }
@@ -115,21 +119,14 @@ impl Client {
         } else {
             rd::rd_kafka_type_t::RD_KAFKA_PRODUCER
         };
-        let contact = Arc::as_ptr(&hooks.contact).cast_mut().cast::<c_void>();
         let hooks = Box::into_raw(Box::new(hooks));
         let mut buffer = [0 as c_char; 512];
-        // SAFETY: the configuration is alive. `hooks`, and the contact it holds, stay where they are
-        // until the client is destroyed, which is after the last callback. The interceptor's name is
-        // a terminated text.
+        // SAFETY: the configuration is alive. `hooks` stays where it is until the client is destroyed,
+        // which is after the last callback.
         let rk = unsafe {
             rd::rd_kafka_conf_set_opaque(conf.raw(), hooks.cast());
             rd::rd_kafka_conf_set_log_cb(conf.raw(), Some(on_log));
-            rd::rd_kafka_conf_interceptor_add_on_new(
-                conf.raw(),
-                c"citizenk".as_ptr(),
-                Some(on_new),
-                contact,
-            );
+            requests::watch(&conf, hooks);
             rd::rd_kafka_new(kind, conf.raw(), buffer.as_mut_ptr(), buffer.len())
         };
         // Ours no more, even after a failure: librdkafka has then freed the interceptors in it, and
@@ -417,43 +414,4 @@ unsafe extern "C" fn on_log(
             );
         }
     }
-}
-
-unsafe extern "C" fn on_new(
-    rk: *mut rd::rd_kafka_t,
-    _conf: *const rd::rd_kafka_conf_t,
-    contact: *mut c_void,
-    _text: *mut c_char,
-    _size: usize,
-) -> Code {
-    // SAFETY: the client under construction; the contact outlives it.
-    unsafe {
-        rd::rd_kafka_interceptor_add_on_response_received(
-            rk,
-            c"citizenk".as_ptr(),
-            Some(on_response),
-            contact,
-        )
-    }
-}
-
-#[allow(clippy::too_many_arguments)]
-unsafe extern "C" fn on_response(
-    _rk: *mut rd::rd_kafka_t,
-    _socket: c_int,
-    _broker: *const c_char,
-    _broker_id: i32,
-    _api_key: i16,
-    _api_version: i16,
-    _correlation: i32,
-    _size: usize,
-    _rtt: i64,
-    err: Code,
-    contact: *mut c_void,
-) -> Code {
-    if err == error::OK {
-        // SAFETY: the contact that `Client::new` gave; it outlives the client.
-        unsafe { (*contact.cast::<Contact>()).touch() };
-    }
-    error::OK
 }

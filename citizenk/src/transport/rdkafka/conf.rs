@@ -67,6 +67,20 @@ impl Conf {
         Err(error::invalid(context(), message))
     }
 
+    /// What the setting is as of now, its own default included; `None` when it is not set at all.
+    pub(super) fn get(&self, key: &str) -> Option<String> {
+        let key = CString::new(key).ok()?;
+        let mut buffer = [0 as c_char; TEXT];
+        let mut size = buffer.len();
+        // SAFETY: the configuration is alive, the name terminated, the buffer has the given length.
+        let result = unsafe {
+            rd::rd_kafka_conf_get(self.raw, key.as_ptr(), buffer.as_mut_ptr(), &raw mut size)
+        };
+        // SAFETY: librdkafka terminates the text it wrote; else the buffer is all zeros.
+        (result == rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK)
+            .then(|| unsafe { error::text(buffer.as_ptr()) })
+    }
+
     /// Defaults, then the cluster's settings, then the client's own; `owned` ones may not be given.
     pub(super) fn set_all(
         &mut self,

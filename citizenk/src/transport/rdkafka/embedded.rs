@@ -113,6 +113,12 @@ impl EmbeddedBroker {
         Ok(())
     }
 
+    /// For faults that tests order.
+    #[cfg(test)]
+    pub(super) fn cluster(&self) -> *mut rd::rd_kafka_mock_cluster_t {
+        self.cluster
+    }
+
     /// Takes all brokers off the network, or brings them back.
     #[cfg(test)]
     pub(super) fn set_down(&self, down: bool) {

@@ -24,12 +24,17 @@ pub(super) fn with_message(
 ) -> TransportError {
     TransportError {
         context: context.into(),
-        // SAFETY: takes no pointer; answers a pointer to a static text.
-        code: unsafe { text(rd::rd_kafka_err2name(code)) },
+        code: name(code),
         message: message.into(),
         retriable: is_retriable(code),
         fatal: is_fatal(code),
     }
+}
+
+/// The code's own name.
+pub(super) fn name(code: Code) -> String {
+    // SAFETY: takes no pointer; answers a pointer to a static text.
+    unsafe { text(rd::rd_kafka_err2name(code)) }
 }
 
 /// An argument or setting that cannot be used.

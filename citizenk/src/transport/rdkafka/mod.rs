@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use crate::transport::transaction::{TransactionSpec, Transactions};
 use crate::transport::{
     BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, ProducerHandle, ProducerSpec,
     TopicMetadata, Transport, TransportError,
@@ -31,7 +32,9 @@ mod embedded;
 mod error;
 mod list;
 mod log;
+mod membership;
 mod producer;
+mod requests;
 #[cfg(test)]
 mod tests;
 
@@ -151,6 +154,19 @@ impl Transport for KafkaTransport {
     ) -> Result<Arc<dyn ProducerHandle>, TransportError> {
         self.admin()?;
         producer::start(
+            &self.settings.0,
+            self.contact.clone(),
+            self.embedded.clone(),
+            spec,
+        )
+    }
+
+    fn start_transactions(
+        &self,
+        spec: TransactionSpec,
+    ) -> Result<Box<dyn Transactions>, TransportError> {
+        self.admin()?;
+        producer::start_transactions(
             &self.settings.0,
             self.contact.clone(),
             self.embedded.clone(),

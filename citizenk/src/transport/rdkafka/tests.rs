@@ -18,7 +18,9 @@ mod consuming;
 mod groupless;
 mod producing;
 mod real;
+mod real_transactions;
 mod rebalancing;
+mod transactions;
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(30);

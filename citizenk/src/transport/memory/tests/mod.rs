@@ -14,6 +14,7 @@ use crate::transport::{
 mod consumers;
 mod faults;
 mod producers;
+mod transactions;
 
 const DRAIN: Duration = Duration::from_secs(5);
 

@@ -12,10 +12,12 @@ use super::super::client::{Client, Mail, TopicHandle};
 use super::super::conf::{c_text, millis};
 use super::super::error;
 use super::super::list::{self, List};
+use super::super::membership::Membership;
 use super::callbacks;
 use super::reset::{Reset, SEEK_AGAIN};
 use super::slots::Slots;
 use crate::record::TopicPartition;
+use crate::transport::transaction::GroupMetadata;
 use crate::transport::{Control, TransportError, Watermarks};
 
 /// A seek that is waited for: its answer comes from librdkafka's own thread, without the broker.
@@ -301,6 +303,14 @@ impl Control for Core {
             )
         };
         (code == error::OK && high >= 0).then_some(high)
+    }
+
+    fn group_metadata(&mut self) -> Option<GroupMetadata> {
+        if !self.group {
+            return None;
+        }
+        let membership = Membership::of(&self.client)?;
+        Some(GroupMetadata(Box::new(membership)))
     }
 
     fn partition_count(&mut self, topic: &str, timeout: Duration) -> Result<usize, TransportError> {

@@ -3,7 +3,7 @@
 //! In: staged batches, by reference: librdkafka copies each record while it is enqueued (`send`). Out:
 //! one call to the batch's [`DeliverySink`] per record, on the serving thread (`serve`), told apart by
 //! pooled tickets (`ticket`), so that a record costs no allocation here. Topic handles live as long as
-//! the producer (`topics`). Dropping the handle lets the serving thread send what is queued, for a
+//! the producer (`topics`). A transactional producer is one whose calls `transactions` adds. Dropping the handle lets the serving thread send what is queued, for a
 //! limited time, and report the rest as failed.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use super::client::{Client, Contact, Hooks, Polled, lock};
 use super::conf::{Conf, millis};
 use super::embedded::EmbeddedBroker;
 use super::error;
+use super::requests::Requests;
 use crate::staging::{OutputTopic, StagedBatch};
 use crate::transport::{DeliverySink, ProducerHandle, ProducerSpec, ProducerTopic, TransportError};
 
@@ -27,6 +28,9 @@ mod send;
 mod serve;
 mod ticket;
 mod topics;
+mod transactions;
+
+pub(super) use transactions::start as start_transactions;
 
 use ticket::Tickets;
 use topics::Topics;
@@ -59,6 +63,8 @@ struct Shared {
     empty: Condvar,
     statistics: Mutex<Option<String>>,
     stop: AtomicBool,
+    /// What a dropped producer has not sent is of no use: its transaction is lost.
+    transactional: bool,
 }
 
 impl Shared {
@@ -97,6 +103,20 @@ pub(super) fn start(
         &[("log.queue", "true")],
         &ALSO_OWNED,
     )?;
+    Ok(Arc::new(launch(
+        cluster, contact, broker, spec, conf, None,
+    )?))
+}
+
+/// Makes the client and starts the serving thread.
+fn launch(
+    cluster: &BTreeMap<String, String>,
+    contact: Arc<Contact>,
+    broker: Option<Arc<EmbeddedBroker>>,
+    spec: ProducerSpec,
+    mut conf: Conf,
+    requests: Option<Arc<Requests>>,
+) -> Result<Producer, TransportError> {
     conf.set("client.id", &spec.client_id)?;
     let queue_bytes = spec
         .settings
@@ -116,7 +136,9 @@ pub(super) fn start(
                 | rd::RD_KAFKA_EVENT_LOG,
         );
     }
-    let hooks = Hooks::new(&spec.name, cluster.get("bootstrap.servers"), contact);
+    let transactional = requests.is_some();
+    let mut hooks = Hooks::new(&spec.name, cluster.get("bootstrap.servers"), contact);
+    hooks.requests = requests;
     let client = Client::new(conf, Polled::Main, false, hooks, broker)?;
     let shared = Arc::new(Shared {
         client,
@@ -129,17 +151,18 @@ pub(super) fn start(
         empty: Condvar::new(),
         statistics: Mutex::new(None),
         stop: AtomicBool::new(false),
+        transactional,
     });
     let served = shared.clone();
     std::thread::Builder::new()
         .name(format!("ck-{}-out", shared.name))
         .spawn(move || serve::run(&served))
         .map_err(|error| error::invalid("starting the producer's thread", error.to_string()))?;
-    Ok(Arc::new(Producer {
+    Ok(Producer {
         shared,
         topics: RwLock::default(),
         queue_bytes,
-    }))
+    })
 }
 
 impl ProducerHandle for Producer {

@@ -29,7 +29,9 @@ pub(super) fn run(shared: &Shared) {
             shared.space.notify_waiters();
         }
     }
-    serve_until_landed(shared, LAST_SENDS);
+    if !shared.transactional {
+        serve_until_landed(shared, LAST_SENDS);
+    }
     let unsent = shared.in_flight.load(Ordering::Acquire);
     if unsent == 0 {
         return;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::*;
 
 /// `None` outside the real-Kafka tier.
-fn cluster() -> Option<KafkaTransport> {
+pub(super) fn cluster() -> Option<KafkaTransport> {
     std::env::var_os("CITIZENK_REAL_KAFKA")?;
     let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").expect("KAFKA_BOOTSTRAP_SERVERS is set");
     let transport =
@@ -15,7 +15,7 @@ fn cluster() -> Option<KafkaTransport> {
 }
 
 /// A name no earlier run has used.
-fn fresh(name: &str) -> String {
+pub(super) fn fresh(name: &str) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     format!("{name}-{}", now.expect("after 1970").as_nanos())
 }

@@ -1,0 +1,48 @@
+//! A consumer's membership, to be sent with a transaction's offsets.
+
+use std::ptr::NonNull;
+
+use rdkafka::bindings as rd;
+
+use super::client::Client;
+use super::error;
+
+/// An owned copy: it stays as it was when it was taken.
+#[derive(Debug)]
+pub(super) struct Membership(NonNull<rd::rd_kafka_consumer_group_metadata_t>);
+
+// SAFETY: an owned, immutable copy of texts and numbers.
+unsafe impl Send for Membership {}
+
+impl Membership {
+    /// `None` when the client has no group.
+    pub(super) fn of(client: &Client) -> Option<Self> {
+        // SAFETY: the client is alive; what is answered is ours or null.
+        let raw = unsafe { rd::rd_kafka_consumer_group_metadata(client.rk()) };
+        NonNull::new(raw).map(Self)
+    }
+
+    pub(super) fn as_ptr(&self) -> *const rd::rd_kafka_consumer_group_metadata_t {
+        self.0.as_ptr()
+    }
+
+    /// Whether there is a membership that a broker can check. Without one it would take offsets from
+    /// anybody.
+    pub(super) fn is_checkable(&self) -> bool {
+        // SAFETY: alive; the text is terminated and copied.
+        unsafe {
+            let member = error::text(rd::rd_kafka_consumer_group_metadata_member_id(
+                self.as_ptr(),
+            ));
+            let generation = rd::rd_kafka_consumer_group_metadata_generation_id(self.as_ptr());
+            !member.is_empty() && generation >= 0
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        // SAFETY: ours, destroyed once.
+        unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.0.as_ptr()) }
+    }
+}
