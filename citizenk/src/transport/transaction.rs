@@ -67,8 +67,9 @@ impl fmt::Display for TransactionError {
 /// How a transaction was ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
-    /// More than one request to end it left, or the connection broke meanwhile: a late one could end
-    /// the *next* transaction. The producer must be replaced before that begins.
+    /// More than one request to end it left, or a request that changes it got no answer: a late one could
+    /// change the *next* transaction. Or a record was sent and failed, which leaves a gap in the
+    /// producer's sequence numbers. The producer must be replaced before the next one begins.
     pub(crate) in_doubt: bool,
 }
 
@@ -79,7 +80,8 @@ pub(crate) trait Transactions: Send + fmt::Debug {
     /// Fences and ends what an earlier producer of the same id left open. Once, before all else.
     fn init(&mut self, timeout: Duration) -> Result<(), TransactionError>;
     fn begin(&mut self) -> Result<(), TransactionError>;
-    /// Adds next offsets of the group to the open transaction.
+    /// Adds next offsets of the group to the open transaction. May take `socket.timeout.ms` (by default
+    /// half of `transaction.timeout.ms`) when that is more than the given time.
     fn send_offsets(
         &mut self,
         offsets: &[(TopicPartition, i64)],

@@ -180,7 +180,7 @@ impl Producers {
     pub(super) fn report(&mut self, producer: ProducerId, report: Report) {
         if let Some(slot) = self.slots.get_mut(&producer) {
             if let (Err(error), Some(transaction)) = (&report.result, &mut slot.transaction) {
-                transaction.spoil(error);
+                transaction.failed(error);
             }
             slot.reports.push_back(report);
             slot.notify.notify_one();
@@ -465,7 +465,11 @@ impl ProducerHandle for MemoryProducer {
             match taken {
                 Taken::Accepted => {}
                 Taken::Full => return index - start,
-                Taken::Refused(error) => sink.delivered(index, Err(error)),
+                Taken::Refused(error) => {
+                    self.shared
+                        .with(|state| state.producers.refused(self.id, &error));
+                    sink.delivered(index, Err(error));
+                }
             }
         }
         range.len()

@@ -24,6 +24,9 @@ use crate::transport::{Delivered, ProducerHandle, ProducerSpec, TransportError};
 /// As the transport of real clusters sets `message.timeout.ms` for transactional producers.
 const MESSAGE_TIMEOUT_MS: u64 = 8_000;
 
+/// What an abort reports of a record that it found unsent.
+const PURGED: &str = "_PURGE_QUEUE";
+
 /// A fault that a test orders for the next call it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransactionOrder {
@@ -54,6 +57,9 @@ pub(super) struct Transaction {
     phase: Phase,
     staged: Vec<StagedRecord>,
     offsets: Vec<Pending>,
+    /// A record failed after it was accepted: as a real one, this producer is no good for the next
+    /// transaction.
+    doubtful: bool,
 }
 
 enum Phase {
@@ -87,11 +93,21 @@ impl Transaction {
             phase: Phase::Fresh,
             staged: Vec::new(),
             offsets: Vec::new(),
+            doubtful: false,
         }
     }
 
+    /// A record failed after it was accepted; the abort's own doing does not count.
+    pub(super) fn failed(&mut self, cause: &TransportError) {
+        if cause.code == PURGED {
+            return;
+        }
+        self.doubtful |= matches!(self.phase, Phase::Open | Phase::Failed(_));
+        self.spoil(cause);
+    }
+
     /// A record failed: nothing of the open transaction may be committed.
-    pub(super) fn spoil(&mut self, cause: &TransportError) {
+    fn spoil(&mut self, cause: &TransportError) {
         if matches!(self.phase, Phase::Open) {
             let message = format!("a record failed delivery: {cause}");
             self.phase = Phase::Failed(error("commit", "_INCONSISTENT", &message, false));
@@ -159,6 +175,13 @@ impl Producers {
                     false,
                 ),
             })
+    }
+
+    /// A record was not accepted.
+    pub(super) fn refused(&mut self, producer: ProducerId, cause: &TransportError) {
+        if let Ok(transaction) = self.transaction(producer) {
+            transaction.spoil(cause);
+        }
     }
 
     fn take_order(
@@ -356,7 +379,7 @@ impl State {
             let transaction = self.producers.transaction(producer)?;
             return Err(transaction.die(TransactionFault::Fatal, unanswered()));
         }
-        Ok(self.ended())
+        self.ended(producer)
     }
 
     fn abort_transaction(&mut self, producer: ProducerId) -> Result<Ended, TransactionError> {
@@ -379,26 +402,22 @@ impl State {
             let report = Report {
                 sink: waiting.sink,
                 index: waiting.index,
-                result: Err(error(
-                    context,
-                    "_PURGE_QUEUE",
-                    "Local: Purged in queue",
-                    false,
-                )),
+                result: Err(error(context, PURGED, "Local: Purged in queue", false)),
             };
             self.producers.report(producer, report);
         }
         match unreachable {
-            None => Ok(self.ended()),
+            None => self.ended(producer),
             Some(error) => Err(retriable(error)),
         }
     }
 
-    fn ended(&mut self) -> Ended {
+    fn ended(&mut self, producer: ProducerId) -> Result<Ended, TransactionError> {
         let is_doubtful = |order| order == TransactionOrder::DoubtfulEnd;
-        Ended {
-            in_doubt: self.producers.take_order(is_doubtful).is_some(),
-        }
+        let ordered = self.producers.take_order(is_doubtful).is_some();
+        let transaction = self.producers.transaction(producer)?;
+        let in_doubt = std::mem::take(&mut transaction.doubtful) || ordered;
+        Ok(Ended { in_doubt })
     }
 }
 

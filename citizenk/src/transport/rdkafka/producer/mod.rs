@@ -63,6 +63,9 @@ struct Shared {
     empty: Condvar,
     statistics: Mutex<Option<String>>,
     stop: AtomicBool,
+    /// Records refused inside `produce`, and ones reported as failed although they may have been sent.
+    refused: AtomicUsize,
+    failed: AtomicUsize,
     /// What a dropped producer has not sent is of no use: its transaction is lost.
     transactional: bool,
 }
@@ -151,6 +154,8 @@ fn launch(
         empty: Condvar::new(),
         statistics: Mutex::new(None),
         stop: AtomicBool::new(false),
+        refused: AtomicUsize::new(0),
+        failed: AtomicUsize::new(0),
         transactional,
     });
     let served = shared.clone();

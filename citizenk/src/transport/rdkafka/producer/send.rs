@@ -67,6 +67,10 @@ impl Producer {
             let sent = call.fill(self.shared.client.rk(), at..at + count, &filling);
             let unreported = count - sent.taken + sent.failed;
             filling.done(unreported);
+            if sent.failed > 0 {
+                let refused = &self.shared.refused;
+                refused.fetch_add(sent.failed, Ordering::AcqRel);
+            }
             self.shared.landed(unreported);
             at += sent.taken;
             if sent.taken < count {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as rd;
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
 use super::super::client::lock;
 use super::super::conf::millis;
@@ -129,6 +130,9 @@ unsafe fn report(shared: &Shared, message: &rd::rd_kafka_message_t) {
             offset: message.offset,
         })
     } else {
+        if message.err != Code::RD_KAFKA_RESP_ERR__PURGE_QUEUE {
+            shared.failed.fetch_add(1, Ordering::AcqRel);
+        }
         // SAFETY: the message is alive by the caller's promise.
         Err(unsafe { failure(message) })
     };

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -55,6 +56,8 @@ pub(in super::super) fn start(
         producer: Arc::new(producer),
         requests,
         began: Counts::default(),
+        refused: 0,
+        failed: 0,
         incomplete: None,
         broken: None,
     }))
@@ -118,8 +121,10 @@ struct Transactional {
     shared: Arc<Shared>,
     producer: Arc<dyn ProducerHandle>,
     requests: Arc<Requests>,
-    /// The counts when the transaction began.
+    /// The counts when the transaction began: of requests, and of records refused and failed.
     began: Counts,
+    refused: usize,
+    failed: usize,
     /// Offsets were refused here, which librdkafka does not know: no commit without them.
     incomplete: Option<TransactionError>,
     /// Nothing can be done with this producer any more.
@@ -214,9 +219,32 @@ impl Transactional {
     }
 
     fn ended(&self) -> Ended {
+        // librdkafka (2.12.1) does not give back the sequence number of a record that the broker refused:
+        // what comes next would be refused as out of order.
+        let failed = self.shared.failed.load(Ordering::Acquire) > self.failed;
         Ended {
-            in_doubt: self.requests.counts().doubtful_since(self.began),
+            in_doubt: failed || self.requests.counts().doubtful_since(self.began),
         }
+    }
+
+    /// Why the transaction must not be committed, where librdkafka does not know it.
+    fn incomplete(&self) -> Option<TransactionError> {
+        if self.broken.is_some() {
+            return None;
+        }
+        let refused = self.shared.refused.load(Ordering::Acquire) - self.refused;
+        self.incomplete.clone().or_else(|| {
+            (refused > 0).then(|| TransactionError {
+                fault: TransactionFault::Abortable,
+                error: error::with_message(
+                    format!("producer `{}` committing", self.shared.name),
+                    Code::RD_KAFKA_RESP_ERR__INCONSISTENT,
+                    format!(
+                        "{refused} records of the transaction were not accepted; see their errors"
+                    ),
+                ),
+            })
+        })
     }
 }
 
@@ -253,6 +281,8 @@ impl Transactions for Transactional {
 
     fn begin(&mut self) -> Result<(), TransactionError> {
         self.began = self.requests.counts();
+        self.refused = self.shared.refused.load(Ordering::Acquire);
+        self.failed = self.shared.failed.load(Ordering::Acquire);
         self.incomplete = None;
         // SAFETY: the client is alive.
         let result = self.call("beginning a transaction", |rk| unsafe {
@@ -297,8 +327,8 @@ impl Transactions for Transactional {
     }
 
     fn commit(&mut self, timeout: Duration) -> Result<Ended, TransactionError> {
-        if let Some(error) = &self.incomplete {
-            return Err(error.clone());
+        if let Some(error) = self.incomplete() {
+            return Err(error);
         }
         // SAFETY: the client is alive.
         let result = self.call("committing", |rk| unsafe {

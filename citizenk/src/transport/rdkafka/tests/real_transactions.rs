@@ -3,7 +3,7 @@
 use super::real::{cluster, fresh};
 use super::transactions::{SURE, Worker, fault, spec_of};
 use super::*;
-use crate::transport::transaction::TransactionFault;
+use crate::transport::transaction::{Ended, TransactionFault};
 
 /// The group's committed offset of partition 0.
 fn committed(consumer: &Consumer, topic: &str) -> Option<i64> {
@@ -58,8 +58,10 @@ fn a_commit_is_read_with_its_offsets_and_an_abort_is_not() {
     // The reader passes over what was aborted and lies before.
     assert_eq!(values(&reader, 5), [1, 2, 3, 4, 5]);
 
+    // Some delivered, some still queued.
     worker.begin();
     worker.send(200..205).wait(5);
+    worker.send(205..210);
     assert_eq!(worker.abort().expect("aborted"), SURE);
     worker.begin();
     worker.send(6..7);
@@ -143,13 +145,13 @@ fn offsets_of_a_generation_that_is_gone_are_refused() {
 }
 
 #[test]
-fn a_record_that_the_broker_refuses_costs_the_transaction_and_not_the_producer() {
+fn a_record_that_the_broker_refuses_costs_transaction_and_producer() {
     let Some(transport) = cluster() else { return };
     let out = fresh("out");
     fill(&transport, &out, 0, 0..1);
-    let mut spec = spec_of(&fresh("worker"), &[("message.max.bytes", "9000000")]);
-    spec.name = "large".to_owned();
-    let mut worker = Worker::with(&transport, &out, spec);
+    let id = fresh("worker");
+    let large = spec_of(&id, &[("message.max.bytes", "9000000")]);
+    let mut worker = Worker::with(&transport, &out, large);
     worker.transactions.init(PATIENCE).expect("initialised");
     worker.begin();
     worker.send(100..101).wait(1);
@@ -158,12 +160,14 @@ fn a_record_that_the_broker_refuses_costs_the_transaction_and_not_the_producer()
     assert_eq!(refused.0, TransactionFault::Abortable, "{}", refused.1);
     let code = results.wait(1).remove(0).expect_err("too large").code;
     assert_eq!(code, "MSG_SIZE_TOO_LARGE");
-    let ended = worker.abort().expect("aborted");
-    println!("abort after a refused record: {ended:?}");
+    // The same producer's next records would be refused as out of order.
+    let doubtful = Ended { in_doubt: true };
+    assert_eq!(worker.abort().expect("aborted"), doubtful);
+    let mut worker = Worker::ready(&transport, &id, &out);
     worker.begin();
     worker.send(1..2);
     assert_eq!(worker.commit().expect("committed"), SURE);
-    let reader = Consumer::start(&transport, super::spec(None, &[&out]));
+    let reader = Consumer::start(&transport, spec(None, &[&out]));
     assert_eq!(values(&reader, 2), [0, 1]);
     reader.close(PATIENCE);
 }
@@ -190,6 +194,30 @@ fn a_dropped_producer_s_transaction_is_ended_by_its_successor() {
     let took = start.elapsed();
     assert!(took < Duration::from_secs(8), "{took:?}");
     println!("dropped, succeeded and read: {took:?}");
+    reader.close(PATIENCE);
+}
+
+#[test]
+fn a_transaction_that_the_broker_timed_out_cannot_be_committed() {
+    let Some(transport) = cluster() else { return };
+    let (out, id) = (fresh("out"), fresh("worker"));
+    fill(&transport, &out, 0, 0..1);
+    let short = spec_of(&id, &[("transaction.timeout.ms", "2000")]);
+    let mut old = Worker::with(&transport, &out, short);
+    old.transactions.init(PATIENCE).expect("initialised");
+    old.begin();
+    old.send(100..101).wait(1);
+    fill(&transport, &out, 0, 1..2);
+    let reader = Consumer::start(&transport, spec(None, &[&out]));
+    // The second record is readable when the broker has aborted what lies before it.
+    assert_eq!(values(&reader, 2), [0, 1]);
+    let refused = fault(old.commit());
+    assert_eq!(refused, (TransactionFault::Fatal, "_FENCED".to_owned()));
+    let mut new = Worker::ready(&transport, &id, &out);
+    new.begin();
+    new.send(2..3);
+    assert_eq!(new.commit().expect("committed"), SURE);
+    assert_eq!(values(&reader, 1), [2]);
     reader.close(PATIENCE);
 }
 

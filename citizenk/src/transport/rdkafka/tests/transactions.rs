@@ -219,6 +219,10 @@ fn what_an_abort_finds_queued_is_reported_as_purged() {
     for result in results.wait(100) {
         assert_eq!(result.expect_err("purged").code, "_PURGE_QUEUE");
     }
+    worker.begin();
+    let results = worker.send(0..10);
+    assert_eq!(worker.commit().expect("committed"), SURE);
+    assert_eq!(results.heard(), 10);
     assert_eq!(worker.transactions.producer().in_flight(), 0);
 }
 
@@ -349,7 +353,18 @@ fn stale_offsets_and_refused_records_make_a_transaction_abortable() {
     assert_eq!(fault(worker.commit()).0, TransactionFault::Abortable);
     let code = results.wait(1).remove(0).expect_err("refused").code;
     assert_eq!(code, "INVALID_RECORD");
-    worker.abort().expect("aborted");
+    assert_eq!(worker.abort().expect("aborted"), DOUBTFUL);
+    let mut worker = Worker::ready(&transport, "w", "t");
+    worker.begin();
+    let code = worker.send_large(2_000_000).wait(1).remove(0);
+    assert_eq!(code.expect_err("refused").code, "MSG_SIZE_TOO_LARGE");
+    worker.send(0..1);
+    let inconsistent = (TransactionFault::Abortable, "_INCONSISTENT".to_owned());
+    assert_eq!(fault(worker.commit()), inconsistent);
+    assert_eq!(worker.abort().expect("aborted"), SURE);
+    worker.begin();
+    worker.send(0..1);
+    assert_eq!(worker.commit().expect("committed"), SURE);
     consumer.close(PATIENCE);
 }
 
@@ -406,6 +421,39 @@ fn calls_that_time_out_before_an_end_was_asked_for_are_told_apart() {
     delay(&transport, 3000);
     let unknown = fault(worker.transactions.commit(short));
     assert_eq!(unknown.0, TransactionFault::Fatal, "{}", unknown.1);
+}
+
+#[test]
+fn offsets_that_no_broker_takes_come_back_in_bounded_time() {
+    let transport = with_topic();
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    consumer.assigned();
+    let group = consumer.metadata();
+    let settings = [("transaction.timeout.ms", "2000")];
+    let mut worker = Worker::with(&transport, "t", spec_of("w", &settings));
+    worker.transactions.init(PATIENCE).expect("initialised");
+    let offsets = [(TopicPartition::new("t", 0), 1)];
+    let short = Duration::from_millis(100);
+    for away in [true, false] {
+        worker.begin();
+        if away {
+            down(&transport, true);
+        } else {
+            delay(&transport, 3000);
+        }
+        let start = Instant::now();
+        let refused = fault(worker.transactions.send_offsets(&offsets, &group, short));
+        let took = start.elapsed();
+        println!("away: {away}, {refused:?} after {took:?}");
+        // A request goes on until `socket.timeout.ms`, which is half of the transaction's.
+        assert!(took < Duration::from_millis(2900), "{took:?}");
+        let again = [TransactionFault::Retriable, TransactionFault::Abortable];
+        assert!(again.contains(&refused.0), "{refused:?}");
+        down(&transport, false);
+        delay(&transport, 0);
+        worker.abort().expect("aborted");
+    }
+    consumer.close(PATIENCE);
 }
 
 #[test]
