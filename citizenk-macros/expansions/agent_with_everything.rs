@@ -16,7 +16,7 @@ async fn orders(
 | batch_timeout | `"200ms"` |
 | sends | `[ALERTS]` |
 | on_decode_error | `dead_letter(DLQ)` |
-| on_error | `retry(5, backoff = "100ms..10s", then = dead_letter(DLQ))` |
+| on_error | `retry(5, backoff = "100ms..10s", then = retry_topics(["30s", "10m"], then = dead_letter(DLQ)))` |
 | on_produce_error | `stop` |
 | timeout | `"20s"` |
 | concurrency | `8` |
@@ -58,6 +58,10 @@ const _: () = {
                             __citizenk::millis(100u64),
                             __citizenk::millis(10000u64),
                         )
+                        .then_retry_topics([
+                            __citizenk::millis(30000u64),
+                            __citizenk::millis(600000u64),
+                        ])
                         .then_dead_letter(&DLQ),
                 );
             let __b = __b.on_produce_error(__citizenk::Policy::stop());

@@ -89,14 +89,14 @@ const KEYS: &[Key<AgentArgs>] = &[
     Key {
         name: "on_error",
         example: r#"on_error = retry(5, backoff = "100ms..10s", then = dead_letter(ORDERS_DLQ))"#,
-        doc: "what happens to records whose handling fails: `retry(..)`, `skip`, `dead_letter(TOPIC)` or `stop`; default `retry(5)`",
+        doc: "what happens to records whose handling fails: `retry(..)`, `retry_topics(..)`, `skip`, `dead_letter(TOPIC)` or `stop`; default `retry(5)`",
         read: |args, entry| entry.read(&mut args.on_error, policy::policy),
     },
     Key {
         name: "on_produce_error",
         example: "on_produce_error = stop",
         doc: "what happens when outputs cannot be delivered within the delivery deadline; default `stop`",
-        read: |args, entry| entry.read(&mut args.on_produce_error, policy::policy),
+        read: |args, entry| entry.read(&mut args.on_produce_error, policy::produce_policy),
     },
     Key {
         name: "timeout",

@@ -55,7 +55,7 @@ const KEYS: &[Key<ModuleArgs>] = &[
         name: "on_produce_error",
         example: "on_produce_error = stop",
         doc: "for agents that have none of their own",
-        read: |args, entry| entry.read(&mut args.on_produce_error, policy::policy),
+        read: |args, entry| entry.read(&mut args.on_produce_error, policy::produce_policy),
     },
 ];
 

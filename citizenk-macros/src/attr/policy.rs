@@ -1,13 +1,13 @@
-//! Error policies: `retry(5, backoff = "100ms..10s", then = dead_letter(DLQ))`, `skip`,
-//! `dead_letter(DLQ)`, `stop`.
+//! Error policies: `retry(5, backoff = "100ms..10s", then = dead_letter(DLQ))`,
+//! `retry_topics(["30s", "10m"], then = ..)`, `skip`, `dead_letter(DLQ)`, `stop`.
 //!
 //! In: the tokens behind `on_error =`. Out: a [`Policy`] that can be carried out: a retry has a count, an
-//! end that is no retry, and a backoff that grows.
+//! end that is no retry, a backoff that grows, and delays that differ.
 
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{LitInt, LitStr, Path, Token, parenthesized};
+use syn::{LitInt, LitStr, Path, Token, bracketed, parenthesized};
 
 use super::duration::{self, Fault};
 use super::keys::ValueContext;
@@ -20,12 +20,23 @@ pub(crate) enum Policy {
     Retry {
         count: Number,
         backoff: Option<Backoff>,
+        then: Then,
+    },
+    Then(Then),
+}
+
+/// What follows the tries, or a failure at once.
+#[derive(Clone)]
+pub(crate) enum Then {
+    /// The delays, in milliseconds.
+    Topics {
+        delays: Vec<u64>,
         then: End,
     },
     End(End),
 }
 
-/// What ends the tries, or happens at once.
+/// What ends all tries.
 #[derive(Clone)]
 pub(crate) enum End {
     Skip,
@@ -40,31 +51,60 @@ pub(crate) struct Backoff {
     pub(crate) longest: u64,
 }
 
-const WORDS: &[&str] = &["retry", "skip", "dead_letter", "stop"];
-const EXPECTED: &str = "`retry`, `skip`, `dead_letter(TOPIC)` or `stop`";
+const WORDS: &[&str] = &["retry", "retry_topics", "skip", "dead_letter", "stop"];
+const EXPECTED: &str = "`retry`, `retry_topics`, `skip`, `dead_letter(TOPIC)` or `stop`";
 
-/// `on_error`, `on_produce_error`.
+/// `on_error`.
 pub(crate) fn policy(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Result<Policy> {
     let word = policy_word(cx, input)?;
-    if word != "retry" {
-        return end(&word, input).map(Policy::End);
+    if word == "retry" {
+        return retry(&word, input, then);
     }
-    retry(&word, input)
+    then(&word, input).map(Policy::Then)
 }
 
-/// `on_decode_error`: the same without `retry`.
-pub(crate) fn decode_policy(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Result<Policy> {
+/// `on_produce_error`: the same without `retry_topics`.
+pub(crate) fn produce_policy(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Result<Policy> {
     let word = policy_word(cx, input)?;
     if word == "retry" {
+        return retry(&word, input, then_of_outputs);
+    }
+    then_of_outputs(&word, input).map(Policy::Then)
+}
+
+fn then(word: &Ident, input: ParseStream<'_>) -> syn::Result<Then> {
+    if word == "retry_topics" {
+        return retry_topics(word, input);
+    }
+    end(word, input).map(Then::End)
+}
+
+fn then_of_outputs(word: &Ident, input: ParseStream<'_>) -> syn::Result<Then> {
+    if word == "retry_topics" {
         return Err(syn::Error::new(
             word.span(),
             with_help(
-                format!("`{}` cannot be `retry`: the bytes will not change", cx.key),
+                "`on_produce_error` cannot use `retry_topics`: outputs are sent again, not their records",
+                "use `retry(..)`, `skip`, `dead_letter(TOPIC)` or `stop`",
+            ),
+        ));
+    }
+    end(word, input).map(Then::End)
+}
+
+/// `on_decode_error`: without `retry` and `retry_topics`.
+pub(crate) fn decode_policy(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Result<Policy> {
+    let word = policy_word(cx, input)?;
+    if word == "retry" || word == "retry_topics" {
+        return Err(syn::Error::new(
+            word.span(),
+            with_help(
+                format!("`{}` cannot be `{word}`: the bytes will not change", cx.key),
                 "use `skip`, `dead_letter(TOPIC)` or `stop`",
             ),
         ));
     }
-    end(&word, input).map(Policy::End)
+    end(&word, input).map(|end| Policy::Then(Then::End(end)))
 }
 
 fn policy_word(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Result<Ident> {
@@ -137,7 +177,10 @@ fn closed(content: ParseStream<'_>, fault: &str) -> syn::Result<()> {
     }
 }
 
-fn retry(word: &Ident, input: ParseStream<'_>) -> syn::Result<Policy> {
+/// What may stand behind `then =` of a retry.
+type ReadThen = fn(&Ident, ParseStream<'_>) -> syn::Result<Then>;
+
+fn retry(word: &Ident, input: ParseStream<'_>, read: ReadThen) -> syn::Result<Policy> {
     let no_count = |span: Span| syn::Error::new(span, "`retry` needs a count, e.g. `retry(5)`");
     if !input.peek(syn::token::Paren) {
         return Err(no_count(word.span()));
@@ -181,14 +224,127 @@ fn retry(word: &Ident, input: ParseStream<'_>) -> syn::Result<Policy> {
         if name == "backoff" {
             backoff = Some(content.call(parse_backoff)?);
         } else {
-            then = Some(retry_end(&content)?);
+            then = Some(retry_then(&content, read)?);
         }
     }
     Ok(Policy::Retry {
         count,
         backoff,
-        then: then.unwrap_or(End::Stop),
+        then: then.unwrap_or(Then::End(End::Stop)),
     })
+}
+
+/// `retry_topics(["30s", "10m"], then = dead_letter(DLQ))`.
+fn retry_topics(word: &Ident, input: ParseStream<'_>) -> syn::Result<Then> {
+    let form = r#"`retry_topics(["30s", "10m"], then = dead_letter(ORDERS_DLQ))`"#;
+    let no_delays = |span: Span| {
+        let fault = "`retry_topics` starts with a list of delays";
+        syn::Error::new(span, with_help(fault, form))
+    };
+    if !input.peek(syn::token::Paren) {
+        return Err(no_delays(word.span()));
+    }
+    let content;
+    let parens = parenthesized!(content in input);
+    if content.is_empty() {
+        return Err(no_delays(parens.span.join()));
+    }
+    if !content.peek(syn::token::Bracket) {
+        return Err(no_delays(content.span()));
+    }
+    let list;
+    let brackets = bracketed!(list in content);
+    let delays = delays(&list)?;
+    if delays.is_empty() {
+        let fault = "`retry_topics` needs at least one delay";
+        return Err(syn::Error::new(
+            brackets.span.join(),
+            with_help(fault, form),
+        ));
+    }
+    let _: Option<Token![,]> = content.parse()?;
+    if content.is_empty() {
+        return Ok(Then::Topics {
+            delays,
+            then: End::Stop,
+        });
+    }
+    let key = content.call(Ident::parse_any)?;
+    if key != "then" {
+        return Err(value::unknown_word(
+            "argument of `retry_topics`",
+            &key.to_string(),
+            key.span(),
+            &["then"],
+            "`then`",
+        ));
+    }
+    content.parse::<Token![=]>()?;
+    let then = last_end(&content)?;
+    closed(&content, "`retry_topics` takes delays and `then`")?;
+    Ok(Then::Topics { delays, then })
+}
+
+fn delays(list: ParseStream<'_>) -> syn::Result<Vec<u64>> {
+    let mut delays: Vec<u64> = Vec::new();
+    while !list.is_empty() {
+        let span = list.span();
+        let text: LitStr = list.parse().map_err(|_| {
+            let fault = "a delay of `retry_topics` is a duration in quotes";
+            syn::Error::new(span, with_help(fault, duration::FORMS))
+        })?;
+        let fault = |fault: String| syn::Error::new(text.span(), fault);
+        let value = text.value();
+        let millis = duration::millis(&value).map_err(|why| match why {
+            Fault::NoUnit => fault(with_help(
+                "a delay of `retry_topics` needs a unit",
+                duration::FORMS,
+            )),
+            Fault::Invalid => fault(with_help(
+                format!("invalid duration `{}`", value.trim()),
+                duration::FORMS,
+            )),
+        })?;
+        if millis == 0 {
+            return Err(fault(
+                "a delay of `retry_topics` must be above zero".to_owned(),
+            ));
+        }
+        if delays.contains(&millis) {
+            return Err(fault(format!(
+                "`retry_topics` has the delay `{}` twice",
+                value.trim()
+            )));
+        }
+        delays.push(millis);
+        if !list.is_empty() {
+            list.parse::<Token![,]>()?;
+        }
+    }
+    Ok(delays)
+}
+
+/// `then` of `retry_topics`: no more tries.
+fn last_end(content: ParseStream<'_>) -> syn::Result<End> {
+    let cx = ValueContext {
+        key: "then",
+        example: "then = dead_letter(ORDERS_DLQ)",
+    };
+    let word = policy_word(&cx, content)?;
+    let help = match word.to_string().as_str() {
+        "retry" => {
+            r#"write the tries around it: `retry(3, then = retry_topics(["30s"], then = ..))`; they are made again each time a record comes back"#
+        }
+        "retry_topics" => r#"write all delays into one list: `retry_topics(["30s", "10m"])`"#,
+        _ => return end(&word, content),
+    };
+    Err(syn::Error::new(
+        word.span(),
+        with_help(
+            format!("`then` is what ends `retry_topics`, it cannot be `{word}`"),
+            help,
+        ),
+    ))
 }
 
 fn retry_count(content: ParseStream<'_>) -> syn::Result<Number> {
@@ -202,7 +358,7 @@ fn retry_count(content: ParseStream<'_>) -> syn::Result<Number> {
     }
 }
 
-fn retry_end(content: ParseStream<'_>) -> syn::Result<End> {
+fn retry_then(content: ParseStream<'_>, read: ReadThen) -> syn::Result<Then> {
     let cx = ValueContext {
         key: "then",
         example: "then = dead_letter(ORDERS_DLQ)",
@@ -217,7 +373,7 @@ fn retry_end(content: ParseStream<'_>) -> syn::Result<End> {
             ),
         ));
     }
-    end(&word, content)
+    read(&word, content)
 }
 
 fn parse_backoff(input: ParseStream<'_>) -> syn::Result<Backoff> {

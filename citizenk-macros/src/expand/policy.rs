@@ -7,16 +7,20 @@ use quote::quote_spanned;
 use syn::Path;
 use syn::spanned::Spanned;
 
-use crate::attr::policy::{End, Policy};
+use crate::attr::policy::{End, Policy, Then};
 
 /// `__citizenk::Policy::retry(5).backoff(..).then_dead_letter(&DLQ)`.
 pub(crate) fn expression(policy: &Policy, span: Span) -> TokenStream {
     match policy {
-        Policy::End(End::Skip) => quote_spanned!(span=> __citizenk::Policy::skip()),
-        Policy::End(End::Stop) => quote_spanned!(span=> __citizenk::Policy::stop()),
-        Policy::End(End::DeadLetter(topic)) => {
+        Policy::Then(Then::End(End::Skip)) => quote_spanned!(span=> __citizenk::Policy::skip()),
+        Policy::Then(Then::End(End::Stop)) => quote_spanned!(span=> __citizenk::Policy::stop()),
+        Policy::Then(Then::End(End::DeadLetter(topic))) => {
             let topic = reference(topic);
             quote_spanned!(span=> __citizenk::Policy::dead_letter(#topic))
+        }
+        Policy::Then(Then::Topics { delays, then }) => {
+            let (delays, then) = (durations(delays, span), behind(then, span));
+            quote_spanned!(span=> __citizenk::Policy::retry_topics(#delays) #then)
         }
         Policy::Retry {
             count,
@@ -31,16 +35,32 @@ pub(crate) fn expression(policy: &Policy, span: Span) -> TokenStream {
                 }
             });
             let then = match then {
-                End::Skip => quote_spanned!(span=> .then_skip()),
-                End::Stop => quote_spanned!(span=> .then_stop()),
-                End::DeadLetter(topic) => {
-                    let topic = reference(topic);
-                    quote_spanned!(span=> .then_dead_letter(#topic))
+                Then::End(end) => behind(end, span),
+                Then::Topics { delays, then } => {
+                    let (delays, then) = (durations(delays, span), behind(then, span));
+                    quote_spanned!(span=> .then_retry_topics(#delays) #then)
                 }
             };
             quote_spanned!(span=> __citizenk::Policy::retry(#count) #backoff #then)
         }
     }
+}
+
+/// What ends the tries: `.then_skip()`.
+fn behind(end: &End, span: Span) -> TokenStream {
+    match end {
+        End::Skip => quote_spanned!(span=> .then_skip()),
+        End::Stop => quote_spanned!(span=> .then_stop()),
+        End::DeadLetter(topic) => {
+            let topic = reference(topic);
+            quote_spanned!(span=> .then_dead_letter(#topic))
+        }
+    }
+}
+
+/// `[__citizenk::millis(30000), ..]`.
+fn durations(delays: &[u64], span: Span) -> TokenStream {
+    quote_spanned!(span=> [#(__citizenk::millis(#delays)),*])
 }
 
 /// `&TOPIC`, all of it at the topic.

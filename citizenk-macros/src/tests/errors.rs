@@ -28,6 +28,8 @@ fn good_arguments_have_no_faults() {
         "topics = [T], on_error = retry(1,)",
         r#"topics = [T], on_error = retry(3, then = skip, backoff = "1s..1s")"#,
         "topics = [T], on_error = dead_letter(a::DLQ,)",
+        r#"topics = [T], on_error = retry_topics(["30s", "10m",],)"#,
+        r#"topics = [T], on_error = retry(1, then = retry_topics(["30s"], then = dead_letter(DLQ),))"#,
         "topics = [T], on_decode_error = dead_letter(DLQ), on_produce_error = retry(2, then = stop)",
         r#"topics = [T], group = "a b", start = latest, after = [a::cache, b]"#,
         "topics = [T], crate = crate::reexport",
@@ -152,7 +154,39 @@ fn bad_arguments_have_one_fault_each() {
         ),
         (
             "topics = [A], on_error = 5",
-            "`on_error` is `retry`, `skip`, `dead_letter(TOPIC)` or `stop`",
+            "`on_error` is `retry`, `retry_topics`, `skip`, `dead_letter(TOPIC)` or `stop`",
+        ),
+        (
+            "topics = [A], on_error = retry_topics",
+            "`retry_topics` starts with a list of delays",
+        ),
+        (
+            r#"topics = [A], on_error = retry_topics("30s")"#,
+            "`retry_topics` starts with a list of delays",
+        ),
+        (
+            "topics = [A], on_error = retry_topics([30])",
+            "a delay of `retry_topics` is a duration in quotes",
+        ),
+        (
+            r#"topics = [A], on_error = retry_topics(["0s"])"#,
+            "a delay of `retry_topics` must be above zero",
+        ),
+        (
+            r#"topics = [A], on_error = retry_topics(["soon"])"#,
+            "invalid duration `soon`",
+        ),
+        (
+            r#"topics = [A], on_error = retry_topics(["1s"], backoff = "1s..2s")"#,
+            "unknown argument of `retry_topics` `backoff`; expected `then`",
+        ),
+        (
+            r#"topics = [A], on_error = retry_topics(["1s"], then = retry_topics(["2s"]))"#,
+            "`then` is what ends `retry_topics`, it cannot be `retry_topics`",
+        ),
+        (
+            r#"topics = [A], on_error = retry_topics(["1s"], then = skip, then = stop)"#,
+            "`retry_topics` takes delays and `then`",
         ),
         (
             r#"topics = [A], blocking = "yes""#,

@@ -49,7 +49,7 @@ snapshots! {
             batch_timeout = "200ms",
             sends = [ALERTS],
             on_decode_error = dead_letter(DLQ),
-            on_error = retry(5, backoff = "100ms..10s", then = dead_letter(DLQ)),
+            on_error = retry(5, backoff = "100ms..10s", then = retry_topics(["30s", "10m"], then = dead_letter(DLQ))),
             on_produce_error = stop,
             timeout = "20s",
             concurrency = 8,

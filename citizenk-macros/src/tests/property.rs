@@ -15,6 +15,8 @@ const WORDS: &[&str] = &[
     "on_error",
     "on_decode_error",
     "retry",
+    "retry_topics",
+    "[\"30s\", \"10m\"]",
     "dead_letter",
     "skip",
     "stop",

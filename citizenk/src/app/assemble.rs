@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::after;
 use super::component::{ComponentDef, Kind};
 use super::module::{Defaults, Item};
+use super::retries;
 use crate::Direction;
 use crate::agent::{AgentSpec, GroupChoice};
 use crate::error::{BuildError, BuildIssue};
@@ -138,8 +140,10 @@ pub(crate) fn assemble(
                 if overridden.and_then(|agent| agent.enabled) == Some(false) {
                     continue;
                 }
-                let plan = Arc::new(plan(app, spec, defaults, overrides));
+                let plan = plan(app, spec, defaults, overrides);
+                let plan = Arc::new(retries::named(plan, &overrides.names));
                 checks.dead_letters(&plan);
+                checks.retries(&plan);
                 assembled.agents.push(PlannedAgent {
                     plan,
                     factory: agent.factory.clone(),
@@ -163,7 +167,6 @@ pub(crate) fn assemble(
     }
     checks.groups(&assembled.agents);
     checks.after(&assembled.agents);
-    checks.after_cycles(&assembled.agents);
     checks.placements(&assembled);
     checks.unknown_overrides(flat);
     assembled.topics = std::mem::take(&mut checks.topics);
@@ -217,6 +220,7 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
             .map(|topic| names.real(topic.name).into())
             .collect(),
         start_latest: spec.start_latest.unwrap_or(false),
+        retry_topics: Vec::new(),
         on_decode,
         on_error,
         on_produce,
@@ -444,6 +448,15 @@ impl Checks<'_> {
         }
     }
 
+    fn retries(&mut self, plan: &AgentPlan) {
+        for topic in &plan.retry_topics {
+            self.topic(&plan.component, &topic.info);
+        }
+        for problem in retries::problems(plan) {
+            self.agent_issue(&plan.spec, problem);
+        }
+    }
+
     /// Offsets belong to (group, topic): who shares both shares one start position.
     fn groups(&mut self, agents: &[PlannedAgent]) {
         let mut seen: BTreeMap<(&str, &str), (&str, Option<bool>)> = BTreeMap::new();
@@ -474,61 +487,8 @@ impl Checks<'_> {
     }
 
     fn after(&mut self, agents: &[PlannedAgent]) {
-        let names: Vec<&str> = agents
-            .iter()
-            .map(|agent| agent.plan.spec.name.as_str())
-            .collect();
-        for PlannedAgent { plan, .. } in agents {
-            for name in &plan.spec.after {
-                if *name == plan.spec.name {
-                    self.agent_issue(&plan.spec, "comes after itself");
-                } else if !names.contains(&name.as_str()) {
-                    let hint = did_you_mean(name, names.iter().copied());
-                    self.agent_issue(
-                        &plan.spec,
-                        format!("comes after agent `{name}`, which is not registered{hint}"),
-                    );
-                }
-            }
-        }
-    }
-
-    /// Agents that wait for each other would wait for ever.
-    fn after_cycles(&mut self, agents: &[PlannedAgent]) {
-        let waits: BTreeMap<&str, &[String]> = agents
-            .iter()
-            .map(|agent| {
-                (
-                    agent.plan.spec.name.as_str(),
-                    agent.plan.spec.after.as_slice(),
-                )
-            })
-            .collect();
-        let mut told = BTreeSet::new();
-        for PlannedAgent { plan, .. } in agents {
-            let name = plan.spec.name.as_str();
-            let mut ahead: Vec<&str> = plan.spec.after.iter().map(String::as_str).collect();
-            let mut seen = BTreeSet::new();
-            while let Some(next) = ahead.pop() {
-                if next != name && seen.insert(next) {
-                    ahead.extend(
-                        waits
-                            .get(next)
-                            .copied()
-                            .unwrap_or_default()
-                            .iter()
-                            .map(String::as_str),
-                    );
-                }
-                let closed = next == name && !seen.is_empty();
-                if closed && told.insert(name) {
-                    let others = seen.iter().copied().collect::<Vec<_>>().join("`, `");
-                    self.agent_issue(
-                        &plan.spec,
-                        format!("comes after `{others}`, which in turn wait for it"),
-                    );
-                }
-            }
+        for (plan, message) in after::problems(agents) {
+            self.agent_issue(&plan.spec, message);
         }
     }
 

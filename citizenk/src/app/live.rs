@@ -223,6 +223,7 @@ impl Service for Live {
             let cx = LaneContext {
                 env: self.env.clone(),
                 input,
+                stage: 0,
                 inbox: Arc::new(Inbox::new(1, Arc::new(Poller::default()))),
                 ack: Arc::new(LaneAck::at(None)),
                 outlet,

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod after;
 mod assemble;
 #[cfg(feature = "cli")]
 pub(crate) mod cli;
@@ -19,6 +20,7 @@ mod front;
 #[cfg(feature = "web")]
 mod live;
 mod module;
+mod retries;
 mod service;
 mod start;
 #[cfg(feature = "web")]

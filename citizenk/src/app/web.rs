@@ -8,11 +8,11 @@ use axum::routing::Route;
 use tower::{Layer, Service};
 
 use super::{App, Assembled};
-use crate::agent::AgentSpec;
 use crate::config::{HttpAccess, Settings};
 use crate::error::BuildError;
 use crate::http::Routes;
 use crate::policy::Policy;
+use crate::runtime::plan::AgentPlan;
 use crate::transport::BrokerKind;
 use crate::web::{
     AgentDoc, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc, WebConfig, WebLayer,
@@ -106,7 +106,7 @@ impl App {
             agents: assembled
                 .agents
                 .iter()
-                .map(|agent| agent_doc(&agent.plan.spec, agent.plan.group.clone()))
+                .map(|agent| agent_doc(&agent.plan))
                 .collect(),
             topics: assembled
                 .topics
@@ -150,7 +150,8 @@ impl App {
     }
 }
 
-fn agent_doc(spec: &AgentSpec, group: Option<String>) -> AgentDoc {
+fn agent_doc(plan: &AgentPlan) -> AgentDoc {
+    let spec = &plan.spec;
     let policies = [
         &spec.on_decode_error,
         &spec.on_error,
@@ -178,7 +179,12 @@ fn agent_doc(spec: &AgentSpec, group: Option<String>) -> AgentDoc {
             .map(|topic| topic.name.to_owned())
             .collect(),
         outputs,
-        group,
+        retry_topics: plan
+            .retry_topics
+            .iter()
+            .map(|topic| topic.info.name.to_owned())
+            .collect(),
+        group: plan.group.clone(),
         location: spec.origin.to_string(),
     }
 }

@@ -67,7 +67,8 @@ impl AgentInfo {
         self.partition
     }
 
-    /// The number of this try; 1 for the first.
+    /// The number of this try; 1 for the first. For single events it goes on counting when a record comes
+    /// back through a retry topic; for batches it starts anew.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt

@@ -1,15 +1,18 @@
 //! What happens to records that fail.
 //!
-//! In: an error and how often it was tried. Out: a decision ([`Decision`]): again after a pause, skip,
+//! In: an error, how often it was tried and how many retry topics the record has been through. Out: a
+//! decision ([`Decision`]): again after a pause, skip, through a retry topic,
 //! dead letter, stop. Pure: the lane that asked carries it out.
 
 use std::time::Duration;
 
 use crate::error::{AgentError, Wish};
+use crate::time::Human;
 use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
 
-/// What to do with records that fail: `retry(n, ..)`, `skip`, `dead_letter(TOPIC)` or `stop`.
+/// What to do with records that fail: `retry(n, ..)`, `retry_topics([..], ..)`, `skip`,
+/// `dead_letter(TOPIC)` or `stop`.
 ///
 /// Three places ask a policy: decoding, the handler, and the delivery of outputs. Nothing is dropped
 /// silently: a skip is counted and logged with topic, partition and offset.
@@ -28,6 +31,8 @@ use crate::topic::describe::TopicInfo;
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) retry: Option<Retry>,
+    /// The delays of the retry topics, in the order a record passes through them.
+    pub(crate) later: Vec<Duration>,
     pub(crate) then: Then,
 }
 
@@ -52,6 +57,8 @@ pub(crate) enum Then {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     RetryAfter(Duration),
+    /// To the agent's retry topic of this number; 0 is the first.
+    Later(usize),
     Skip,
     DeadLetter,
     Stop,
@@ -71,6 +78,23 @@ impl Policy {
                 first: FIRST_BACKOFF,
                 longest: LONGEST_BACKOFF,
             }),
+            later: Vec::new(),
+            then: Then::Stop,
+        }
+    }
+
+    /// Send the record to the agent's retry topic of the first delay and go on; when its time has come
+    /// it is handled again, and after another failure it goes to the topic of the next delay. Stop after
+    /// the last one unless told otherwise.
+    ///
+    /// The order of a key's records is given up for those that fail. For `on_error` only; every delay
+    /// stands once and is above zero, otherwise the app does not build. See
+    /// [`Policy::then_retry_topics`].
+    #[must_use]
+    pub fn retry_topics(delays: impl IntoIterator<Item = Duration>) -> Self {
+        Self {
+            retry: None,
+            later: delays.into_iter().collect(),
             then: Then::Stop,
         }
     }
@@ -80,6 +104,7 @@ impl Policy {
     pub const fn skip() -> Self {
         Self {
             retry: None,
+            later: Vec::new(),
             then: Then::Skip,
         }
     }
@@ -89,6 +114,7 @@ impl Policy {
     pub const fn stop() -> Self {
         Self {
             retry: None,
+            later: Vec::new(),
             then: Then::Stop,
         }
     }
@@ -98,6 +124,7 @@ impl Policy {
     pub fn dead_letter<V: 'static, K: 'static>(topic: &Topic<V, K>) -> Self {
         Self {
             retry: None,
+            later: Vec::new(),
             then: Then::DeadLetter(TopicInfo::of(topic)),
         }
     }
@@ -109,6 +136,30 @@ impl Policy {
             retry.first = first;
             retry.longest = longest;
         }
+        self
+    }
+
+    /// Go on through retry topics when the tries are used up; each time the record comes back it is tried
+    /// as often again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use citizenk::prelude::*;
+    /// use citizenk::Policy;
+    ///
+    /// const DLQ: Topic<RawBytes> = Topic::raw("orders.dlq");
+    /// let policy = Policy::retry(1)
+    ///     .backoff(Duration::from_millis(100), Duration::from_secs(1))
+    ///     .then_retry_topics([Duration::from_secs(30), Duration::from_secs(600)])
+    ///     .then_dead_letter(&DLQ);
+    /// assert_eq!(
+    ///     policy.to_string(),
+    ///     "retry(1, backoff = \"100ms..1s\", then = retry_topics([\"30s\", \"10m\"], then = dead_letter(orders.dlq)))"
+    /// );
+    /// ```
+    #[must_use]
+    pub fn then_retry_topics(mut self, delays: impl IntoIterator<Item = Duration>) -> Self {
+        self.later = delays.into_iter().collect();
         self
     }
 
@@ -140,11 +191,12 @@ impl Policy {
         }
     }
 
-    /// Decides after try number `attempt` (1 = the first) failed. A wish of the handler wins over the
+    /// Decides after try number `attempt` (1 = the first) failed of a record that has been through `stage`
+    /// retry topics; tries are counted anew behind each. A wish of the handler wins over the
     /// policy's end, but a wished dead letter needs a topic.
-    pub(crate) fn decide(&self, error: &AgentError, attempt: u32) -> Decision {
+    pub(crate) fn decide(&self, error: &AgentError, attempt: u32, stage: usize) -> Decision {
         match error.wish() {
-            None | Some(Wish::Retry) => self.decide_plain(attempt),
+            None | Some(Wish::Retry) => self.decide_plain(attempt, stage),
             Some(Wish::Skip) => Decision::Skip,
             Some(Wish::Stop) => Decision::Stop,
             Some(Wish::DeadLetter) if self.dead_letter_topic().is_some() => Decision::DeadLetter,
@@ -152,15 +204,16 @@ impl Policy {
         }
     }
 
-    pub(crate) fn decide_plain(&self, attempt: u32) -> Decision {
+    pub(crate) fn decide_plain(&self, attempt: u32, stage: usize) -> Decision {
         match self.retry {
             Some(retry) if attempt <= retry.count => Decision::RetryAfter(retry.pause(attempt)),
-            _ => self.end(),
+            _ => self.end(stage),
         }
     }
 
-    pub(crate) fn end(&self) -> Decision {
+    pub(crate) fn end(&self, stage: usize) -> Decision {
         match self.then {
+            _ if stage < self.later.len() => Decision::Later(stage),
             Then::Skip => Decision::Skip,
             Then::DeadLetter(_) => Decision::DeadLetter,
             Then::Stop => Decision::Stop,
@@ -187,11 +240,23 @@ impl std::fmt::Display for Policy {
             Then::DeadLetter(topic) => format!("dead_letter({})", topic.name),
             Then::Stop => "stop".to_owned(),
         };
+        let then = match self.later.as_slice() {
+            [] => then,
+            delays => {
+                let delays: Vec<String> = delays
+                    .iter()
+                    .map(|delay| format!("\"{}\"", Human(*delay)))
+                    .collect();
+                format!("retry_topics([{}], then = {then})", delays.join(", "))
+            }
+        };
         match &self.retry {
             Some(retry) => write!(
                 f,
-                "retry({}, backoff = \"{:?}..{:?}\", then = {then})",
-                retry.count, retry.first, retry.longest
+                "retry({}, backoff = \"{}..{}\", then = {then})",
+                retry.count,
+                Human(retry.first),
+                Human(retry.longest)
             ),
             None => f.write_str(&then),
         }
@@ -212,32 +277,60 @@ mod tests {
         let policy = Policy::retry(2).then_skip();
         let error = AgentError::new("x");
         assert_eq!(
-            policy.decide(&error, 1),
+            policy.decide(&error, 1, 0),
             Decision::RetryAfter(Duration::from_millis(100))
         );
         assert_eq!(
-            policy.decide(&error, 2),
+            policy.decide(&error, 2, 0),
             Decision::RetryAfter(Duration::from_millis(200))
         );
-        assert_eq!(policy.decide(&error, 3), Decision::Skip);
+        assert_eq!(policy.decide(&error, 3, 0), Decision::Skip);
+    }
+
+    #[test]
+    fn retry_topics_come_between_the_tries_and_the_end() {
+        let delays = [Duration::from_secs(30), Duration::from_secs(600)];
+        let policy = Policy::retry(1).then_retry_topics(delays).then_skip();
+        let (error, again) = (AgentError::new("x"), Duration::from_millis(100));
+        for (stage, end) in [
+            (0, Decision::Later(0)),
+            (1, Decision::Later(1)),
+            (2, Decision::Skip),
+            (9, Decision::Skip),
+        ] {
+            assert_eq!(policy.decide(&error, 1, stage), Decision::RetryAfter(again));
+            assert_eq!(policy.decide(&error, 2, stage), end, "stage {stage}");
+        }
+        assert_eq!(
+            policy.decide(&AgentError::skip("x"), 1, 0),
+            Decision::Skip,
+            "a wish wins"
+        );
+        let alone = Policy::retry_topics(delays);
+        assert_eq!(alone.decide_plain(1, 1), Decision::Later(1));
+        assert_eq!(alone.decide_plain(1, 2), Decision::Stop);
+        assert_eq!(
+            alone.then_dead_letter(&DLQ).to_string(),
+            "retry_topics([\"30s\", \"10m\"], then = dead_letter(dlq))"
+        );
     }
 
     #[test]
     fn a_wish_wins_but_a_dead_letter_needs_a_topic() {
         assert_eq!(
-            Policy::retry(9).decide(&AgentError::skip("x"), 1),
+            Policy::retry(9).decide(&AgentError::skip("x"), 1, 0),
             Decision::Skip
         );
         assert_eq!(
-            Policy::skip().decide(&AgentError::dead_letter("x"), 1),
+            Policy::skip().decide(&AgentError::dead_letter("x"), 1, 0),
             Decision::Stop
         );
         assert_eq!(
-            Policy::dead_letter(&DLQ).decide(&AgentError::dead_letter("x"), 1),
+            Policy::dead_letter(&DLQ).decide(&AgentError::dead_letter("x"), 1, 0),
             Decision::DeadLetter
         );
         assert_eq!(
-            Policy::dead_letter(&DLQ).decide(&AgentError::stop("x"), 1),
+            Policy::dead_letter(&DLQ).decide(&AgentError::stop("x"), 1, 0),
             Decision::Stop
         );
     }

@@ -73,6 +73,15 @@ pub(crate) trait ChunkStore: Send + Sync + fmt::Debug {
     fn partition(&self) -> i32;
     fn len(&self) -> usize;
     fn offset(&self, index: usize) -> i64;
+    /// The offset on the partition it was read from: what is committed. Another than `offset` where a
+    /// record came back through a retry topic and shows itself as it stood on its source.
+    fn position(&self, index: usize) -> i64 {
+        self.offset(index)
+    }
+    /// How often the records were tried before they came back through a retry topic.
+    fn earlier_attempts(&self) -> u32 {
+        0
+    }
     fn timestamp(&self, index: usize) -> Timestamp;
     fn key(&self, index: usize) -> Option<&[u8]>;
     fn payload(&self, index: usize) -> Option<&[u8]>;

@@ -91,6 +91,11 @@ impl Partition {
         self.lanes.iter().any(|lane| lane.inbox.is_full())
     }
 
+    /// A lane waits for the time of a record: no progress, and no stall.
+    fn is_resting(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.inbox.is_resting())
+    }
+
     fn queued(&self) -> usize {
         self.lanes
             .iter()
@@ -155,22 +160,20 @@ impl Dispatcher {
         };
         let mut lanes = Vec::new();
         for (number, agent) in self.cx.agents.iter().enumerate() {
-            let Some(input) = agent
-                .plan
-                .real_topics
-                .iter()
-                .position(|real| *real == partition.topic)
-            else {
+            let Some((input, stage)) = agent.plan.reads(&partition.topic) else {
                 continue;
             };
             let tuning = &agent.plan.spec.tuning;
-            let capacity = (tuning.batch_size * 2).max(4096);
+            // Records on a retry topic wait for long: no more of them in memory than makes a batch.
+            let least = if stage == 0 { 4096 } else { 256 };
+            let capacity = (tuning.batch_size * 2).max(least);
             let inbox = Arc::new(Inbox::new(capacity, self.cx.poller.clone()));
             let ack = Arc::new(LaneAck::at(position));
             let cx = LaneContext {
                 plan: agent.plan.clone(),
                 env: self.cx.env.clone(),
                 input,
+                stage,
                 partition: partition.clone(),
                 inbox: inbox.clone(),
                 ack: ack.clone(),
@@ -257,6 +260,7 @@ impl Dispatcher {
     /// Full lanes: wait for them a little, then pause their partitions where others are hungry.
     fn pace(&mut self, control: &mut dyn Control, now: Instant) -> Pace {
         let mut full = Vec::new();
+        let mut resting = Vec::new();
         let mut hungry = false;
         for (partition, state) in &mut self.partitions {
             if state.paused {
@@ -269,7 +273,11 @@ impl Dispatcher {
                     .any(|lane| lane.inbox.is_full() && lane.inbox.starve())
             {
                 let since = *state.full_since.get_or_insert(now);
-                full.push((partition.clone(), since));
+                if state.is_resting() {
+                    resting.push((partition.clone(), since));
+                } else {
+                    full.push((partition.clone(), since));
+                }
             } else {
                 state.full_since = None;
                 // An empty lane is hungry only where the broker has something for it.
@@ -286,6 +294,10 @@ impl Dispatcher {
             self.commit_due.saturating_duration_since(now)
         };
         let wait = until_commit.min(LOOK_EVERY).max(Duration::from_millis(1));
+        // A lane that waits for the time of a record stays full for long: its partition is paused at once.
+        if !resting.is_empty() {
+            self.pause(control, resting);
+        }
         if full.is_empty() {
             return Pace { wait, take: true };
         }
@@ -293,19 +305,23 @@ impl Dispatcher {
             let patient = now.checked_sub(PATIENCE);
             full.retain(|(_, since)| patient.is_some_and(|limit| *since <= limit));
             if !full.is_empty() {
-                let names: Vec<_> = full.into_iter().map(|(partition, _)| partition).collect();
-                control.pause(&names);
-                for name in &names {
-                    if let Some(state) = self.partitions.get_mut(name) {
-                        state.paused = true;
-                    }
-                }
+                self.pause(control, full);
                 return Pace { wait, take: true };
             }
         }
         Pace {
             wait: wait.min(PATIENCE),
             take: false,
+        }
+    }
+
+    fn pause(&mut self, control: &mut dyn Control, full: Vec<(TopicPartition, Instant)>) {
+        let names: Vec<_> = full.into_iter().map(|(partition, _)| partition).collect();
+        control.pause(&names);
+        for name in &names {
+            if let Some(state) = self.partitions.get_mut(name) {
+                state.paused = true;
+            }
         }
     }
 
@@ -321,7 +337,7 @@ impl Dispatcher {
         let mut list = Vec::with_capacity(self.partitions.len());
         for (partition, state) in &mut self.partitions {
             let position = state.position();
-            if position != state.progress.0 || state.queued() == 0 {
+            if position != state.progress.0 || state.queued() == 0 || state.is_resting() {
                 state.progress = (position, now);
             }
             let high = control.cached_high_watermark(partition);
@@ -425,7 +441,12 @@ impl ConsumerEvents for Dispatcher {
             self.cx.hooks.assigned(self.named(partitions))
         };
         for (partition, start) in partitions.iter().zip(&starts) {
-            let target = if self.waiting_for_ends {
+            // Who comes after an agent does not wait for what that tries again later.
+            let own = |agent: &GroupAgent| {
+                let reads = agent.plan.reads(&partition.topic);
+                reads.is_some_and(|(_, stage)| stage == 0)
+            };
+            let target = if self.waiting_for_ends && self.cx.agents.iter().any(own) {
                 control
                     .watermarks(partition, COMMIT_TIMEOUT)
                     .ok()

@@ -202,7 +202,7 @@ impl Engine {
         let status = Arc::new(GroupStatus::new(name.clone(), group.clone()));
         let mut topics: Vec<String> = agents
             .iter()
-            .flat_map(|agent| agent.plan.real_topics.iter().map(|topic| topic.to_string()))
+            .flat_map(|agent| agent.plan.consumed().map(|topic| topic.to_string()))
             .collect();
         topics.sort();
         topics.dedup();

@@ -1,10 +1,23 @@
 //! Agents as resolved for one run: names on the broker, policies, output tables.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::agent::AgentSpec;
 use crate::extract::OutputTable;
 use crate::policy::Policy;
+use crate::topic::describe::TopicInfo;
+
+/// Holds an agent's failed records for one delay: `<group>.<agent>.retry.<delay>`.
+#[derive(Debug)]
+pub(crate) struct RetryTopic {
+    pub(crate) delay: Duration,
+    pub(crate) info: TopicInfo,
+    /// The name on the broker.
+    pub(crate) real: Arc<str>,
+    /// Its index in the agent's output table.
+    pub(crate) output: usize,
+}
 
 /// One agent of a running app.
 #[derive(Debug)]
@@ -19,9 +32,32 @@ pub(crate) struct AgentPlan {
     /// The topics' names on the broker, in the order of `spec.topics`.
     pub(crate) real_topics: Vec<Arc<str>>,
     pub(crate) start_latest: bool,
+    /// Where records go that fail, and come back from; in the order they pass through them.
+    pub(crate) retry_topics: Vec<RetryTopic>,
     pub(crate) on_decode: Policy,
     pub(crate) on_error: Policy,
     pub(crate) on_produce: Policy,
     /// Everything the agent may write: output, sends, dead-letter topics.
     pub(crate) table: Arc<OutputTable>,
+}
+
+impl AgentPlan {
+    /// Everything the agent's consumer subscribes to for it, as named on the broker.
+    pub(crate) fn consumed(&self) -> impl Iterator<Item = &Arc<str>> {
+        let retries = self.retry_topics.iter().map(|topic| &topic.real);
+        self.real_topics.iter().chain(retries)
+    }
+
+    /// Whether and how the agent reads a topic: which of its own it is, or its number among the retry
+    /// topics, from 1.
+    pub(crate) fn reads(&self, topic: &str) -> Option<(usize, usize)> {
+        let own = self.real_topics.iter().position(|real| **real == *topic);
+        let retry = || {
+            self.retry_topics
+                .iter()
+                .position(|retry| *retry.real == *topic)
+        };
+        own.map(|input| (input, 0))
+            .or_else(|| retry().map(|number| (0, number + 1)))
+    }
 }

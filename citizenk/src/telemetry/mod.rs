@@ -9,6 +9,6 @@ pub(crate) mod logs;
 mod metrics;
 
 pub(crate) use metrics::{
-    CONTENT_TYPE, CommitResult, ConsumerMetrics, LaneId, LaneMetrics, Metrics, PartitionMetrics,
-    SkipReason, Stage, TickResult, TimerMetrics,
+    CONTENT_TYPE, CommitResult, ConsumerMetrics, InFlight, LaneId, LaneMetrics, Metrics,
+    PartitionMetrics, SkipReason, Stage, TickResult, TimerMetrics,
 };

@@ -31,6 +31,8 @@ pub(crate) struct TopicInfo {
     pub(crate) partitioner: Partitioner,
     pub(crate) direction: Direction,
     pub(crate) cluster: &'static str,
+    /// A retry topic: the runtime alone writes and reads it.
+    pub(crate) internal: bool,
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
     /// The bytes of a value that arrived as text (HTTP body, command line): decoded as the topic's
     /// own type first, so that a wrong field is an error here and not in a consumer.
@@ -58,6 +60,7 @@ impl TopicInfo {
             partitioner: topic.partitioner,
             direction: topic.direction,
             cluster: topic.cluster,
+            internal: false,
             schema: topic.schema,
             check_value: Arc::new(move |text, out| {
                 let start = out.len();

@@ -16,7 +16,7 @@ mod name;
 mod partitioner;
 
 pub use input::InputTopic;
-pub(crate) use name::check_name;
+pub(crate) use name::{check_name, interned};
 pub use partitioner::Partitioner;
 
 /// What an app may do with a topic.

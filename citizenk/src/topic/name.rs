@@ -1,4 +1,7 @@
-//! Kafka's rule for topic names.
+//! Kafka's rule for topic names, and names made at run time.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 /// Says what is wrong with a topic name, if anything: 1 to 249 characters of `a-z A-Z 0-9 . _ -`, not
 /// `.` or `..` (org.apache.kafka.common.internals.Topic).
@@ -27,9 +30,29 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
+/// The same text for the rest of the process: topics are named by constants, and names that are made when
+/// an app is built must live as long. Each name is kept once.
+pub(crate) fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    names.insert(kept);
+    kept
+}
+
 #[cfg(test)]
 mod tests {
-    use super::check_name;
+    use super::{check_name, interned};
+
+    #[test]
+    fn a_name_is_kept_once() {
+        let (first, made) = (interned("a.b.retry.1s"), format!("a.b.retry.{}s", 1));
+        let second = interned(&made);
+        assert!(std::ptr::eq(first, second));
+    }
 
     #[test]
     fn kafkas_rule_holds() {

@@ -54,6 +54,8 @@ pub(crate) struct AgentDoc {
     /// Names in the program.
     pub(crate) topics: Vec<String>,
     pub(crate) outputs: Vec<String>,
+    /// Where its failed records wait for their next try.
+    pub(crate) retry_topics: Vec<String>,
     pub(crate) group: Option<String>,
     /// File and line.
     pub(crate) location: String,
@@ -108,6 +110,11 @@ pub(crate) struct RouteDoc {
 }
 
 impl ServiceInfo {
+    /// The topics records may be posted to; what stands on retry topics is the runtime's.
+    pub(crate) fn writable(&self) -> impl Iterator<Item = &TopicDoc> {
+        self.topics.iter().filter(|topic| !topic.info.internal)
+    }
+
     pub(crate) fn topic(&self, name: &str) -> Option<&TopicDoc> {
         self.topics.iter().find(|topic| topic.info.name == name)
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::LaneContext;
 use super::inbox::Closing;
 use super::letters::{self, Letter, Stage};
+use super::returned;
 use crate::agent::{AgentInput, Verdict};
 use crate::error::{AgentError, DecodeError};
 use crate::extract::{Call, Outbox};
@@ -30,10 +31,10 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    fn decide(&self, policy: &Policy, attempt: u32) -> Decision {
+    fn decide(&self, policy: &Policy, attempt: u32, stage: usize) -> Decision {
         match self {
-            Self::Error(error) => policy.decide(error, attempt),
-            Self::Panic(_) | Self::Timeout(_) => policy.decide_plain(attempt),
+            Self::Error(error) => policy.decide(error, attempt, stage),
+            Self::Panic(_) | Self::Timeout(_) => policy.decide_plain(attempt, stage),
         }
     }
 
@@ -61,7 +62,7 @@ impl fmt::Display for Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Again,
-    /// Skipped, or staged as a dead letter: the record counts as done.
+    /// Skipped, or staged for a retry or dead-letter topic: the record counts as done.
     Done,
     /// The lane ends; the record stays unsettled.
     Halt,
@@ -100,6 +101,15 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         Outbox::with_table(self.cx.plan.table.clone())
     }
 
+    /// How often a record was tried before it came back through a retry topic.
+    #[inline]
+    pub(crate) fn earlier_attempts(&self, chunk: &Chunk) -> u32 {
+        match self.cx.stage {
+            0 => 0,
+            _ => chunk.earlier_attempts(),
+        }
+    }
+
     /// Decodes a record into the buffer; `false`: a tombstone the input does not admit.
     #[inline]
     pub(crate) fn decode(
@@ -133,10 +143,10 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
             chunk,
             index,
             stage: Stage::Decode,
-            attempts: 1,
+            attempts: self.earlier_attempts(chunk).saturating_add(1),
             reason: error,
         };
-        self.carry_out(plan.on_decode.end(), &plan.on_decode, outbox, &letter)
+        self.carry_out(plan.on_decode.end(0), &plan.on_decode, outbox, &letter)
             .await
     }
 
@@ -155,11 +165,11 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
             chunk,
             index,
             stage: Stage::Handler,
-            attempts: attempt,
+            attempts: self.earlier_attempts(chunk).saturating_add(attempt),
             reason: failure,
         };
         self.carry_out(
-            failure.decide(&plan.on_error, attempt),
+            failure.decide(&plan.on_error, attempt, self.cx.stage),
             &plan.on_error,
             outbox,
             &letter,
@@ -176,7 +186,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
     ) -> Next {
         let plan = &self.cx.plan;
         self.cx.metrics.failed(failure.kind(), 1);
-        match failure.decide(&plan.on_error, attempt) {
+        match failure.decide(&plan.on_error, attempt, self.cx.stage) {
             Decision::RetryAfter(pause) => {
                 tracing::warn!(
                     agent = plan.spec.name, partition = %self.cx.partition, records, attempt, error = %failure, ?pause,
@@ -201,6 +211,15 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
             Decision::RetryAfter(pause) => {
                 tracing::warn!(agent, record = %place, attempt = letter.attempts, error = %letter.reason, ?pause, "failed; trying again");
                 self.pause(pause).await
+            }
+            Decision::Later(stage) => {
+                let Some(topic) = plan.retry_topics.get(stage) else {
+                    return self.stop(letter).await;
+                };
+                self.cx.metrics.retried(1);
+                tracing::warn!(agent, record = %place, attempts = letter.attempts, error = %letter.reason, delay = ?topic.delay, "sent to the retry topic");
+                returned::stage(outbox, topic, stage, agent, letter, &self.cx.env.clock);
+                Next::Done
             }
             Decision::Skip => {
                 self.cx.metrics.skipped(letter.stage.skip_reason(), 1);

@@ -4,6 +4,7 @@
 //! thread: it is told when the inbox is full and stops fetching.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -59,7 +60,11 @@ pub(crate) struct Inbox {
     starving: AtomicBool,
     /// Full above this many records; hungry again below half of it.
     capacity: usize,
+    /// How many waits for a time of a record's own are going on.
+    resting: AtomicUsize,
     pub(crate) notify: Notify,
+    /// Tells who waits for the end of the lane; not `notify`, whose one permit belongs to the lane.
+    told: Notify,
     abandoned: Notify,
     poller: Arc<Poller>,
 }
@@ -72,7 +77,9 @@ impl Inbox {
             closing: AtomicU8::new(0),
             starving: AtomicBool::new(false),
             capacity: capacity.max(1),
+            resting: AtomicUsize::new(0),
             notify: Notify::new(),
+            told: Notify::new(),
             abandoned: Notify::new(),
             poller,
         }
@@ -145,6 +152,7 @@ impl Inbox {
         }
         drop(queue);
         self.notify.notify_one();
+        self.told.notify_waiters();
         if how == Closing::Abandon {
             self.abandoned.notify_one();
         }
@@ -169,16 +177,34 @@ impl Inbox {
     /// Waits until the lane is told to end.
     pub(crate) async fn closed(&self) -> Closing {
         loop {
-            let notified = self.notify.notified();
+            let mut told = pin!(self.told.notified());
+            // Before the look, so that a close right after it is heard.
+            told.as_mut().enable();
             match self.closing() {
-                Closing::No => notified.await,
-                closing => {
-                    // Others may wait on the same permit.
-                    self.notify.notify_one();
-                    return closing;
-                }
+                Closing::No => told.await,
+                closing => return closing,
             }
         }
+    }
+
+    /// The lane waits for the time of a record, which is no stall, as long as the answer is held.
+    pub(crate) fn rest(&self) -> Resting<'_> {
+        self.resting.fetch_add(1, Ordering::Relaxed);
+        Resting(self)
+    }
+
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// Ends the rest when dropped; see [`Inbox::rest`].
+#[derive(Debug)]
+pub(crate) struct Resting<'a>(&'a Inbox);
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        self.0.resting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -195,5 +221,25 @@ impl EndGuard {
 impl Drop for EndGuard {
     fn drop(&mut self) {
         self.0.ended();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_the_end_leaves_new_records_to_the_lane() {
+        let inbox = Inbox::new(1, Arc::new(Poller::default()));
+        let mut closed = pin!(inbox.closed());
+        assert_eq!(closed.as_mut().now_or_never(), None);
+        inbox.notify.notify_one();
+        assert_eq!(closed.as_mut().now_or_never(), None);
+        assert_eq!(inbox.notify.notified().now_or_never(), Some(()));
+        inbox.close(Closing::Drain, None);
+        assert_eq!(closed.now_or_never(), Some(Closing::Drain));
+        assert_eq!(inbox.closed().now_or_never(), Some(Closing::Drain));
     }
 }

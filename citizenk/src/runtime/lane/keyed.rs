@@ -10,6 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use super::core::{Core, Next};
 use super::inbox::{Closing, EndGuard};
 use super::refusal;
+use super::returned;
 use super::schedule::{KeyId, KeySchedule};
 use super::shipping::Shipping;
 use crate::agent::{AgentInput, Verdict};
@@ -35,13 +36,15 @@ struct Ended {
     outbox: Outbox,
 }
 
-pub(super) async fn run<In, P, H, Fut>(core: Arc<Core<In, P, H>>, limit: usize)
+/// `cores`: one per topic records come from.
+pub(super) async fn run<In, P, H, Fut>(cores: Arc<[Arc<Core<In, P, H>>]>, limit: usize)
 where
     In: AgentInput,
     P: Send + Sync + 'static,
     H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
     Fut: Future<Output = Verdict> + Send + 'static,
 {
+    let core = &cores[0];
     let inbox = core.cx.inbox.clone();
     let _end = EndGuard::new(inbox.clone());
     if !core.gates_open().await {
@@ -76,7 +79,7 @@ where
         if !closing {
             while let Some((key, job)) = schedule.start() {
                 let outbox = outboxes.pop().unwrap_or_else(|| core.outbox());
-                running.push(run_job(core.clone(), key, job, outbox));
+                running.push(run_job(cores.clone(), key, job, outbox));
             }
         } else if running.is_empty() {
             break;
@@ -91,13 +94,13 @@ where
                 }
                 let mut batch = shipping.spare();
                 outbox.swap(&mut batch);
-                settle(&core, &mut shipping, batch, ticket).await;
+                settle(core, &mut shipping, batch, ticket).await;
                 outboxes.push(outbox);
             }
             () = inbox.notify.notified() => {}
         }
         while let Some(refused) = shipping.reap() {
-            if refusal::attend(&core, &mut shipping, refused).await == Next::Halt {
+            if refusal::attend(core, &mut shipping, refused).await == Next::Halt {
                 break;
             }
         }
@@ -125,7 +128,7 @@ async fn settle<In: AgentInput, P, H>(
 }
 
 async fn run_job<In, P, H, Fut>(
-    core: Arc<Core<In, P, H>>,
+    cores: Arc<[Arc<Core<In, P, H>>]>,
     key: KeyId,
     job: Job,
     mut outbox: Outbox,
@@ -137,10 +140,31 @@ where
     Fut: Future<Output = Verdict> + Send + 'static,
 {
     let Job {
-        chunk,
-        index,
+        mut chunk,
+        mut index,
         ticket,
     } = job;
+    let mut core = &cores[0];
+    if core.cx.stage > 0 {
+        let next = match returned::open(&chunk, index, &core.cx.plan.real_topics) {
+            Ok(record) => {
+                let due = record.due;
+                core = &cores[record.input];
+                (chunk, index) = (Arc::new(record), 0);
+                core.until_due(due).await
+            }
+            Err(error) => core.undecodable(&outbox, &chunk, index, &error).await,
+        };
+        if next != Next::Again {
+            return Ended {
+                key,
+                ticket,
+                next,
+                outbox,
+            };
+        }
+    }
+    let earlier = core.earlier_attempts(&chunk);
     let mut attempt = 1;
     let mut suspended = false;
     let next = loop {
@@ -158,7 +182,13 @@ where
         };
         let record = Some((&chunk, index));
         let result = core
-            .attempt(input, record, &mut outbox, attempt, &mut suspended)
+            .attempt(
+                input,
+                record,
+                &mut outbox,
+                earlier.saturating_add(attempt),
+                &mut suspended,
+            )
             .await;
         let Err(failure) = result else {
             break Next::Done;

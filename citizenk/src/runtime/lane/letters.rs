@@ -75,6 +75,11 @@ pub(crate) const HEADER_PREFIX: &str = "citizenk.dead-letter.";
 /// A reason longer than this is cut: brokers limit the size of a record.
 const MAX_REASON: usize = 2000;
 
+/// What of a reason goes into a header.
+pub(crate) fn short(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(MAX_REASON)]
+}
+
 pub(crate) fn stage(
     outbox: &Outbox,
     topic: usize,
@@ -82,10 +87,7 @@ pub(crate) fn stage(
     letter: &Letter<'_>,
     clock: &Clock,
 ) {
-    let mut reason = letter.reason.to_string();
-    if reason.len() > MAX_REASON {
-        reason.truncate(reason.floor_char_boundary(MAX_REASON));
-    }
+    let reason = letter.reason.to_string();
     let (chunk, index) = (letter.chunk, letter.index);
     outbox.stage_raw(topic, |mut writer| {
         if let Some(key) = chunk.key(index) {
@@ -98,7 +100,7 @@ pub(crate) fn stage(
             }
         });
         let facts: [(&str, &dyn fmt::Display); 8] = [
-            ("reason", &reason),
+            ("reason", &short(&reason)),
             ("stage", &letter.stage.name()),
             ("agent", &agent),
             ("topic", chunk.topic()),

@@ -19,6 +19,7 @@ pub(crate) mod inbox;
 mod keyed;
 mod letters;
 mod refusal;
+pub(crate) mod returned;
 mod schedule;
 mod sequential;
 pub(crate) mod shipping;
@@ -34,7 +35,7 @@ use crate::error::{AgentError, BuildIssue};
 use crate::extract::{AgentInfo, Call, Env, PrepareContext};
 use crate::record::{Chunk, TopicPartition};
 use crate::runtime::ack::LaneAck;
-use crate::runtime::plan::AgentPlan;
+use crate::runtime::plan::{AgentPlan, RetryTopic};
 use crate::runtime::supervisor::Supervisor;
 use crate::telemetry::LaneMetrics;
 use crate::topic::describe::TopicInfo;
@@ -49,6 +50,8 @@ pub(crate) struct LaneContext {
     pub(crate) env: Env,
     /// Which of the agent's topics this is.
     pub(crate) input: usize,
+    /// How many retry topics its records have been through; 0: this is one of the agent's own topics.
+    pub(crate) stage: usize,
     pub(crate) partition: TopicPartition,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) ack: Arc<LaneAck>,
@@ -66,6 +69,11 @@ impl LaneContext {
             .map(|index| chunk.payload(index).map_or(0, <[u8]>::len))
             .sum();
         self.metrics.taken(chunk.len(), bytes);
+    }
+
+    /// The retry topic this lane reads, if it does.
+    fn retry_topic(&self) -> Option<&RetryTopic> {
+        self.plan.retry_topics.get(self.stage.checked_sub(1)?)
     }
 
     fn topic(&self) -> &TopicInfo {
@@ -160,11 +168,21 @@ where
 
     fn lane(&self, cx: LaneContext) -> Result<LaneFuture, BuildIssue> {
         let concurrency = cx.plan.spec.tuning.concurrency;
+        let mut others = Vec::new();
+        // Records of all of the agent's topics meet on a retry topic.
+        let sources = if cx.stage == 0 { 1 } else { self.inputs.len() };
+        for input in 1..sources {
+            others.push(self.core(LaneContext {
+                input,
+                ..cx.clone()
+            })?);
+        }
         let core = self.core(cx)?;
         Ok(if concurrency > 1 && !In::BATCH {
-            Box::pin(keyed::run(Arc::new(core), concurrency))
+            let cores = std::iter::once(core).chain(others).map(Arc::new);
+            Box::pin(keyed::run(cores.collect(), concurrency))
         } else {
-            Box::pin(sequential::run(core))
+            Box::pin(sequential::run(core, others))
         })
     }
 

@@ -26,7 +26,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
             .name
     };
     let (agent, partition, count) = (&plan.spec.name, &core.cx.partition, refused.failures.len());
-    match plan.on_produce.decide_plain(refused.attempt) {
+    match plan.on_produce.decide_plain(refused.attempt, 0) {
         Decision::RetryAfter(pause) => {
             tracing::warn!(agent, %partition, count, %error, ?pause, "outputs were not delivered; sending them again");
             if core.pause(pause).await == Next::Halt {
@@ -56,7 +56,8 @@ pub(super) async fn attend<In: AgentInput, P, H>(
             shipping.redirect(refused, topic, agent, &plan.table).await;
             Next::Done
         }
-        Decision::Stop => {
+        // No produce policy has retry topics: the app would not have been built.
+        Decision::Stop | Decision::Later(_) => {
             let topic = topic_of(*first);
             core.stop_for(&format!(
                 "could not deliver {count} outputs to topic `{topic}`: {error}"

@@ -11,13 +11,14 @@ use super::core::{Core, Failure, Next};
 use super::inbox::EndGuard;
 use super::letters::Stage;
 use super::refusal;
+use super::returned;
 use super::shipping::Shipping;
 use crate::agent::{AgentInput, Verdict};
 use crate::error::{AgentError, DecodeError};
 use crate::extract::{Call, Outbox};
 use crate::policy::Decision;
 use crate::record::Chunk;
-use crate::telemetry::SkipReason;
+use crate::telemetry::{InFlight, SkipReason};
 
 /// Quick calls settle and ship together after this many records; a call that had to wait settles at
 /// once.
@@ -32,6 +33,8 @@ struct Segment {
 
 struct Sequential<In: AgentInput, P, H> {
     core: Core<In, P, H>,
+    /// On a retry topic: those of the agent's other topics.
+    others: Vec<Core<In, P, H>>,
     buffer: In::Buffer,
     /// Records in `buffer`, for retries and dead letters.
     waiting: Vec<Segment>,
@@ -50,7 +53,7 @@ struct Sequential<In: AgentInput, P, H> {
     suspended: bool,
 }
 
-pub(super) async fn run<In, P, H, Fut>(core: Core<In, P, H>)
+pub(super) async fn run<In, P, H, Fut>(core: Core<In, P, H>, others: Vec<Core<In, P, H>>)
 where
     In: AgentInput,
     P: Send + Sync + 'static,
@@ -65,6 +68,7 @@ where
     let shipping = Shipping::new(core.cx.outlet.clone(), core.cx.inbox.clone());
     let mut lane = Sequential {
         core,
+        others,
         buffer: In::Buffer::default(),
         waiting: Vec::new(),
         waiting_len: 0,
@@ -96,19 +100,14 @@ where
                 return;
             }
             if let Some(chunk) = inbox.pop() {
-                let begun = Instant::now();
-                let records = chunk.len();
-                in_flight.add(records);
-                let next = self.chunk(&chunk).await;
+                let next = match self.core.cx.stage {
+                    0 => self.taken(&chunk, &in_flight).await,
+                    _ => self.returned(&chunk, &in_flight).await,
+                };
                 drop(chunk);
                 if next == Next::Halt {
                     return;
                 }
-                in_flight.sub(records);
-                // One look at the clock per chunk: the average of its records.
-                let average = begun.elapsed() / u32::try_from(records).unwrap_or(u32::MAX).max(1);
-                self.core.cx.metrics.handled(average);
-                self.settle().await;
                 // Other lanes of this worker get their turn.
                 tokio::task::yield_now().await;
                 continue;
@@ -132,6 +131,71 @@ where
         }
     }
 
+    async fn taken(&mut self, chunk: &Chunk, in_flight: &InFlight) -> Next {
+        let begun = Instant::now();
+        let records = chunk.len();
+        in_flight.add(records);
+        if self.chunk(chunk).await == Next::Halt {
+            return Next::Halt;
+        }
+        in_flight.sub(records);
+        // One look at the clock per chunk: the average of its records.
+        let average = begun.elapsed() / u32::try_from(records).unwrap_or(u32::MAX).max(1);
+        self.core.cx.metrics.handled(average);
+        self.settle().await;
+        Next::Done
+    }
+
+    /// Records of a retry topic, each in its time. A batch holds what is due, of one topic.
+    async fn returned(&mut self, chunk: &Chunk, in_flight: &InFlight) -> Next {
+        for index in 0..chunk.len() {
+            let opened = returned::open(chunk, index, &self.core.cx.plan.real_topics);
+            let next = match opened {
+                Ok(record) => {
+                    let (input, due) = (record.input, record.due);
+                    let here = input == self.core.cx.input;
+                    if (!here || self.core.wait_for(due).is_some())
+                        && self.batch().await == Next::Halt
+                    {
+                        return Next::Halt;
+                    }
+                    self.settle().await;
+                    if let Some(other) = self.others.iter_mut().find(|core| core.cx.input == input)
+                    {
+                        std::mem::swap(&mut self.core, other);
+                    }
+                    if self.until_due(due).await == Next::Halt {
+                        return Next::Halt;
+                    }
+                    let record: Chunk = std::sync::Arc::new(record);
+                    self.taken(&record, in_flight).await
+                }
+                Err(error) => self.undecodable(chunk, index, error).await,
+            };
+            if next == Next::Halt {
+                return Next::Halt;
+            }
+        }
+        self.settle().await;
+        Next::Done
+    }
+
+    /// Waits until a record is due, and looks after deliveries meanwhile.
+    async fn until_due(&mut self, due: i64) -> Next {
+        let inbox = self.core.cx.inbox.clone();
+        let mut resting = None;
+        while let Some(left) = self.core.wait_for(due) {
+            resting.get_or_insert_with(|| inbox.rest());
+            let notified = inbox.notify.notified();
+            if inbox.is_closing() || self.attend().await == Next::Halt {
+                return Next::Halt;
+            }
+            // Whether it was woken or not: what there is to do is seen above.
+            let _ = tokio::time::timeout(left, notified).await;
+        }
+        Next::Again
+    }
+
     async fn chunk(&mut self, chunk: &Chunk) -> Next {
         self.core.cx.received(chunk);
         for index in 0..chunk.len() {
@@ -143,7 +207,7 @@ where
                 Ok(true) => self.single(chunk, index).await,
                 Ok(false) => {
                     self.core.cx.metrics.skipped(SkipReason::Tombstone, 1);
-                    self.finished(chunk.offset(index));
+                    self.finished(chunk.position(index));
                     Next::Done
                 }
                 Err(error) => self.undecodable(chunk, index, error).await,
@@ -173,7 +237,7 @@ where
             .undecodable(&self.outbox, chunk, index, &error)
             .await;
         if next != Next::Halt {
-            self.finished(chunk.offset(index));
+            self.finished(chunk.position(index));
         }
         next
     }
@@ -181,9 +245,12 @@ where
     /// Calls the handler for one event until it is done with.
     async fn single(&mut self, chunk: &Chunk, index: usize) -> Next {
         let mut attempt = 1;
+        let earlier = self.core.earlier_attempts(chunk);
         while let Some(input) = In::take(&mut self.buffer) {
             let record = Some((chunk, index));
-            let result = self.attempt(input, record, attempt).await;
+            let result = self
+                .attempt(input, record, earlier.saturating_add(attempt))
+                .await;
             let Err(failure) = result else { break };
             // What came before must not wait for the pauses, or the end, of this one.
             self.settle().await;
@@ -202,7 +269,7 @@ where
                 Next::Halt => return Next::Halt,
             }
         }
-        self.finished(chunk.offset(index));
+        self.finished(chunk.position(index));
         Next::Done
     }
 
@@ -279,7 +346,7 @@ where
                 (segment.start..segment.end).map(|index| (segment.chunk.clone(), index))
             })
             .collect();
-        let last = records.last().map(|(chunk, index)| chunk.offset(*index));
+        let last = records.last().map(|(chunk, index)| chunk.position(*index));
         let input = In::take(&mut self.buffer);
         let next = self.batch_of(records, input).await;
         if next != Next::Halt
@@ -313,7 +380,8 @@ where
                     let mut pause = Next::Done;
                     for ((chunk, index), error) in records.into_iter().zip(verdicts) {
                         let Some(error) = error else { continue };
-                        let decision = self.core.cx.plan.on_error.decide(&error, attempt);
+                        let cx = &self.core.cx;
+                        let decision = cx.plan.on_error.decide(&error, attempt, cx.stage);
                         let retry = matches!(decision, Decision::RetryAfter(_));
                         let failure = Failure::Error(error);
                         if retry && pause == Next::Again {

@@ -25,7 +25,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use handles::Assigned;
 pub(crate) use handles::{
-    ConsumerMetrics, LaneMetrics, PartitionMetrics, ProducerMetrics, TimerMetrics,
+    ConsumerMetrics, InFlight, LaneMetrics, PartitionMetrics, ProducerMetrics, TimerMetrics,
 };
 use labels::{
     AgentLabels, CommitLabels, ErrorLabels, GroupLabels, HttpLabels, InfoLabels, PartitionLabels,

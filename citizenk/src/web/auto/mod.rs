@@ -170,9 +170,10 @@ async fn send(
             "topic `{topic}` belongs to the broker itself; nothing may be written to it from here"
         )));
     }
-    let topics = &context.service.info().topics;
-    let Some(topic) = topics.iter().find(|known| known.info.name == topic) else {
-        let known: Vec<_> = topics.iter().map(|topic| topic.info.name).collect();
+    let mut topics = context.service.info().writable();
+    let Some(topic) = topics.find(|known| known.info.name == topic) else {
+        let topics = context.service.info().writable();
+        let known: Vec<_> = topics.map(|topic| topic.info.name).collect();
         return Err(unknown("topic", &topic, &known).with("topics", known));
     };
     let (query, value) = read_record(&topic.info, request).await?;

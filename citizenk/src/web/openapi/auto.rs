@@ -98,7 +98,7 @@ fn topics(builder: &mut Builder, info: &ServiceInfo, config: &WebConfig) {
             );
         },
     );
-    let names: Vec<&str> = info.topics.iter().map(|topic| topic.info.name).collect();
+    let names: Vec<&str> = info.writable().map(|topic| topic.info.name).collect();
     let doc = "Sends a record to a topic and answers after the broker's acknowledgement.\n\n\
                The body is one value in the form its topic takes, which is described at the topic's own path.";
     let secured = config.token.is_some();
@@ -115,7 +115,7 @@ fn topics(builder: &mut Builder, info: &ServiceInfo, config: &WebConfig) {
             send(operation, secured);
         },
     );
-    for topic in &info.topics {
+    for topic in info.writable() {
         let id = format!("send_to_topic_{}", identifier(topic.info.name));
         let doc = format!(
             "Sends a record to topic `{}` and answers after the broker's acknowledgement.",

@@ -74,6 +74,7 @@ pub(super) fn info() -> ServiceInfo {
             kind: "event".into(),
             topics: vec!["videos".into()],
             outputs: vec!["frames".into()],
+            retry_topics: Vec::new(),
             group: Some("demo".into()),
             location: "src/main.rs:7".into(),
         }],

@@ -35,6 +35,17 @@ pub async fn book(payment: Event<Payment>) -> citizenk::Result<u64> {
 }
 // [/policies]
 
+// [later]
+/// Four tries within a second; then again after half a minute, then after ten, while the payments behind it go on.
+#[citizenk::agent(topics = [BOOKED],
+                  on_error = retry(3, backoff = "100ms..1s",
+                      then = retry_topics(["30s", "10m"], then = dead_letter(FAILED))))]
+pub async fn settle(cents: Event<u64>) -> citizenk::Result<()> {
+    bank(cents.value).await?;
+    Ok(())
+}
+// [/later]
+
 async fn bank(cents: u64) -> std::io::Result<()> {
     match cents {
         13 => Err(std::io::Error::other("the bank is closed")),
@@ -55,7 +66,10 @@ pub async fn audit(payments: Batch<Payment>) -> BatchOutcome {
 
 /// The service.
 pub fn app() -> App {
-    App::new("payments").register::<book>().register::<audit>()
+    App::new("payments")
+        .register::<book>()
+        .register::<settle>()
+        .register::<audit>()
 }
 
 #[cfg(test)]
