@@ -247,6 +247,7 @@ impl Engine {
             client_id: spec.client_id.clone(),
             topics,
             settings: spec.consumer_settings.clone(),
+            ends: false,
             max_chunk: spec.max_chunk,
             drain: spec.drain,
         };

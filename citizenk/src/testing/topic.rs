@@ -73,6 +73,22 @@ impl DeadLetter {
     }
 }
 
+/// Tools beside the app, on the same log.
+#[cfg(test)]
+impl TestApp {
+    pub(crate) fn transport(&self) -> std::sync::Arc<dyn crate::transport::Transport> {
+        self.cluster.transport()
+    }
+
+    /// Runs a tool; meanwhile records are handed over, as in `settle`.
+    pub(crate) async fn beside<F: Future>(&self, tool: F) -> F::Output {
+        self.cluster.permit(None);
+        let result = tool.await;
+        self.cluster.permit(Some(0));
+        result
+    }
+}
+
 impl<'a, V, K> TestTopic<'a, V, K> {
     pub(crate) fn new(app: &'a TestApp, topic: Topic<V, K>) -> Self {
         Self { app, topic }

@@ -57,6 +57,8 @@ pub(crate) struct ConsumerSpec {
     pub(crate) topics: Vec<String>,
     /// librdkafka settings, merged and checked by `config`.
     pub(crate) settings: BTreeMap<String, String>,
+    /// Whether it wants to hear of the ends it reaches ([`ConsumerEvents::reached_end`]).
+    pub(crate) ends: bool,
     /// At most this many records in one chunk.
     pub(crate) max_chunk: usize,
     /// How long started calls may go on when partitions are taken away.
@@ -162,6 +164,10 @@ pub(crate) trait ConsumerEvents: Send {
     fn error(&mut self, error: TransportError);
     /// Offsets `from..to` of the partition are gone (retention) and were skipped.
     fn skipped(&mut self, partition: &TopicPartition, from: i64, to: i64);
+    /// There was nothing more to read below the next offset `next`, of which a record need not be the
+    /// last thing: transactions leave marks. Only where the consumer was asked to tell; a transport
+    /// without such marks may say nothing.
+    fn reached_end(&mut self, _partition: &TopicPartition, _next: i64) {}
     /// The client's statistics document (JSON).
     fn statistics(&mut self, json: &str);
     /// The consumer has left its group and will call nothing any more.

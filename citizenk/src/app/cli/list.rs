@@ -6,7 +6,7 @@ use crate::error::RunError;
 use crate::policy::Policy;
 
 /// Prints; a reader that has seen enough (`| head`) is no error.
-fn write(text: &str) -> Result<(), RunError> {
+pub(super) fn write(text: &str) -> Result<(), RunError> {
     use std::io::{ErrorKind, Write};
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(RunError::Startup {
@@ -18,7 +18,7 @@ fn write(text: &str) -> Result<(), RunError> {
 }
 
 /// Rows with columns as wide as their widest cell.
-fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -66,7 +66,10 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
         rows.push(vec![
             plan.spec.name.clone(),
             "agent".to_owned(),
-            plan.real_topics.join(", "),
+            plan.consumed()
+                .map(|topic| &**topic)
+                .collect::<Vec<_>>()
+                .join(", "),
             outputs.join(", "),
             plan.group.clone().unwrap_or_else(|| "(none)".to_owned()),
             plan.module.clone(),

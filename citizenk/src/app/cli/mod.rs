@@ -5,6 +5,8 @@
 
 mod list;
 mod records;
+mod redrive;
+mod to_end;
 
 use std::time::Duration;
 
@@ -52,6 +54,8 @@ pub enum Command {
     Send(SendArgs),
     /// Print the records of a topic as they come
     Tail(TailArgs),
+    /// Send dead letters back to the retry topics of their agents
+    Redrive(RedriveArgs),
     /// Check the app and its settings, and reach the cluster
     Check(RunArgs),
 }
@@ -94,6 +98,41 @@ pub struct TailArgs {
     /// End after this many records
     #[arg(long, value_name = "COUNT")]
     max: Option<u64>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// What `redrive` takes.
+///
+/// The letters stay on their topic: another redrive sends them again.
+#[derive(Debug, Default, Args)]
+pub struct RedriveArgs {
+    /// The dead-letter topic, by its name in the program
+    topic: String,
+    /// Only letters of this agent
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// Only letters whose reason contains this text
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Only letters with this key, in its text form
+    #[arg(long)]
+    key: Option<String>,
+    /// Only letters written since: a time such as 2025-01-31T06:00:00Z, or how long ago, e.g. 2h
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only letters written before: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Send at most this many
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<u64>,
+    /// Print what would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Send to the topics the records came from, where every reader sees them again
+    #[arg(long)]
+    to_source: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -186,12 +225,18 @@ impl Command {
                 let settings = settings(&app, flags, false)?;
                 records::tail(&app, &settings, args).await
             }
+            Self::Redrive(mut args) => {
+                let flags = std::mem::take(&mut args.flags);
+                let settings = settings(&app, flags, false)?;
+                let transport = transport(&settings)?;
+                redrive::redrive(&app, &settings, &args, transport, signalled()).await
+            }
             Self::Check(args) => check(app, args.flags).await,
         }
     }
 }
 
-/// How long `check` waits for the cluster.
+/// How long `check` and `redrive` wait for the cluster's answer.
 const REACH: Duration = Duration::from_secs(10);
 
 async fn check(app: App, flags: Flags) -> Result<(), RunError> {

@@ -21,7 +21,7 @@ use crate::transport::{
     ConsumerEvents, ConsumerSpec, Control, Drain, Pace, ProducerSpec, Start, TransportError,
 };
 
-fn usage(key: &str, message: impl Into<String>) -> RunError {
+pub(super) fn usage(key: &str, message: impl Into<String>) -> RunError {
     ConfigError {
         key: key.to_owned(),
         message: message.into(),
@@ -30,6 +30,12 @@ fn usage(key: &str, message: impl Into<String>) -> RunError {
 }
 
 fn stage(topic: &TopicInfo, args: &SendArgs, value: &str) -> Result<StagedBatch, RunError> {
+    if topic.internal {
+        return Err(usage(
+            &format!("topic `{}`", topic.name),
+            "is a retry topic, which only the agent writes; send to its source",
+        ));
+    }
     let mut bytes = Vec::new();
     (topic.check_value)(value.as_bytes(), &mut bytes)
         .map_err(|error| usage(&format!("topic `{}`", topic.name), error.to_string()))?;
@@ -198,6 +204,7 @@ pub(super) async fn tail(app: &App, settings: &Settings, args: TailArgs) -> Resu
             client_id: format!("{}-tail", app.name),
             topics: vec![settings.real_topic(topic.name)],
             settings: consumer,
+            ends: false,
             max_chunk: 500,
             drain: Duration::ZERO,
         },

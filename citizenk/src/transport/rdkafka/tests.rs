@@ -63,6 +63,7 @@ fn spec(group: Option<&str>, topics: &[&str]) -> ConsumerSpec {
             ("session.timeout.ms", "6000"),
             ("heartbeat.interval.ms", "500"),
         ]),
+        ends: false,
         max_chunk: 1000,
         drain: Duration::from_secs(5),
     }

@@ -202,6 +202,7 @@ impl World {
             client_id: name.to_owned(),
             topics: vec!["t".to_owned()],
             settings: BTreeMap::new(),
+            ends: false,
             max_chunk: 3,
             drain: DRAIN,
         };

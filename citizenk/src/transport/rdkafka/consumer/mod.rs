@@ -212,6 +212,9 @@ fn configure(
         &["client.id", "group.id"],
     )?;
     conf.set("client.id", &spec.client_id)?;
+    if spec.ends {
+        conf.set("enable.partition.eof", "true")?;
+    }
     if let Some(group) = &spec.group {
         conf.set("group.id", group)?;
     }

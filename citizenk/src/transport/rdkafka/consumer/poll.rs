@@ -15,7 +15,7 @@ use super::super::conf::millis;
 use super::super::error;
 use super::Shared;
 use super::control::Core;
-use crate::record::{Chunk, OwnedRecord, RecordRef};
+use crate::record::{Chunk, OwnedRecord, RecordRef, TopicPartition};
 use crate::transport::{ConsumerEvents, ConsumerSpec, Pace, TransportError};
 
 /// Longest wait for a message; a wake ends it at once.
@@ -187,7 +187,10 @@ impl Poller {
             (topic, error::text(rd::rd_kafka_message_errstr(message)))
         };
         match message.err {
-            Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => {}
+            Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+                let partition = TopicPartition::new(topic, message.partition);
+                self.events.reached_end(&partition, message.offset);
+            }
             Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET
             | Code::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {
                 self.core
