@@ -67,10 +67,14 @@ pub struct RunArgs {
     flags: Flags,
 }
 
+/// What clap calls the argument that names a topic; `topic` is the setting `--topic NAME=REAL`.
+const NAME: &str = "topic-name";
+
 /// What `send` takes.
 #[derive(Debug, Args)]
 pub struct SendArgs {
     /// The topic, by its name in the program
+    #[arg(id = NAME, value_name = "TOPIC")]
     topic: String,
     /// The value as JSON, or as text on raw topics; `-` reads standard input, one value per line
     value: String,
@@ -91,6 +95,7 @@ pub struct SendArgs {
 #[derive(Debug, Args)]
 pub struct TailArgs {
     /// The topic, by its name in the program
+    #[arg(id = NAME, value_name = "TOPIC")]
     topic: String,
     /// Start at the first record instead of the next one
     #[arg(long)]
@@ -108,6 +113,7 @@ pub struct TailArgs {
 #[derive(Debug, Default, Args)]
 pub struct RedriveArgs {
     /// The dead-letter topic, by its name in the program
+    #[arg(id = NAME, value_name = "TOPIC")]
     topic: String,
     /// Only letters of this agent
     #[arg(long, value_name = "NAME")]
@@ -289,4 +295,32 @@ fn known_topic(
         }
         .into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_named_beside_the_setting_that_renames_it() {
+        Program::command().debug_assert();
+        let line = [
+            "shop",
+            "redrive",
+            "letters",
+            "--topic",
+            "letters=l2",
+            "--from",
+            "2h",
+        ];
+        let parsed = Program::parse_from(line);
+        let Some(Command::Redrive(args)) = parsed.command else {
+            panic!("not redrive");
+        };
+        assert_eq!(args.topic, "letters");
+        assert_eq!(args.flags.topic, ["letters=l2"]);
+        assert_eq!(args.from.as_deref(), Some("2h"));
+        Program::parse_from(["shop", "send", "orders", "1", "--key", "k"]);
+        Program::parse_from(["shop", "tail", "orders", "--max", "1"]);
+    }
 }
