@@ -7,35 +7,40 @@ const FAILED: u8 = 1;
 /// Exit code after Ctrl-C or a request to terminate, as shells report SIGINT.
 const INTERRUPTED: u8 = 130;
 
-pub(crate) type Result<T> = std::result::Result<T, Failure>;
+/// What a developer command answers.
+pub type Result<T> = std::result::Result<T, Failure>;
 
 /// What went wrong, which thing is the culprit and what to do about it.
-#[derive(Debug)]
-pub(crate) struct Failure {
+#[derive(Clone, Debug)]
+pub struct Failure {
     message: String,
     code: u8,
 }
 
 impl Failure {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    /// An ordinary failure: exit code 1.
+    pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             code: FAILED,
         }
     }
 
-    pub(crate) fn interrupted() -> Self {
+    /// Somebody asked us to stop: exit code 130.
+    pub fn interrupted() -> Self {
         Self {
             message: "interrupted; what was started is stopped again".into(),
             code: INTERRUPTED,
         }
     }
 
-    pub(crate) fn is_interrupted(&self) -> bool {
+    /// Whether somebody asked us to stop.
+    pub fn is_interrupted(&self) -> bool {
         self.code == INTERRUPTED
     }
 
-    pub(crate) fn code(&self) -> u8 {
+    /// The exit code of the command.
+    pub fn code(&self) -> u8 {
         self.code
     }
 }
@@ -47,11 +52,19 @@ impl fmt::Display for Failure {
 }
 
 /// Names the culprit of a lower error: `fs::read(path).or_fail(|| format!("read {path}"))?`.
-pub(crate) trait OrFail<T> {
+pub trait OrFail<T> {
+    /// Adds what was being done to the error.
+    ///
+    /// # Errors
+    /// The failure that names it, for every error.
     fn or_fail(self, doing: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T, E: fmt::Display> OrFail<T> for std::result::Result<T, E> {
+    /// Adds what was being done to the error.
+    ///
+    /// # Errors
+    /// The failure that names it, for every error.
     fn or_fail(self, doing: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| Failure::new(format!("cannot {}: {error}", doing())))
     }

@@ -7,21 +7,18 @@
 
 mod bench;
 mod ci;
-mod failure;
-mod kafka;
 mod misuse;
 mod openapi;
-mod process;
 mod real;
-mod workspace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::failure::Result;
-use crate::workspace::Workspace;
+use xtask::failure::{self, Result};
+use xtask::workspace::{self, Workspace};
+use xtask::{kafka, process};
 
 #[derive(Parser)]
 #[command(

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+pub use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use crate::failure::{Failure, OrFail, Result};
@@ -21,14 +22,14 @@ use crate::failure::{Failure, OrFail, Result};
 /// How often a waiting loop looks again.
 const POLL: Duration = Duration::from_millis(50);
 /// How often a long wait says that it still waits.
-pub(crate) const TELL: Duration = Duration::from_secs(5);
+pub const TELL: Duration = Duration::from_secs(5);
 /// How long a child may take to end by itself once it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
 
 static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// Turns Ctrl-C and requests to terminate into a flag, so that guards still run and stop Kafka.
-pub(crate) fn watch_signals() {
+pub fn watch_signals() {
     let flag = Arc::clone(STOP.get_or_init(Arc::default));
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         if let Err(error) = signal_hook::flag::register(signal as i32, Arc::clone(&flag)) {
@@ -38,12 +39,12 @@ pub(crate) fn watch_signals() {
 }
 
 /// Whether somebody asked us to stop.
-pub(crate) fn stop_requested() -> bool {
+pub fn stop_requested() -> bool {
     STOP.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
 
 /// Waits one poll interval; fails when somebody asked us to stop.
-pub(crate) fn pause() -> Result<()> {
+pub fn pause() -> Result<()> {
     sleep();
     if stop_requested() {
         Err(Failure::interrupted())
@@ -61,7 +62,7 @@ fn sleep() {
 }
 
 /// The program on the PATH, or an error that says what to install.
-pub(crate) fn find_program(name: &str, install: &str) -> Result<PathBuf> {
+pub fn find_program(name: &str, install: &str) -> Result<PathBuf> {
     env::var_os("PATH")
         .iter()
         .flat_map(env::split_paths)
@@ -71,7 +72,7 @@ pub(crate) fn find_program(name: &str, install: &str) -> Result<PathBuf> {
 }
 
 /// Runs the command to its end, or ends it and its descendants at the deadline.
-pub(crate) fn run(mut command: Command, what: &str, limit: Duration) -> Result<()> {
+pub fn run(mut command: Command, what: &str, limit: Duration) -> Result<()> {
     let child = command.spawn().or_fail(|| format!("start {what}"))?;
     let status = wait(child, what, limit)?;
     if status.success() {
@@ -82,12 +83,12 @@ pub(crate) fn run(mut command: Command, what: &str, limit: Duration) -> Result<(
 }
 
 /// Waits for a child under a deadline; at the deadline, or when asked to stop, ends its whole tree.
-pub(crate) fn wait(child: Child, what: &str, limit: Duration) -> Result<ExitStatus> {
+pub fn wait(child: Child, what: &str, limit: Duration) -> Result<ExitStatus> {
     wait_telling(child, what, limit, |_| {})
 }
 
 /// Like [`wait`], calling `tell` with the time that has passed every five seconds.
-pub(crate) fn wait_telling(
+pub fn wait_telling(
     mut child: Child,
     what: &str,
     limit: Duration,
@@ -128,7 +129,7 @@ pub(crate) fn wait_telling(
 /// Ends processes: a request first, force after `grace`. Returns those that even then remain.
 ///
 /// `ours` is asked before each signal, for an id may meanwhile belong to another process.
-pub(crate) fn end(pids: &[u32], ours: impl Fn(u32) -> bool, grace: Duration) -> Vec<u32> {
+pub fn end(pids: &[u32], ours: impl Fn(u32) -> bool, grace: Duration) -> Vec<u32> {
     for (wanted, limit) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, GRACE)] {
         for pid in pids.iter().filter(|pid| ours(**pid)) {
             signal(*pid, wanted);
@@ -181,7 +182,7 @@ fn parent_of(stat: &str) -> Option<u32> {
 }
 
 /// The arguments of a running process; `None` if there is no such process or it has ended.
-pub(crate) fn arguments(pid: u32) -> Option<Vec<String>> {
+pub fn arguments(pid: u32) -> Option<Vec<String>> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     // A zombie has no command line left.
     if line.is_empty() {
@@ -197,12 +198,12 @@ pub(crate) fn arguments(pid: u32) -> Option<Vec<String>> {
 }
 
 /// Whether a process lives; one that ended but was not yet collected does not.
-pub(crate) fn is_running(pid: u32) -> bool {
+pub fn is_running(pid: u32) -> bool {
     arguments(pid).is_some()
 }
 
 /// Sends a signal to one process; that it has just ended is no error.
-fn signal(pid: u32, signal: Signal) {
+pub fn signal(pid: u32, signal: Signal) {
     // 0 and negative ids address whole groups: never send those.
     let Some(id) = i32::try_from(pid).ok().filter(|id| *id > 0) else {
         return;
@@ -214,7 +215,7 @@ fn signal(pid: u32, signal: Signal) {
 }
 
 /// Whether this system has the process table that stopping by id is checked against.
-pub(crate) fn need_process_table() -> Result<()> {
+pub fn need_process_table() -> Result<()> {
     match fs::metadata("/proc/self/cmdline") {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::new(

@@ -15,14 +15,18 @@ const NEEDS_A_SYSTEM_LIBRARY: [&str; 1] = ["system-librdkafka"];
 
 /// What `cargo metadata` knows about this workspace.
 #[derive(Debug)]
-pub(crate) struct Workspace {
+pub struct Workspace {
     root: PathBuf,
     target: PathBuf,
     metadata: Value,
 }
 
 impl Workspace {
-    pub(crate) fn find() -> Result<Self> {
+    /// Asks cargo.
+    ///
+    /// # Errors
+    /// Cargo cannot be run or says something else than expected.
+    pub fn find() -> Result<Self> {
         let output = Command::new(cargo_program())
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .output()
@@ -53,16 +57,18 @@ impl Workspace {
         })
     }
 
-    pub(crate) fn root(&self) -> &Path {
+    /// The folder of the workspace.
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
-    pub(crate) fn target(&self) -> &Path {
+    /// The folder of everything built or fetched.
+    pub fn target(&self) -> &Path {
         &self.target
     }
 
     /// Cargo, run in the workspace root.
-    pub(crate) fn cargo(&self) -> Command {
+    pub fn cargo(&self) -> Command {
         let mut command = Command::new(cargo_program());
         command.current_dir(&self.root);
         command
@@ -71,7 +77,7 @@ impl Workspace {
     /// `package/feature` of every member, without those that need a library of the system.
     ///
     /// Asked from cargo instead of written down, so that a new feature is linted from its first day.
-    pub(crate) fn features(&self) -> Vec<String> {
+    pub fn features(&self) -> Vec<String> {
         let mut found = Vec::new();
         for package in self.metadata["packages"].as_array().into_iter().flatten() {
             let Some(name) = package["name"].as_str() else {
@@ -98,7 +104,7 @@ fn cargo_program() -> OsString {
 }
 
 /// Whether this is a CI run, where a tier that cannot run is a failure.
-pub(crate) fn under_ci() -> bool {
+pub fn under_ci() -> bool {
     means_yes(env::var("CI").ok().as_deref())
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, OrFail, Result};
@@ -32,11 +32,13 @@ pub(crate) const STOP_GRACE: Duration = Duration::from_secs(10);
 const ATTEMPTS: usize = 3;
 
 /// What is wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) nodes: usize,
     /// The first of consecutive client ports; free ones if not given.
     pub(crate) port: Option<u16>,
+    /// Where the clients of each node are told to connect, if not to the node itself.
+    pub(crate) advertised: Option<Vec<u16>>,
     /// The process a temporary cluster belongs to. Without one the cluster outlives us.
     pub(crate) owner: Option<u32>,
 }
@@ -46,10 +48,72 @@ pub(crate) struct Plan {
 pub(crate) struct Started {
     pub(crate) state: State,
     pub(crate) children: Vec<Child>,
+    pub(crate) nodes: Vec<Node>,
+    /// How long each node's log was when its process was started.
+    begun: Vec<u64>,
+}
+
+impl Started {
+    /// Starts the process of a node, whose earlier one has ended if there was one.
+    pub(crate) fn start_node(&mut self, dist: &Dist, folder: &Path, index: usize) -> Result<()> {
+        let node = &self.nodes[index];
+        let properties = node.properties_file();
+        let mut command = dist.java(&[HEAP, LOGGING].concat(), MAIN_CLASS);
+        command
+            .arg(&properties)
+            .current_dir(&node.folder)
+            .stdin(Stdio::null());
+        let length = fs::metadata(node.log_file()).map_or(0, |file| file.len());
+        log_to(&mut command, node)?;
+        if self.state.owner.is_none() {
+            // Out of reach of the terminal's Ctrl-C and of a `timeout` around us.
+            command.process_group(0);
+        }
+        let child = command.spawn().or_fail(|| "start `java`".into())?;
+        let state = NodeState {
+            id: node.id,
+            pid: child.id(),
+            port: node.port,
+            properties,
+        };
+        if index < self.children.len() {
+            self.state.nodes[index] = state;
+            self.children[index] = child;
+            self.begun[index] = length;
+        } else {
+            self.state.nodes.push(state);
+            self.children.push(child);
+            self.begun.push(length);
+        }
+        self.state.write(folder)
+    }
+
+    /// Whether the node said so in its log (it is then a member of the cluster) and takes connections.
+    pub(crate) fn is_ready(&self, index: usize) -> bool {
+        let node = &self.nodes[index];
+        self.said(index).contains(STARTED) && answers(node.port)
+    }
+
+    /// What the node's process has logged so far.
+    fn said(&self, index: usize) -> String {
+        let text = fs::read(self.nodes[index].log_file()).unwrap_or_default();
+        let begun = usize::try_from(self.begun[index])
+            .unwrap_or(0)
+            .min(text.len());
+        String::from_utf8_lossy(&text[begun..]).into_owned()
+    }
+
+    /// The exit status of a node's process, once it has ended.
+    pub(crate) fn ended(&mut self, index: usize) -> Result<Option<ExitStatus>> {
+        let id = self.nodes[index].id;
+        self.children[index]
+            .try_wait()
+            .or_fail(|| format!("watch node {id}"))
+    }
 }
 
 /// Starts a cluster in a folder of its own; when that fails nothing of it is left running.
-pub(crate) fn start(dist: &Dist, folder: &Path, plan: Plan) -> Result<Started> {
+pub(crate) fn start(dist: &Dist, folder: &Path, plan: &Plan) -> Result<Started> {
     let mut attempt = 1;
     loop {
         let nodes = lay_out(folder, plan)?;
@@ -59,12 +123,17 @@ pub(crate) fn start(dist: &Dist, folder: &Path, plan: Plan) -> Result<Started> {
                 nodes: Vec::new(),
             },
             children: Vec::new(),
+            nodes,
+            begun: Vec::new(),
         };
-        let result = launch(dist, folder, &nodes, &mut started);
+        let result = launch(dist, folder, &mut started);
         let Err(failure) = result else {
             return Ok(started);
         };
-        let raced = nodes.iter().any(|node| log(node).contains(PORT_TAKEN));
+        let raced = started
+            .nodes
+            .iter()
+            .any(|node| log(node).contains(PORT_TAKEN));
         stop(&mut started)?;
         if plan.port.is_some() || !raced || attempt == ATTEMPTS || failure.is_interrupted() {
             return Err(failure);
@@ -85,26 +154,34 @@ pub(crate) fn stop(started: &mut Started) -> Result<()> {
 }
 
 /// Empties the folder and writes each node's properties.
-fn lay_out(folder: &Path, plan: Plan) -> Result<Vec<Node>> {
+fn lay_out(folder: &Path, plan: &Plan) -> Result<Vec<Node>> {
     let ports = match plan.port {
         Some(base) => config::given_ports(base, plan.nodes)?,
         None => config::free_ports(plan.nodes)?,
     };
-    let controllers = loop {
-        let found = config::free_ports(plan.nodes)?;
+    // For the controllers, and for the brokers among themselves.
+    let inner = loop {
+        let found = config::free_ports(2 * plan.nodes)?;
         if found.iter().all(|port| !ports.contains(port)) {
             break found;
         }
     };
+    let front = |index: usize| {
+        let advertised = *plan.advertised.as_ref()?.get(index)?;
+        Some(config::Front {
+            advertised,
+            broker_port: inner[plan.nodes + index],
+        })
+    };
     let nodes: Vec<Node> = ports
         .into_iter()
-        .zip(controllers)
-        .zip(1..)
-        .map(|((port, controller_port), id)| Node {
-            id,
+        .enumerate()
+        .map(|(index, port)| Node {
+            id: index + 1,
             port,
-            controller_port,
-            folder: folder.join(format!("node-{id}")),
+            controller_port: inner[index],
+            front: front(index),
+            folder: folder.join(format!("node-{}", index + 1)),
         })
         .collect();
     if folder.exists() {
@@ -119,40 +196,19 @@ fn lay_out(folder: &Path, plan: Plan) -> Result<Vec<Node>> {
     Ok(nodes)
 }
 
-fn launch(dist: &Dist, folder: &Path, nodes: &[Node], started: &mut Started) -> Result<()> {
-    let detached = started.state.owner.is_none();
+fn launch(dist: &Dist, folder: &Path, started: &mut Started) -> Result<()> {
     // Written before there is anything to find, so that there is never anything not to be found.
     started.state.write(folder)?;
     eprintln!(
         "kafka: formatting {} in {}",
-        count(nodes.len()),
+        count(started.nodes.len()),
         folder.display()
     );
-    format_all(dist, nodes)?;
-    for node in nodes {
-        let properties = node.properties_file();
-        let mut command = dist.java(&[HEAP, LOGGING].concat(), MAIN_CLASS);
-        command
-            .arg(&properties)
-            .current_dir(&node.folder)
-            .stdin(Stdio::null());
-        log_to(&mut command, node)?;
-        if detached {
-            // Out of reach of the terminal's Ctrl-C and of a `timeout` around us.
-            command.process_group(0);
-        }
-        let child = command.spawn().or_fail(|| "start `java`".into())?;
-        let state = NodeState {
-            id: node.id,
-            pid: child.id(),
-            port: node.port,
-            properties,
-        };
-        started.state.nodes.push(state);
-        started.children.push(child);
-        started.state.write(folder)?;
+    format_all(dist, &started.nodes)?;
+    for index in 0..started.nodes.len() {
+        started.start_node(dist, folder, index)?;
     }
-    wait_until_ready(nodes, &mut started.children)
+    wait_until_ready(started)
 }
 
 fn format_all(dist: &Dist, nodes: &[Node]) -> Result<()> {
@@ -202,28 +258,28 @@ fn log_to(command: &mut std::process::Command, node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// Ready = every node said so in its log (it is then a member of the cluster) and takes connections.
-fn wait_until_ready(nodes: &[Node], children: &mut [Child]) -> Result<()> {
+fn wait_until_ready(started: &mut Started) -> Result<()> {
     let begun = Instant::now();
     let mut told = Duration::ZERO;
-    let mut waiting: Vec<&Node> = nodes.iter().collect();
+    let nodes = started.nodes.len();
+    let mut waiting: Vec<usize> = (0..nodes).collect();
     while !waiting.is_empty() {
-        for (child, node) in children.iter_mut().zip(nodes) {
-            if let Some(status) = child
-                .try_wait()
-                .or_fail(|| format!("watch node {}", node.id))?
-            {
+        for index in 0..nodes {
+            if let Some(status) = started.ended(index)? {
                 return Err(Failure::new(format!(
                     "Kafka node {} ended ({status}):\n{}",
-                    node.id,
-                    tail(&log(node))
+                    started.nodes[index].id,
+                    tail(&started.said(index))
                 )));
             }
         }
-        waiting.retain(|node| !(log(node).contains(STARTED) && answers(node.port)));
+        waiting.retain(|index| !started.is_ready(*index));
         let passed = begun.elapsed();
         if passed >= START_LIMIT && !waiting.is_empty() {
-            let logs: Vec<String> = waiting.iter().map(|node| tail(&log(node))).collect();
+            let logs: Vec<String> = waiting
+                .iter()
+                .map(|index| tail(&started.said(*index)))
+                .collect();
             return Err(Failure::new(format!(
                 "Kafka was not ready after {} s:\n{}",
                 START_LIMIT.as_secs(),
@@ -232,10 +288,10 @@ fn wait_until_ready(nodes: &[Node], children: &mut [Child]) -> Result<()> {
         }
         if passed >= told + process::TELL {
             told = passed;
-            let ready = nodes.len() - waiting.len();
+            let ready = nodes - waiting.len();
             eprintln!(
                 "kafka: {ready} of {} ready after {} s (at most {} s)",
-                count(nodes.len()),
+                count(nodes),
                 passed.as_secs(),
                 START_LIMIT.as_secs()
             );
@@ -244,7 +300,7 @@ fn wait_until_ready(nodes: &[Node], children: &mut [Child]) -> Result<()> {
     }
     eprintln!(
         "kafka: {} ready after {:.1} s",
-        count(nodes.len()),
+        count(nodes),
         begun.elapsed().as_secs_f64()
     );
     Ok(())
@@ -293,9 +349,10 @@ mod tests {
         let plan = Plan {
             nodes: 3,
             port: None,
+            advertised: None,
             owner: None,
         };
-        let nodes = lay_out(&folder, plan).expect("the temporary folder is writable");
+        let nodes = lay_out(&folder, &plan).expect("the temporary folder is writable");
         assert_eq!(
             nodes.iter().map(|node| node.id).collect::<Vec<_>>(),
             [1, 2, 3]

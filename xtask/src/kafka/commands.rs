@@ -14,8 +14,9 @@ use crate::kafka::{BOOTSTRAP_VARIABLE, temporary, tools};
 use crate::process;
 use crate::workspace::Workspace;
 
-#[derive(Subcommand)]
-pub(crate) enum Command {
+/// What can be done with a Kafka.
+#[derive(Debug, Subcommand)]
+pub enum Command {
     /// Start Kafka and leave it running; prints the `export` line to evaluate
     Up {
         /// One node, or three that replicate as in production
@@ -48,7 +49,11 @@ fn nodes_parser() -> impl TypedValueParser<Value = usize> {
     PossibleValuesParser::new(["1", "3"]).try_map(|text| text.parse::<usize>())
 }
 
-pub(crate) fn run(workspace: &Workspace, command: Command) -> Result<()> {
+/// Carries a command out.
+///
+/// # Errors
+/// Java or Maven is missing, Kafka does not start or end, or the tool does not exist.
+pub fn run(workspace: &Workspace, command: Command) -> Result<()> {
     process::need_process_table()?;
     match command {
         Command::Up { nodes, port } => up(workspace, nodes, port),
@@ -59,7 +64,7 @@ pub(crate) fn run(workspace: &Workspace, command: Command) -> Result<()> {
 }
 
 /// Where the cluster of `kafka up` lives.
-pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
+pub(super) fn folder(workspace: &Workspace) -> PathBuf {
     dist::folder(workspace).join("cluster")
 }
 
@@ -86,9 +91,10 @@ fn up(workspace: &Workspace, nodes: Option<usize>, port: Option<u16>) -> Result<
     let plan = Plan {
         nodes: nodes.unwrap_or(1),
         port,
+        advertised: None,
         owner: None,
     };
-    let started = cluster::start(&dist, &folder, plan)?;
+    let started = cluster::start(&dist, &folder, &plan)?;
     print_export(&started.state);
     Ok(())
 }

@@ -11,12 +11,22 @@ use crate::failure::{Failure, OrFail, Result};
 /// Where every listener binds: this cluster has no passwords and is for this machine only.
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
+/// Something between clients and a node, such as a proxy that breaks connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Front {
+    /// Where clients are told to connect instead.
+    pub(crate) advertised: u16,
+    /// Where the other brokers connect, so that what happens to clients does not happen to them.
+    pub(crate) broker_port: u16,
+}
+
 /// One node as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) id: usize,
-    /// Where clients and the other brokers connect.
+    /// Where clients connect, and the other brokers unless they have a way of their own.
     pub(crate) port: u16,
+    pub(crate) front: Option<Front>,
     /// Where the controllers' quorum talks.
     pub(crate) controller_port: u16,
     pub(crate) folder: PathBuf,
@@ -66,22 +76,32 @@ pub(crate) fn properties(node: &Node, cluster: &[Node]) -> String {
     set("process.roles", &"broker,controller");
     set("node.id", &node.id);
     set("controller.quorum.voters", &voters.join(","));
+    let clients = format!("PLAINTEXT://{HOST}");
+    let controllers = format!("CONTROLLER://{HOST}:{}", node.controller_port);
+    let (port, advertised) = (
+        node.port,
+        node.front.map_or(node.port, |front| front.advertised),
+    );
+    let (brokers, among_brokers) = match node.front {
+        Some(front) => (
+            format!(",BROKERS://{HOST}:{}", front.broker_port),
+            "BROKERS",
+        ),
+        None => (String::new(), "PLAINTEXT"),
+    };
     set(
         "listeners",
-        &format!(
-            "PLAINTEXT://{HOST}:{},CONTROLLER://{HOST}:{}",
-            node.port, node.controller_port
-        ),
+        &format!("{clients}:{port}{brokers},{controllers}"),
     );
     set(
         "advertised.listeners",
-        &format!("PLAINTEXT://{HOST}:{}", node.port),
+        &format!("{clients}:{advertised}{brokers}"),
     );
-    set("inter.broker.listener.name", &"PLAINTEXT");
+    set("inter.broker.listener.name", &among_brokers);
     set("controller.listener.names", &"CONTROLLER");
     set(
         "listener.security.protocol.map",
-        &"PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        &"PLAINTEXT:PLAINTEXT,BROKERS:PLAINTEXT,CONTROLLER:PLAINTEXT",
     );
     set(
         "log.dirs",
@@ -198,6 +218,7 @@ mod tests {
                 id,
                 port: 9000 + id as u16,
                 controller_port: 9100 + id as u16,
+                front: None,
                 folder: PathBuf::from(format!("/k/node-{id}")),
             })
             .collect()
@@ -250,6 +271,25 @@ mod tests {
         assert_eq!(value(&text, "transaction.state.log.min.isr"), "2");
         assert_eq!(value(&text, "min.insync.replicas"), "2");
         assert_eq!(value(&text, "default.replication.factor"), "3");
+    }
+
+    #[test]
+    fn clients_behind_a_front_are_sent_there_and_brokers_are_not() {
+        let mut cluster = nodes(3);
+        cluster[1].front = Some(Front {
+            advertised: 7000,
+            broker_port: 9202,
+        });
+        let text = properties(&cluster[1], &cluster);
+        assert_eq!(
+            value(&text, "listeners"),
+            "PLAINTEXT://127.0.0.1:9002,BROKERS://127.0.0.1:9202,CONTROLLER://127.0.0.1:9102"
+        );
+        assert_eq!(
+            value(&text, "advertised.listeners"),
+            "PLAINTEXT://127.0.0.1:7000,BROKERS://127.0.0.1:9202"
+        );
+        assert_eq!(value(&text, "inter.broker.listener.name"), "BROKERS");
     }
 
     #[test]

@@ -18,9 +18,10 @@ const SLF4J: &str = "1.7.36";
 const OLDEST_JAVA: u32 = 17;
 const FETCH_LIMIT: Duration = Duration::from_secs(600);
 
-pub(crate) const INSTALL_JAVA: &str =
-    "a Java runtime, 17 or later (Debian: openjdk-17-jre-headless)";
-pub(crate) const INSTALL_MAVEN: &str = "Apache Maven (Debian: maven)";
+/// What provides `java`.
+pub const INSTALL_JAVA: &str = "a Java runtime, 17 or later (Debian: openjdk-17-jre-headless)";
+/// What provides `mvn`.
+pub const INSTALL_MAVEN: &str = "Apache Maven (Debian: maven)";
 
 /// Java and the folder of jars.
 #[derive(Debug)]

@@ -13,9 +13,9 @@ mod state;
 mod temporary;
 mod tools;
 
-pub(crate) use commands::{Command, run};
-pub(crate) use dist::{INSTALL_JAVA, INSTALL_MAVEN};
-pub(crate) use temporary::Kafka;
+pub use commands::{Command, run};
+pub use dist::{INSTALL_JAVA, INSTALL_MAVEN};
+pub use temporary::Kafka;
 
 /// What programs read to find their cluster.
-pub(crate) const BOOTSTRAP_VARIABLE: &str = "KAFKA_BOOTSTRAP_SERVERS";
+pub const BOOTSTRAP_VARIABLE: &str = "KAFKA_BOOTSTRAP_SERVERS";

@@ -130,7 +130,7 @@ fn is_developer_command(pid: u32) -> bool {
     process::arguments(pid).is_some_and(|arguments| {
         arguments
             .first()
-            .is_some_and(|program| program.contains("xtask"))
+            .is_some_and(|program| program.contains("xtask") || program.contains("citizenk-faults"))
     })
 }
 

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::failure::{OrFail, Result};
 use crate::kafka::cluster::{self, Plan, Started};
 use crate::kafka::dist::{self, Dist};
 use crate::kafka::state::State;
+use crate::kafka::tools;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -15,9 +17,10 @@ const PREFIX: &str = "temporary-";
 /// Where the logs of the last temporary cluster are kept, for the reader of a failed test.
 const LAST_LOGS: &str = "last-temporary-logs";
 
-/// A running temporary cluster.
+/// A running temporary cluster; nodes are counted from 0.
 #[derive(Debug)]
-pub(crate) struct Kafka {
+pub struct Kafka {
+    dist: Dist,
     started: Started,
     folder: PathBuf,
     logs: PathBuf,
@@ -25,7 +28,23 @@ pub(crate) struct Kafka {
 
 impl Kafka {
     /// Starts a cluster that ends with this value.
-    pub(crate) fn start_temporary(workspace: &Workspace, nodes: usize) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Java or Maven is missing, or Kafka does not start.
+    pub fn start_temporary(workspace: &Workspace, nodes: usize) -> Result<Self> {
+        Self::start(workspace, nodes, None)
+    }
+
+    /// Like [`Kafka::start_temporary`], one node per port; clients are told to connect to these ports,
+    /// brokers reach one another without them.
+    ///
+    /// # Errors
+    /// As [`Kafka::start_temporary`].
+    pub fn start_behind(workspace: &Workspace, ports: Vec<u16>) -> Result<Self> {
+        Self::start(workspace, ports.len(), Some(ports))
+    }
+
+    fn start(workspace: &Workspace, nodes: usize, advertised: Option<Vec<u16>>) -> Result<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         process::need_process_table()?;
         let dist = Dist::ready(workspace)?;
@@ -40,13 +59,15 @@ impl Kafka {
         match cluster::start(
             &dist,
             &folder,
-            Plan {
+            &Plan {
                 nodes,
                 port: None,
+                advertised,
                 owner: Some(owner),
             },
         ) {
             Ok(started) => Ok(Self {
+                dist,
                 started,
                 folder,
                 logs,
@@ -58,9 +79,54 @@ impl Kafka {
         }
     }
 
-    /// What clients connect to.
-    pub(crate) fn bootstrap(&self) -> String {
+    /// What clients connect to; not the front, where there is one.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
         self.started.state.bootstrap()
+    }
+
+    /// Where each node itself takes its clients' connections.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        self.started.nodes.iter().map(|node| node.port).collect()
+    }
+
+    /// Sends a signal to the process of a node.
+    pub fn signal(&self, node: usize, signal: process::Signal) {
+        let state = &self.started.state.nodes[node];
+        if state.is_running() {
+            process::signal(state.pid, signal);
+        }
+    }
+
+    /// Whether the process of a node has ended.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn has_ended(&mut self, node: usize) -> Result<bool> {
+        Ok(self.started.ended(node)?.is_some())
+    }
+
+    /// Starts a node again that has ended, with the data it had.
+    ///
+    /// # Errors
+    /// Java cannot be started.
+    pub fn start_node(&mut self, node: usize) -> Result<()> {
+        self.started.start_node(&self.dist, &self.folder, node)
+    }
+
+    /// Whether a node has joined the cluster since its process was started, and takes connections.
+    #[must_use]
+    pub fn is_ready(&self, node: usize) -> bool {
+        self.started.is_ready(node)
+    }
+
+    /// One of Kafka's own tools by its name (`topics`, `leader-election`), with the address of a node.
+    ///
+    /// # Errors
+    /// There is no such tool.
+    pub fn tool(&self, name: &str, address: &str) -> Result<Command> {
+        tools::command(&self.dist, name, address)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use crate::failure::{Failure, Result};
 use crate::kafka::dist::Dist;
@@ -9,6 +10,7 @@ use crate::kafka::state::{Life, State};
 use crate::kafka::{BOOTSTRAP_VARIABLE, commands};
 use crate::workspace::Workspace;
 
+const OPTIONS: [&str; 2] = ["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
 const ADDRESS: &str = "--bootstrap-server";
 
 /// The names of Kafka's scripts (`kafka-topics.sh` and so on) and the classes behind them.
@@ -113,13 +115,20 @@ fn running_address(workspace: &Workspace) -> Result<String> {
     })
 }
 
+/// The tool with the address of a cluster, for its arguments to follow.
+pub(super) fn command(dist: &Dist, name: &str, address: &str) -> Result<Command> {
+    let tool = find(name)?;
+    let mut command = dist.java(&OPTIONS, tool.class);
+    command.args([ADDRESS, address]);
+    Ok(command)
+}
+
 /// Becomes the tool: its input, output, signals and exit code are those of this command.
 pub(crate) fn exec(workspace: &Workspace, name: &str, given: &[String]) -> Result<()> {
     let tool = find(name)?;
     let list = arguments(tool, given, || running_address(workspace))?;
     let dist = Dist::ready(workspace)?;
-    let options = ["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
-    let error = dist.java(&options, tool.class).args(list).exec();
+    let error = dist.java(&OPTIONS, tool.class).args(list).exec();
     Err(Failure::new(format!("cannot start `java`: {error}")))
 }
 
