@@ -141,3 +141,51 @@ async fn a_handler_that_blocks_its_thread_stops_neither_polling_nor_health_nor_t
     };
     tokio::time::timeout(PATIENCE, scene).await.unwrap();
 }
+
+/// How many of the records sent at the start have arrived.
+#[derive(Clone)]
+struct Arrived(mpsc::Sender<bool>);
+
+const SENT: usize = 200;
+
+#[citizenk::on_event(startup)]
+async fn send_and_wait_for_ever(
+    State(arrived): State<Arrived>,
+    State(sending): State<Arc<Notify>>,
+    producer: Producer,
+) {
+    for id in 0..SENT {
+        let sent = producer.send(&JOBS, &id.to_string(), Job { id: id as u32 });
+        let arrived = arrived.0.clone();
+        tokio::spawn(async move { arrived.send(sent.await.is_ok()).await });
+    }
+    sending.notify_one();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_during_the_start_still_delivers_what_hooks_have_sent() {
+    let flags = Flags {
+        embedded: true,
+        http: Some("127.0.0.1:0".to_owned()),
+        ..Flags::default()
+    };
+    let settings = Settings::resolve(flags, &BTreeMap::new(), None).unwrap();
+    let (arrived, mut answers) = mpsc::channel(SENT);
+    let sending = Arc::new(Notify::new());
+    let app = App::new("stopped-at-start")
+        .state(Arrived(arrived))
+        .state(sending.clone())
+        .topic(&JOBS)
+        .register::<send_and_wait_for_ever>();
+    let service = app.build_with(settings).await.unwrap();
+    let stopped = service.run_until(async move { sending.notified().await });
+    tokio::time::timeout(PATIENCE, stopped)
+        .await
+        .unwrap()
+        .unwrap();
+    for _ in 0..SENT {
+        let answer = tokio::time::timeout(PATIENCE, answers.recv()).await;
+        assert_eq!(answer.unwrap(), Some(true), "lost at the end");
+    }
+}

@@ -12,6 +12,7 @@ use super::{AgentOverride, App, Overrides, Prepared, RunOptions};
 use crate::config::kafka::{self, Side};
 use crate::config::{Broker, Flags, Settings, merge_consumer, merge_producer};
 use crate::error::{ConfigError, Exit, RunError};
+use crate::runtime::engine;
 use crate::runtime::produce::TopicNames;
 use crate::runtime::worker::Executor;
 use crate::time::Clock;
@@ -135,6 +136,7 @@ impl Service {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), RunError> {
         let Self { app, settings } = self;
+        tokio::pin!(shutdown);
         for warning in settings.warnings() {
             tracing::warn!("{warning}");
         }
@@ -171,15 +173,20 @@ impl Service {
             handle,
             clock: Clock::system(),
         };
-        let prepared = Prepared::new(&app, options).await?;
+        // State, connecting or a hook may take for ever: a stop is looked for first, and at every step.
+        let prepared = tokio::select! {
+            biased;
+            () = &mut shutdown => return Ok(()),
+            prepared = Prepared::new(&app, options) => prepared?,
+        };
+        let port = prepared.spec.port.clone();
         let stopping = prepared.shutdown.clone();
         #[cfg(feature = "web")]
         let (server, live) = front.serve(&prepared)?;
-        tokio::pin!(shutdown);
         let running = tokio::select! {
+            biased;
+            () = &mut shutdown => return engine::give_up(&port, drain).await,
             started = prepared.start() => started.map_err(explain)?,
-            // Connecting or a hook may take for ever.
-            () = &mut shutdown => return Ok(()),
         };
         #[cfg(feature = "web")]
         live.started(&running.engine);
@@ -233,16 +240,22 @@ fn explain(error: RunError) -> RunError {
 const EMBEDDED_PARTITIONS: usize = 4;
 
 /// Completes at SIGTERM or SIGINT; a second signal ends the process at once.
-pub(crate) async fn signalled() {
-    let first = signal().await;
-    tracing::info!(
-        signal = first,
-        "received; a second signal ends the program at once"
-    );
-    tokio::spawn(async {
-        signal().await;
-        kill();
-    });
+///
+/// Signals are caught from the call on, not from the first poll: until then they would end the process
+/// without any further step.
+pub(crate) fn signalled() -> impl Future<Output = ()> {
+    let mut signals = Signals::catch();
+    async move {
+        let first = signals.next().await;
+        tracing::info!(
+            signal = first,
+            "received; a second signal ends the program at once"
+        );
+        tokio::spawn(async move {
+            signals.next().await;
+            kill();
+        });
+    }
 }
 
 #[expect(
@@ -253,29 +266,52 @@ fn kill() -> ! {
     std::process::exit(i32::from(Exit::KILLED.code()))
 }
 
+/// What asks a program to stop; `None` where that cannot be caught.
 #[cfg(unix)]
-async fn signal() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be handled here");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+struct Signals(Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>);
+
+#[cfg(unix)]
+impl Signals {
+    fn catch() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (terminate, interrupt) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        );
+        let both = terminate.and_then(|terminate| Ok((terminate, interrupt?)));
+        Self(
+            both.inspect_err(|error| tracing::error!(%error, "signals cannot be handled here"))
+                .ok(),
+        )
+    }
+
+    async fn next(&mut self) -> &'static str {
+        let Some((terminate, interrupt)) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() -> &'static str {
-    if tokio::signal::ctrl_c().await.is_err() {
-        tracing::error!("signals cannot be handled here");
-        std::future::pending::<()>().await;
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn catch() -> Self {
+        Self
     }
-    "Ctrl-C"
+
+    async fn next(&mut self) -> &'static str {
+        if tokio::signal::ctrl_c().await.is_err() {
+            tracing::error!("signals cannot be handled here");
+            std::future::pending::<()>().await;
+        }
+        "Ctrl-C"
+    }
 }
 
 /// Runs the app as a program; without the feature `cli` there is no command line, settings come from the

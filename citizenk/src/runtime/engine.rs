@@ -379,6 +379,18 @@ impl Engine {
 /// What a step of the end may take beyond the drain deadline.
 const LEAVE: Duration = Duration::from_secs(1);
 
+/// Ends a start that is not to go on: what start-up hooks have sent still leaves.
+pub(crate) async fn give_up(port: &Port, timeout: Duration) -> Result<(), RunError> {
+    let Some(sender) = port.get() else {
+        return Ok(());
+    };
+    port.set(None);
+    match flush(sender.handle().clone(), timeout).await {
+        0 => Ok(()),
+        outputs => Err(RunError::Drain { calls: 0, outputs }),
+    }
+}
+
 async fn flush(producer: Arc<dyn ProducerHandle>, timeout: Duration) -> usize {
     if producer.in_flight() == 0 {
         return 0;
