@@ -59,8 +59,8 @@ where
     let look_ahead = (limit * 16).max(256);
 
     loop {
-        let closing = inbox.is_closing();
-        while !closing && schedule.waiting() < look_ahead {
+        let closing = inbox.closing();
+        while closing == Closing::No && schedule.waiting() < look_ahead {
             let Some(chunk) = inbox.pop() else { break };
             core.cx.received(&chunk);
             for index in 0..chunk.len() {
@@ -76,12 +76,17 @@ where
                 );
             }
         }
-        if !closing {
-            while let Some((key, job)) = schedule.start() {
-                let outbox = outboxes.pop().unwrap_or_else(|| core.outbox());
-                running.push(run_job(cores.clone(), key, job, outbox));
-            }
-        } else if running.is_empty() {
+        // A record that others have overtaken holds back their offsets: left to the next owner, it would
+        // take them with it, and they would be handled twice.
+        while let Some((key, job)) = match closing {
+            Closing::No => schedule.start(),
+            Closing::Drain => schedule.start_overtaken(),
+            Closing::Abandon => None,
+        } {
+            let outbox = outboxes.pop().unwrap_or_else(|| core.outbox());
+            running.push(run_job(cores.clone(), key, job, outbox));
+        }
+        if closing != Closing::No && running.is_empty() {
             break;
         }
         tokio::select! {

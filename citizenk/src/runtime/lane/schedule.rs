@@ -1,7 +1,8 @@
 //! Which record may run next when several keys run at once.
 //!
 //! In: records in offset order, each with its key's identity. Out: records that may start: at most N
-//! keys at once, each key in offset order; records without key are independent. Pure.
+//! keys at once, each key in offset order; records without key are independent. At the end, those that
+//! later ones have overtaken. Pure.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,11 +13,14 @@ pub(crate) type KeyId = Option<u64>;
 pub(crate) struct KeySchedule<T> {
     limit: usize,
     running: usize,
-    /// Records that may start as soon as a place is free.
-    ready: VecDeque<(KeyId, T)>,
+    /// Records that may start as soon as a place is free, each with its number.
+    ready: VecDeque<(KeyId, (u64, T))>,
     /// Keys that are ready or running, with the records behind them.
-    busy: HashMap<u64, VecDeque<T>>,
+    busy: HashMap<u64, VecDeque<(u64, T)>>,
     len: usize,
+    added: u64,
+    /// The latest record that was started.
+    furthest: Option<u64>,
 }
 
 impl<T> KeySchedule<T> {
@@ -27,20 +31,24 @@ impl<T> KeySchedule<T> {
             ready: VecDeque::new(),
             busy: HashMap::new(),
             len: 0,
+            added: 0,
+            furthest: None,
         }
     }
 
     /// Adds a record behind all earlier ones of its key.
     pub(crate) fn push(&mut self, key: KeyId, item: T) {
         self.len += 1;
+        let numbered = (self.added, item);
+        self.added += 1;
         if let Some(key) = key {
             if let Some(queue) = self.busy.get_mut(&key) {
-                queue.push_back(item);
+                queue.push_back(numbered);
                 return;
             }
             self.busy.insert(key, VecDeque::new());
         }
-        self.ready.push_back((key, item));
+        self.ready.push_back((key, numbered));
     }
 
     /// The next record to start; tell `done` when it ended.
@@ -48,10 +56,24 @@ impl<T> KeySchedule<T> {
         if self.running >= self.limit {
             return None;
         }
-        let next = self.ready.pop_front()?;
+        let (key, (number, item)) = self.ready.pop_front()?;
         self.running += 1;
         self.len -= 1;
-        Some(next)
+        self.furthest = self.furthest.max(Some(number));
+        Some((key, item))
+    }
+
+    /// Like [`Self::start`], of the records only that a later one was started before.
+    pub(crate) fn start_overtaken(&mut self) -> Option<(KeyId, T)> {
+        // What nobody has overtaken is never started any more, and so is what stands behind it.
+        while let Some((_, (number, _))) = self.ready.front() {
+            if self.furthest.is_some_and(|furthest| *number < furthest) {
+                return self.start();
+            }
+            self.ready.pop_front();
+            self.len -= 1;
+        }
+        None
     }
 
     /// A started record ended: the next one of its key may start.
@@ -81,6 +103,37 @@ mod tests {
     use super::*;
 
     proptest! {
+        /// Whenever the end begins, what has run afterwards is everything up to the latest that had started:
+        /// nothing is left out in between.
+        #[test]
+        fn the_end_leaves_no_gap(
+            keys in prop::collection::vec(prop::option::of(0..6u64), 1..120),
+            limit in 1..9usize,
+            before in 0..100usize,
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 300),
+        ) {
+            let mut schedule = KeySchedule::new(limit);
+            keys.iter().enumerate().for_each(|(n, key)| schedule.push(*key, n));
+            let mut running: Vec<(KeyId, usize)> = Vec::new();
+            let mut seen = HashSet::new();
+            let mut picks = picks.into_iter().cycle();
+            for ended in 0.. {
+                let next = |schedule: &mut KeySchedule<usize>| {
+                    if ended < before { schedule.start() } else { schedule.start_overtaken() }
+                };
+                while let Some((key, n)) = next(&mut schedule) {
+                    prop_assert!(seen.insert(n));
+                    running.push((key, n));
+                    prop_assert!(running.len() <= limit);
+                }
+                if running.is_empty() { break }
+                let pick = picks.next().expect("the picks are cycled").index(running.len());
+                let (key, _) = running.swap_remove(pick);
+                schedule.done(key);
+            }
+            prop_assert_eq!(seen.iter().max().map_or(0, |furthest| furthest + 1), seen.len());
+        }
+
         /// Never more than the limit runs, never one key twice at once, each key in order, and
         /// everything runs in the end.
         #[test]
