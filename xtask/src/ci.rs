@@ -6,7 +6,7 @@ use crate::failure::{Failure, Result};
 use crate::kafka::{INSTALL_JAVA, INSTALL_MAVEN};
 use crate::openapi::INSTALL_PYTHON;
 use crate::workspace::{Workspace, under_ci};
-use crate::{openapi, process, real};
+use crate::{faults, openapi, process, real};
 
 struct Tier {
     name: &'static str,
@@ -15,11 +15,16 @@ struct Tier {
     run: fn(&Workspace) -> Result<()>,
 }
 
-const TIERS: [Tier; 2] = [
+const TIERS: [Tier; 3] = [
     Tier {
         name: "real",
         needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
         run: |workspace| real::run(workspace, &[]),
+    },
+    Tier {
+        name: "faults",
+        needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
+        run: |workspace| faults::run(workspace, &[]),
     },
     Tier {
         name: "openapi-check",

@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod faults;
 mod misuse;
 mod openapi;
 mod real;
@@ -64,6 +65,13 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Faults on three real brokers: workers killed, networks cut, leaders moved; `--list` shows them
+    #[command(disable_help_flag = true)]
+    Faults {
+        /// `--minutes M`, `--seed S`, `--row NAME`, `--all`, `--list`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Check the demo's OpenAPI document with a validator that is not ours (needs Python 3)
     OpenapiCheck,
     /// The tiers that `.ci/run` adds to `cargo test --workspace`
@@ -91,6 +99,7 @@ fn run(task: Task) -> Result<()> {
         Task::Real { filter } => real::run(&workspace, &filter),
         Task::Misuse { bless, only } => misuse::run(&workspace, bless, only.as_deref()),
         Task::Bench { name, real, args } => bench::run(&workspace, &name, real, &args),
+        Task::Faults { args } => faults::run(&workspace, &args),
         Task::OpenapiCheck => openapi::run(&workspace),
         Task::Ci => ci::run(&workspace),
         Task::Features => {
@@ -132,6 +141,10 @@ mod tests {
             panic!("`bench` takes a name and what stands after the dashes");
         };
         assert_eq!((name.as_str(), real, args.len()), ("consume", true, 2));
+        let Ok(Task::Faults { args }) = parse("x faults --row W1 --seed 7") else {
+            panic!("`faults` takes what its program takes");
+        };
+        assert_eq!(args.len(), 4);
         assert!(parse("x kafka up --nodes 2").is_err());
     }
 }
