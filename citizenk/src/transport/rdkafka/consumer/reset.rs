@@ -3,7 +3,8 @@
 //! With `auto.offset.reset=error` librdkafka tells of a position that does not exist any more instead
 //! of jumping silently. Where retention took the records, reading goes on at the first that is left
 //! and the loss is reported; where the position lies beyond the end (a truncated or re-created topic),
-//! it goes on at the end, as an error.
+//! it goes on at the end, as an error. A position we never had comes from an answer that was damaged on
+//! its way (librdkafka 2.12 loses its place behind a batch with a wrong checksum): reading goes on at ours.
 
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,20 @@ impl Poller {
                 return;
             }
         };
+        let said = from;
+        let own = self
+            .core
+            .slots
+            .get_mut(&id)
+            .map(|slot| slot.staged.first_offset().unwrap_or(slot.next));
+        let from = believable(said, own, marks.high);
+        if from != said {
+            self.events.error(error::with_message(
+                format!("reading {id}"),
+                Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+                format!("the client lost its place and asked for offset {said}; reading goes on at {from}"),
+            ));
+        }
         let target = if from < 0 && from == i64::from(rd::RD_KAFKA_OFFSET_END) {
             marks.high
         } else {
@@ -112,5 +127,29 @@ impl Poller {
         if (0..target).contains(&from) {
             self.events.skipped(&id, from, target);
         }
+    }
+}
+
+/// Where to go on: where the client says it was refused, unless that is beyond the end and our own
+/// position is not.
+fn believable(said: i64, own: Option<i64>, high: i64) -> i64 {
+    own.filter(|own| said > high && (0..=high).contains(own))
+        .unwrap_or(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_was_never_ours_is_not_believed() {
+        assert_eq!(believable(1 << 60, Some(8), 14), 8);
+        assert_eq!(believable(1 << 60, Some(14), 14), 14);
+        // The topic was truncated: our position lies beyond the end as well.
+        assert_eq!(believable(20, Some(20), 14), 20);
+        // Retention: the position is one we had.
+        assert_eq!(believable(3, Some(3), 14), 3);
+        assert_eq!(believable(-1, Some(-1), 14), -1);
+        assert_eq!(believable(20, None, 14), 20);
     }
 }
