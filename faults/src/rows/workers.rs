@@ -182,7 +182,7 @@ fn w1(trial: &mut Trial<'_>) -> Result<()> {
 }
 
 fn w3(trial: &mut Trial<'_>) -> Result<()> {
-    let plan = Plan::default().with("--delay", "40").concurrency(8);
+    let plan = Plan::default().with("--delay", "20").concurrency(8);
     steady(trial, 2, &plan)?;
     for round in 0..trial.rounds(2, 6) {
         let leaving = trial.workers.len() - 2 + round % 2;
