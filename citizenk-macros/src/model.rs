@@ -16,7 +16,7 @@ use crate::attr::hook::{self, Event, HookArgs};
 use crate::attr::policy::Policy;
 use crate::attr::route::{Method, RouteArgs};
 use crate::attr::timer::{AtArgs, EveryArgs, OnError, Placement, TimerArgs};
-use crate::attr::value::{Group, List, Millis, Number, Start, TopicInput};
+use crate::attr::value::{Group, Guarantee, List, Millis, Number, Start, TopicInput};
 use crate::check::{Function, last_segment};
 use crate::item::text_of;
 use crate::report::Report;
@@ -32,6 +32,7 @@ pub(crate) struct Agent {
     pub(crate) on_decode_error: Option<Policy>,
     pub(crate) on_error: Option<Policy>,
     pub(crate) on_produce_error: Option<Policy>,
+    pub(crate) guarantee: Option<Guarantee>,
     pub(crate) timeout: Option<Millis>,
     pub(crate) concurrency: Option<Number>,
     pub(crate) blocking: Option<bool>,
@@ -82,6 +83,12 @@ impl Agent {
                 "return the value, or `Option`, `Vec` or `citizenk::Result` of it",
             );
         }
+        if let (Some(guarantee), Some(Group::None)) = (args.guarantee.given(), args.group.value()) {
+            report.at(
+                guarantee.key,
+                "`group = none` commits nothing, so there is nothing to guarantee",
+            );
+        }
         if let Some(after) = args.after.value() {
             no_duplicates(&after.items, "agent", report);
             let handle = args.handle().unwrap_or(&function.ident);
@@ -101,6 +108,7 @@ impl Agent {
             on_decode_error: args.on_decode_error.value().cloned(),
             on_error: args.on_error.value().cloned(),
             on_produce_error: args.on_produce_error.value().cloned(),
+            guarantee: args.guarantee.value().copied(),
             timeout: args.timeout.value().cloned(),
             concurrency: args.concurrency.value().cloned(),
             blocking: args.blocking.value().copied(),

@@ -51,7 +51,7 @@ pub use extract::{
     AgentInfo, Background, Key, Meta, Outbox, OutboxError, Partitions, ProduceError, Producer,
     Sent, Shutdown, ShutdownTrigger, State,
 };
-pub use policy::Policy;
+pub use policy::{Guarantee, Policy};
 pub use runtime::lane::{Agent, AgentDef};
 
 /// The command line, for programs with commands of their own.

@@ -17,7 +17,7 @@ pub use crate::extract::{
 };
 pub use crate::lifecycle::{HookBuilder, HookEvent, hook, hook_handle};
 pub use crate::message::Message;
-pub use crate::policy::Policy;
+pub use crate::policy::{Guarantee, Policy};
 pub use crate::runtime::lane::handle;
 pub use crate::runtime::task::IntoTaskResult;
 pub use crate::timer::{Schedule, TimerBuilder, timer, timer_handle};

@@ -8,7 +8,7 @@ use syn::Path;
 use super::keys::{Args, Common, FUNCTION_KEYS, Key, Table};
 use super::policy::{self, Policy};
 use super::slot::Slot;
-use super::value::{self, Group, List, Millis, Number, Start, TopicInput};
+use super::value::{self, Group, Guarantee, List, Millis, Number, Start, TopicInput};
 
 #[derive(Default)]
 pub(crate) struct AgentArgs {
@@ -20,6 +20,7 @@ pub(crate) struct AgentArgs {
     pub(crate) on_decode_error: Slot<Policy>,
     pub(crate) on_error: Slot<Policy>,
     pub(crate) on_produce_error: Slot<Policy>,
+    pub(crate) guarantee: Slot<Guarantee>,
     pub(crate) timeout: Slot<Millis>,
     pub(crate) concurrency: Slot<Number>,
     pub(crate) blocking: Slot<bool>,
@@ -97,6 +98,12 @@ const KEYS: &[Key<AgentArgs>] = &[
         example: "on_produce_error = stop",
         doc: "what happens when outputs cannot be delivered within the delivery deadline; default `stop`",
         read: |args, entry| entry.read(&mut args.on_produce_error, policy::produce_policy),
+    },
+    Key {
+        name: "guarantee",
+        example: "guarantee = exactly_once",
+        doc: "what is promised when something fails: `at_least_once` or `exactly_once`; default: the module's, then the app's",
+        read: |args, entry| entry.read(&mut args.guarantee, value::guarantee),
     },
     Key {
         name: "timeout",

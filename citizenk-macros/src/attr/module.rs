@@ -8,6 +8,7 @@ use syn::parse::ParseStream;
 use super::keys::{Args, Common, Key, MODULE_KEYS, Table, ValueContext};
 use super::policy::{self, Policy};
 use super::slot::Slot;
+use super::value::Guarantee;
 use super::{route, value};
 
 #[derive(Default)]
@@ -16,6 +17,7 @@ pub(crate) struct ModuleArgs {
     pub(crate) on_decode_error: Slot<Policy>,
     pub(crate) on_error: Slot<Policy>,
     pub(crate) on_produce_error: Slot<Policy>,
+    pub(crate) guarantee: Slot<Guarantee>,
     pub(crate) common: Common,
 }
 
@@ -56,6 +58,12 @@ const KEYS: &[Key<ModuleArgs>] = &[
         example: "on_produce_error = stop",
         doc: "for agents that have none of their own",
         read: |args, entry| entry.read(&mut args.on_produce_error, policy::produce_policy),
+    },
+    Key {
+        name: "guarantee",
+        example: "guarantee = exactly_once",
+        doc: "for agents that have none of their own",
+        read: |args, entry| entry.read(&mut args.guarantee, value::guarantee),
     },
 ];
 

@@ -67,6 +67,13 @@ pub(crate) enum Start {
     Latest,
 }
 
+/// What is promised when something fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guarantee {
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
 /// A fault at a whole value.
 fn fault<T>(on: impl ToTokens, text: String) -> syn::Result<T> {
     Err(syn::Error::new_spanned(on, text))
@@ -433,6 +440,23 @@ pub(crate) fn start(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Resul
             span,
             &["earliest", "latest"],
             "`earliest` or `latest`",
+        )),
+    }
+}
+
+/// `guarantee = exactly_once`.
+pub(crate) fn guarantee(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Result<Guarantee> {
+    const EXPECTED: &str = "`at_least_once` or `exactly_once`";
+    let (word, span) = word(cx, input, EXPECTED)?;
+    match word.as_str() {
+        "at_least_once" => Ok(Guarantee::AtLeastOnce),
+        "exactly_once" => Ok(Guarantee::ExactlyOnce),
+        _ => Err(unknown_word(
+            "guarantee",
+            &word,
+            span,
+            &["at_least_once", "exactly_once"],
+            EXPECTED,
         )),
     }
 }

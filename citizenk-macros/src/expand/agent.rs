@@ -143,6 +143,10 @@ fn settings(agent: &Agent) -> TokenStream {
             set(function, quote!(#method(#policy)));
         }
     }
+    if let Some(guarantee) = agent.guarantee {
+        let guarantee = policy::guarantee(guarantee, function);
+        set(function, quote!(guarantee(#guarantee)));
+    }
     if let Some(timeout) = &agent.timeout {
         let millis = timeout.value;
         set(timeout.span, quote!(timeout(__citizenk::millis(#millis))));

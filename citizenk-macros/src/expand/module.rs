@@ -204,14 +204,16 @@ fn policies(args: &ModuleArgs) -> TokenStream {
         ("on_error", args.on_error.value()),
         ("on_produce_error", args.on_produce_error.value()),
     ];
-    given
-        .into_iter()
-        .filter_map(|(key, policy)| {
-            let method = Ident::new(key, span);
-            let policy = expression(policy?);
-            Some(quote!(.#method(#policy)))
-        })
-        .collect()
+    let policies = given.into_iter().filter_map(|(key, policy)| {
+        let method = Ident::new(key, span);
+        let policy = expression(policy?);
+        Some(quote!(.#method(#policy)))
+    });
+    let guarantee = args.guarantee.value().map(|guarantee| {
+        let guarantee = policy::guarantee(*guarantee, span);
+        quote!(.guarantee(#guarantee))
+    });
+    policies.chain(guarantee).collect()
 }
 
 /// One item of a module: its attributes and the tokens up to its end.

@@ -8,6 +8,15 @@ use syn::Path;
 use syn::spanned::Spanned;
 
 use crate::attr::policy::{End, Policy, Then};
+use crate::attr::value::Guarantee;
+
+/// `__citizenk::Guarantee::ExactlyOnce`.
+pub(crate) fn guarantee(guarantee: Guarantee, span: Span) -> TokenStream {
+    match guarantee {
+        Guarantee::AtLeastOnce => quote_spanned!(span=> __citizenk::Guarantee::AtLeastOnce),
+        Guarantee::ExactlyOnce => quote_spanned!(span=> __citizenk::Guarantee::ExactlyOnce),
+    }
+}
 
 /// `__citizenk::Policy::retry(5).backoff(..).then_dead_letter(&DLQ)`.
 pub(crate) fn expression(policy: &Policy, span: Span) -> TokenStream {

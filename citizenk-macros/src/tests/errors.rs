@@ -30,6 +30,7 @@ fn good_arguments_have_no_faults() {
         "topics = [T], on_error = dead_letter(a::DLQ,)",
         r#"topics = [T], on_error = retry_topics(["30s", "10m",],)"#,
         r#"topics = [T], on_error = retry(1, then = retry_topics(["30s"], then = dead_letter(DLQ),))"#,
+        "topics = [T], guarantee = exactly_once",
         "topics = [T], on_decode_error = dead_letter(DLQ), on_produce_error = retry(2, then = stop)",
         r#"topics = [T], group = "a b", start = latest, after = [a::cache, b]"#,
         "topics = [T], crate = crate::reexport",
@@ -60,8 +61,8 @@ fn bad_arguments_have_one_fault_each() {
         ("topic = [A]", "unknown argument `topic` for `#[agent]`"),
         ("topics = [A], topics = 7", "`topics` is given twice"),
         (
-            "topics = [A], guarantee = exactly_once",
-            "unknown argument `guarantee` for `#[agent]`",
+            "topics = [A], guarantee = exactly_one",
+            "unknown guarantee `exactly_one`; expected `at_least_once` or `exactly_once`",
         ),
         (
             "topics = [A], batch_size",

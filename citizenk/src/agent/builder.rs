@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::extract::{Extract, Mode, Requirements};
-use crate::policy::Policy;
+use crate::policy::{Guarantee, Policy};
 use crate::topic::describe::TopicInfo;
 use crate::topic::{InputTopic, Topic};
 
@@ -73,6 +73,8 @@ pub(crate) struct AgentSpec {
     pub(crate) on_decode_error: Option<Policy>,
     pub(crate) on_error: Option<Policy>,
     pub(crate) on_produce_error: Option<Policy>,
+    /// `None`: the module's or the app's.
+    pub(crate) guarantee: Option<Guarantee>,
     pub(crate) uses_outbox: bool,
     pub(crate) states: Vec<crate::extract::StateRequirement>,
 }
@@ -136,6 +138,7 @@ impl<V: 'static, M> AgentBuilder<V, M> {
                 on_decode_error: None,
                 on_error: None,
                 on_produce_error: None,
+                guarantee: None,
                 uses_outbox: false,
                 states: Vec::new(),
             },
@@ -266,6 +269,14 @@ impl<V: 'static, M> AgentBuilder<V, M> {
     #[must_use]
     pub fn on_produce_error(mut self, policy: Policy) -> Self {
         self.spec.on_produce_error = Some(policy);
+        self
+    }
+
+    /// What is promised when something fails; default: the module's, then the app's, then
+    /// [`Guarantee::AtLeastOnce`]. Agents of one group that read the same topic must agree.
+    #[must_use]
+    pub fn guarantee(mut self, guarantee: Guarantee) -> Self {
+        self.spec.guarantee = Some(guarantee);
         self
     }
 }

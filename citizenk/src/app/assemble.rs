@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::after;
 use super::component::{ComponentDef, Kind};
 use super::module::{Defaults, Item};
 use super::retries;
@@ -16,11 +15,10 @@ use crate::agent::{AgentSpec, GroupChoice};
 use crate::error::{BuildError, BuildIssue};
 use crate::extract::{OutputTable, OutputTarget, StateRequirement};
 use crate::lifecycle::HookDef;
-use crate::policy::{Policy, Then};
+use crate::policy::{Guarantee, Policy, Then};
 use crate::runtime::engine::{PlannedAgent, resolve_schedule};
 use crate::runtime::plan::AgentPlan;
 use crate::runtime::produce::TopicNames;
-use crate::suggest::did_you_mean;
 use crate::timer::{Placement, TimerDef};
 use crate::topic::check_name;
 use crate::topic::describe::TopicInfo;
@@ -87,6 +85,7 @@ pub(crate) fn flatten(items: &[Item], outer: &Defaults) -> Vec<Flat> {
                         .on_produce_error
                         .clone()
                         .or_else(|| outer.on_produce_error.clone()),
+                    guarantee: own.guarantee.or(outer.guarantee),
                     prefix: format!("{}{}", outer.prefix, own.prefix),
                     module: match outer.module.as_str() {
                         "" => module.name.clone(),
@@ -221,6 +220,13 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
             .collect(),
         start_latest: spec.start_latest.unwrap_or(false),
         retry_topics: Vec::new(),
+        guarantee: match spec.group {
+            // Nothing is committed, so there is nothing to commit together.
+            GroupChoice::None => Guarantee::AtLeastOnce,
+            GroupChoice::App | GroupChoice::Named(_) => {
+                spec.guarantee.or(defaults.guarantee).unwrap_or_default()
+            }
+        },
         on_decode,
         on_error,
         on_produce,
@@ -229,19 +235,19 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
     }
 }
 
-struct Checks<'a> {
+pub(super) struct Checks<'a> {
     app: &'a str,
-    overrides: &'a Overrides,
-    issues: Vec<BuildIssue>,
-    topics: BTreeMap<&'static str, TopicInfo>,
+    pub(super) overrides: &'a Overrides,
+    pub(super) issues: Vec<BuildIssue>,
+    pub(super) topics: BTreeMap<&'static str, TopicInfo>,
 }
 
 impl Checks<'_> {
-    fn issue(&mut self, component: &str, message: impl Into<String>) {
+    pub(super) fn issue(&mut self, component: &str, message: impl Into<String>) {
         self.issues.push(BuildIssue::new(component, message));
     }
 
-    fn agent_issue(&mut self, spec: &AgentSpec, message: impl Into<String>) {
+    pub(super) fn agent_issue(&mut self, spec: &AgentSpec, message: impl Into<String>) {
         let issue = BuildIssue::new(spec.component(), message).at_text(spec.origin.to_string());
         self.issues.push(issue);
     }
@@ -417,6 +423,12 @@ impl Checks<'_> {
         {
             self.agent_issue(spec, reason.replace("topic name", "group name"));
         }
+        if spec.group == GroupChoice::None && spec.guarantee == Some(Guarantee::ExactlyOnce) {
+            self.agent_issue(
+                spec,
+                "reads without a group, which commits nothing; exactly once needs a group",
+            );
+        }
         if let Some(policy) = &spec.on_decode_error
             && policy.retry.is_some()
         {
@@ -454,93 +466,6 @@ impl Checks<'_> {
         }
         for problem in retries::problems(plan) {
             self.agent_issue(&plan.spec, problem);
-        }
-    }
-
-    /// Offsets belong to (group, topic): who shares both shares one start position.
-    fn groups(&mut self, agents: &[PlannedAgent]) {
-        let mut seen: BTreeMap<(&str, &str), (&str, Option<bool>)> = BTreeMap::new();
-        let mut issues = Vec::new();
-        for PlannedAgent { plan, .. } in agents {
-            let Some(group) = &plan.group else { continue };
-            for topic in &plan.real_topics {
-                let wish = plan.spec.start_latest;
-                match seen.get(&(&**group, &**topic)) {
-                    Some((other, theirs)) if theirs.unwrap_or(false) != wish.unwrap_or(false) => {
-                        issues.push((
-                            plan.clone(),
-                            format!(
-                                "starts topic `{topic}` elsewhere than agent `{other}`, but both are in group `{group}`; give one of them `group = \"..\"`"
-                            ),
-                        ));
-                    }
-                    Some(_) => {}
-                    None => {
-                        seen.insert((group, topic), (&plan.spec.name, wish));
-                    }
-                }
-            }
-        }
-        for (plan, message) in issues {
-            self.agent_issue(&plan.spec, message);
-        }
-    }
-
-    fn after(&mut self, agents: &[PlannedAgent]) {
-        for (plan, message) in after::problems(agents) {
-            self.agent_issue(&plan.spec, message);
-        }
-    }
-
-    fn placements(&mut self, assembled: &Assembled) {
-        let grouped = |name: Option<&str>| {
-            assembled.agents.iter().any(|agent| {
-                let topics = &agent.plan.spec.topics;
-                agent.plan.group.is_some()
-                    && name.is_none_or(|name| topics.iter().any(|topic| topic.name == name))
-            })
-        };
-        for timer in &assembled.timers {
-            let problem = match &timer.placement {
-                Placement::Every => None,
-                Placement::One if grouped(None) => None,
-                Placement::One => Some("runs on one worker, but no agent reads a topic in a group, so no worker owns one".to_owned()),
-                Placement::Owner(topic) if grouped(Some(topic.name)) => None,
-                Placement::Owner(topic) => Some(format!(
-                    "runs on the owner of topic `{}`, which no agent reads in a group",
-                    topic.name
-                )),
-            };
-            if let Some(problem) = problem {
-                let issue = BuildIssue::new(format!("timer `{}`", timer.name), problem);
-                self.issues.push(issue.at_text(timer.origin.to_string()));
-            }
-        }
-    }
-
-    fn unknown_overrides(&mut self, flat: &[Flat]) {
-        let agents: Vec<&str> = flat
-            .iter()
-            .filter(|flat| matches!(flat.component.kind, Kind::Agent(_)))
-            .map(|flat| flat.component.name())
-            .collect();
-        for (name, over) in &self.overrides.agents {
-            if !agents.contains(&name.as_str()) {
-                let hint = did_you_mean(name, agents.iter().copied());
-                let message = format!("there is no agent of this name{hint}");
-                let issue = BuildIssue::new(format!("[agents.{name}]"), message);
-                self.issues.push(issue.at_text(over.source.clone()));
-            }
-        }
-        let renamed: Vec<String> = self.overrides.names.renamed.keys().cloned().collect();
-        for name in renamed {
-            if !self.topics.contains_key(name.as_str()) {
-                let hint = did_you_mean(&name, self.topics.keys().copied());
-                self.issue(
-                    &format!("--topic {name}=.."),
-                    format!("the app names no topic `{name}`{hint}"),
-                );
-            }
         }
     }
 }

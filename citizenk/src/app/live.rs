@@ -227,6 +227,7 @@ impl Service for Live {
                 inbox: Arc::new(Inbox::new(1, Arc::new(Poller::default()))),
                 ack: Arc::new(LaneAck::at(None)),
                 outlet,
+                ledger: None,
                 supervisor: self.supervisor.clone(),
                 metrics: self.env.metrics.lane(&lane),
                 gates: Vec::new(),

@@ -20,6 +20,7 @@ mod front;
 #[cfg(feature = "web")]
 mod live;
 mod module;
+mod relations;
 mod retries;
 mod service;
 mod start;
@@ -47,7 +48,7 @@ use self::module::{Defaults, Item};
 use crate::config::Settings;
 use crate::error::{AgentError, BuildError};
 use crate::extract::{StateMap, StateRequirement};
-use crate::policy::Policy;
+use crate::policy::{Guarantee, Policy};
 use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
 
@@ -131,7 +132,7 @@ pub struct App {
     pub(crate) web: web::WebParts,
     pub(crate) embedded_by_default: bool,
     pub(crate) drain: Option<Duration>,
-    pub(crate) commit_every: Duration,
+    pub(crate) commit_every: Option<Duration>,
 }
 
 impl fmt::Debug for App {
@@ -163,7 +164,7 @@ impl App {
             web: web::WebParts::default(),
             embedded_by_default: false,
             drain: None,
-            commit_every: Duration::from_secs(1),
+            commit_every: None,
         }
     }
 
@@ -331,10 +332,26 @@ impl App {
         self
     }
 
-    /// How often offsets are committed; default 1 s.
+    /// For agents whose own attribute and module say nothing else; default
+    /// [`Guarantee::AtLeastOnce`](crate::Guarantee).
+    ///
+    /// ```
+    /// # use citizenk::prelude::*;
+    /// use citizenk::Guarantee;
+    /// let app = App::new("billing").guarantee(Guarantee::ExactlyOnce);
+    /// # let _ = app;
+    /// ```
+    #[must_use]
+    pub fn guarantee(mut self, guarantee: Guarantee) -> Self {
+        self.defaults.guarantee = Some(guarantee);
+        self
+    }
+
+    /// How often offsets are committed; default 1 s, and 100 ms with exactly once, where it is the
+    /// length of a transaction and so the delay of outputs.
     #[must_use]
     pub fn commit_interval(mut self, interval: Duration) -> Self {
-        self.commit_every = interval;
+        self.commit_every = Some(interval);
         self
     }
 

@@ -1,7 +1,7 @@
 //! Groups of components.
 
 use super::{Component, ComponentDef};
-use crate::policy::Policy;
+use crate::policy::{Guarantee, Policy};
 
 /// Policies that hold where a component has none of its own.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +9,7 @@ pub(crate) struct Defaults {
     pub(crate) on_decode_error: Option<Policy>,
     pub(crate) on_error: Option<Policy>,
     pub(crate) on_produce_error: Option<Policy>,
+    pub(crate) guarantee: Option<Guarantee>,
     pub(crate) prefix: String,
     /// The names of the modules around, joined by `/`.
     pub(crate) module: String,
@@ -79,6 +80,13 @@ impl Module {
     #[must_use]
     pub fn on_produce_error(mut self, policy: Policy) -> Self {
         self.defaults.on_produce_error = Some(policy);
+        self
+    }
+
+    /// For agents that have no `guarantee` of their own.
+    #[must_use]
+    pub fn guarantee(mut self, guarantee: Guarantee) -> Self {
+        self.defaults.guarantee = Some(guarantee);
         self
     }
 

@@ -263,6 +263,28 @@ impl std::fmt::Display for Policy {
     }
 }
 
+/// What is promised about records and their outputs when a worker or a broker fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Guarantee {
+    /// Nothing is lost; after a crash what was done since the last commit is done again. The default.
+    #[default]
+    AtLeastOnce,
+    /// Outputs and the offsets of their inputs become visible together, in transactions of about
+    /// 100 ms (KIP-98, KIP-447): for readers of committed records each output is there exactly once.
+    /// What a handler does outside of its outbox may still happen twice. Needs brokers 2.5 or newer,
+    /// not the embedded one.
+    ExactlyOnce,
+}
+
+impl std::fmt::Display for Guarantee {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::AtLeastOnce => "at_least_once",
+            Self::ExactlyOnce => "exactly_once",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

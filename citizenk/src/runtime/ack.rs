@@ -5,11 +5,18 @@
 //! assignment settles its own tracker, which nobody reads any more.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 /// A span of records that settles as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket {
+    number: u64,
+    /// The first offset behind the span before; the lowest number for the first span.
+    pub(crate) from: i64,
+    pub(crate) through: i64,
+}
 
 /// Contiguous watermark over tickets.
 #[derive(Debug, Default)]
@@ -19,6 +26,8 @@ pub(crate) struct AckTracker {
     /// Number of the first open ticket.
     first: u64,
     open: VecDeque<Entry>,
+    /// The last offset of the span opened last.
+    opened: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -38,17 +47,23 @@ impl AckTracker {
 
     /// Opens the span that ends with offset `through`; spans are opened in offset order.
     pub(crate) fn open(&mut self, through: i64) -> Ticket {
-        debug_assert!(self.open.back().is_none_or(|last| last.through < through));
+        debug_assert!(self.opened.is_none_or(|last| last < through));
+        let from = self.opened.map_or(i64::MIN, next_offset);
+        self.opened = Some(through);
         self.open.push_back(Entry {
             through,
             settled: false,
         });
-        Ticket(self.first + self.open.len() as u64 - 1)
+        Ticket {
+            number: self.first + self.open.len() as u64 - 1,
+            from,
+            through,
+        }
     }
 
     /// Settles a span; settling it twice changes nothing.
     pub(crate) fn settle(&mut self, ticket: Ticket) {
-        let Some(index) = ticket.0.checked_sub(self.first) else {
+        let Some(index) = ticket.number.checked_sub(self.first) else {
             return;
         };
         if let Some(entry) = self.open.get_mut(index as usize) {
@@ -83,12 +98,23 @@ pub(crate) fn next_offset(last: i64) -> i64 {
 #[derive(Debug)]
 pub(crate) struct LaneAck {
     tracker: Mutex<AckTracker>,
+    /// Told whenever something was settled.
+    news: Option<Arc<Notify>>,
 }
 
 impl LaneAck {
     pub(crate) fn at(position: Option<i64>) -> Self {
         Self {
             tracker: Mutex::new(AckTracker::at(position)),
+            news: None,
+        }
+    }
+
+    /// Tells `news` of everything that is settled.
+    pub(crate) fn telling(position: Option<i64>, news: Arc<Notify>) -> Self {
+        Self {
+            news: Some(news),
+            ..Self::at(position)
         }
     }
 
@@ -102,6 +128,13 @@ impl LaneAck {
 
     pub(crate) fn settle(&self, ticket: Ticket) {
         self.lock().settle(ticket);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        if let Some(news) = &self.news {
+            news.notify_one();
+        }
     }
 
     /// Opens and settles a span at once.
@@ -109,6 +142,8 @@ impl LaneAck {
         let mut tracker = self.lock();
         let ticket = tracker.open(through);
         tracker.settle(ticket);
+        drop(tracker);
+        self.tell();
     }
 
     pub(crate) fn position(&self) -> Option<i64> {

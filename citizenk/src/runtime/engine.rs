@@ -4,6 +4,8 @@
 //! reverse order their end, within a deadline.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +21,15 @@ use super::plan::AgentPlan;
 use super::produce::{Port, Sender, TopicNames};
 use super::status::GroupStatus;
 use super::supervisor::Supervisor;
+use super::transact::book::Book;
+use super::transact::{Defences, Transactor, TransactorContext};
 use super::worker::Executor;
 use crate::error::{BuildError, BuildIssue, RunError};
 use crate::extract::{Env, ShutdownTrigger};
 use crate::lifecycle::{HookDef, HookEvent, PartitionHooks, PreparedHook, call_all};
+use crate::policy::Guarantee;
 use crate::timer::{Placement, RunningTimer, TimerDef};
+use crate::transport::transaction::TransactionSpec;
 use crate::transport::{ConsumerHandle, ConsumerSpec, ProducerHandle, ProducerSpec, Transport};
 use crate::{time, timer};
 
@@ -48,7 +54,9 @@ pub(crate) struct EngineSpec {
     pub(crate) max_chunk: usize,
     /// How long started calls may go on when partitions are taken away or the service stops.
     pub(crate) drain: Duration,
-    pub(crate) commit_every: Duration,
+    /// `None`: 1 s, and 100 ms with exactly once.
+    pub(crate) commit_every: Option<Duration>,
+    pub(crate) defences: Defences,
     pub(crate) executor: Executor,
     pub(crate) handle: Handle,
     pub(crate) env: Env,
@@ -166,16 +174,17 @@ impl Engine {
             .into_iter()
             .map(|name| (name, watch::channel(false).0))
             .collect();
-        let mut groups: BTreeMap<(Option<String>, bool), Vec<PlannedAgent>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Option<String>, bool, Guarantee), Vec<PlannedAgent>> =
+            BTreeMap::new();
         for agent in &self.spec.agents {
             // Without a group, agents with different start positions cannot share a consumer.
             let alone = agent.plan.group.is_none() && agent.plan.start_latest;
             groups
-                .entry((agent.plan.group.clone(), alone))
+                .entry((agent.plan.group.clone(), alone, agent.plan.guarantee))
                 .or_default()
                 .push(agent.clone());
         }
-        for ((group, latest), agents) in groups {
+        for ((group, latest, _), agents) in groups {
             let running = self.start_group(group, latest, &agents, &gates, hooks)?;
             self.groups.push(running);
         }
@@ -206,10 +215,17 @@ impl Engine {
             .collect();
         topics.sort();
         topics.dedup();
+        let poller = Arc::new(Poller::default());
+        let exactly_once = agents
+            .iter()
+            .any(|agent| agent.plan.guarantee == Guarantee::ExactlyOnce);
+        let book = exactly_once
+            .then(|| self.start_transactor(&status, &poller))
+            .transpose()?;
         let mut members = Vec::new();
         for agent in agents {
             let table = &agent.plan.table;
-            let outlet = if table.targets().is_empty() {
+            let outlet = if exactly_once || table.targets().is_empty() {
                 None
             } else {
                 Some(self.sender.outlet(table)?)
@@ -229,7 +245,6 @@ impl Engine {
                     .collect(),
             });
         }
-        let poller = Arc::new(Poller::default());
         let dispatcher = Dispatcher::new(GroupContext {
             group: group.clone(),
             agents: members,
@@ -238,8 +253,9 @@ impl Engine {
             supervisor: spec.supervisor.clone(),
             hooks: hooks.clone(),
             status: status.clone(),
-            commit_every: spec.commit_every,
+            commit_every: spec.commit_every.unwrap_or(COMMIT_EVERY),
             poller: poller.clone(),
+            book,
         });
         let consumer = ConsumerSpec {
             name,
@@ -256,6 +272,45 @@ impl Engine {
             .start_consumer(consumer, Box::new(dispatcher))?;
         poller.set(handle.clone());
         Ok(Group { status, handle })
+    }
+
+    /// What commits the group's work in transactions; runs until the consumer has left.
+    fn start_transactor(
+        &self,
+        status: &Arc<GroupStatus>,
+        poller: &Arc<Poller>,
+    ) -> Result<Arc<Book>, RunError> {
+        let spec = &self.spec;
+        let group = status.group.clone().unwrap_or_default();
+        let book = Arc::new(Book::default());
+        let transactor = Transactor::new(TransactorContext {
+            spec: TransactionSpec {
+                name: group.clone(),
+                client_id: spec.client_id.clone(),
+                transactional_id: transactional_id(&group, &spec.consumer_settings),
+                settings: spec.producer_settings.clone(),
+            },
+            transport: spec.transport.clone(),
+            book: book.clone(),
+            poller: poller.clone(),
+            supervisor: spec.supervisor.clone(),
+            status: status.clone(),
+            metrics: spec.env.metrics.consumer(&group),
+            clock: spec.env.clock.clone(),
+            interval: spec.commit_every.unwrap_or(TRANSACTION),
+            defences: spec.defences,
+        });
+        spec.executor
+            .run_aside(
+                &format!("citizenk-txn-{group}"),
+                &spec.handle,
+                transactor.run(),
+            )
+            .map_err(|error| RunError::Startup {
+                component: format!("group `{group}`"),
+                reason: format!("cannot start the thread of its transactions: {error}"),
+            })?;
+        Ok(book)
     }
 
     fn start_timers(&mut self, tasks: Vec<Box<dyn super::task::Task>>) -> Result<(), RunError> {
@@ -373,6 +428,23 @@ impl Engine {
             });
         }
         Ok(())
+    }
+}
+
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// From the begin of a transaction to its commit.
+const TRANSACTION: Duration = Duration::from_millis(100);
+
+/// Unique among live workers: two that share one fence each other. A deployment that names its instances
+/// gets the same one after a restart, which ends at once what the crashed one left open.
+fn transactional_id(group: &str, settings: &BTreeMap<String, String>) -> String {
+    match settings.get("group.instance.id") {
+        Some(instance) => format!("{group}-{instance}"),
+        // The standard library's hash keys are random.
+        None => format!(
+            "{group}-{:016x}",
+            RandomState::new().hash_one(std::process::id())
+        ),
     }
 }
 

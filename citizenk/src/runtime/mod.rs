@@ -13,4 +13,5 @@ mod start;
 pub(crate) mod status;
 pub(crate) mod supervisor;
 pub(crate) mod task;
+pub(crate) mod transact;
 pub(crate) mod worker;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::agent::AgentSpec;
 use crate::extract::OutputTable;
-use crate::policy::Policy;
+use crate::policy::{Guarantee, Policy};
 use crate::topic::describe::TopicInfo;
 
 /// Holds an agent's failed records for one delay: `<group>.<agent>.retry.<delay>`.
@@ -32,6 +32,7 @@ pub(crate) struct AgentPlan {
     /// The topics' names on the broker, in the order of `spec.topics`.
     pub(crate) real_topics: Vec<Arc<str>>,
     pub(crate) start_latest: bool,
+    pub(crate) guarantee: Guarantee,
     /// Where records go that fail, and come back from; in the order they pass through them.
     pub(crate) retry_topics: Vec<RetryTopic>,
     pub(crate) on_decode: Policy,

@@ -117,7 +117,7 @@ impl<F: Fn() -> App + Send + Sync + 'static> AppSource for F {
 /// ```
 pub struct TestApp {
     builder: TestAppBuilder,
-    cluster: MemoryCluster,
+    pub(crate) cluster: MemoryCluster,
     workers: Vec<Running>,
     #[cfg(feature = "web")]
     web: Vec<web::TestWeb>,
@@ -391,7 +391,7 @@ impl TestApp {
             // Not idle for a moment, so the paused clock does not move.
             tokio::task::yield_now().await;
             let now = self.cluster.activity();
-            if now != seen || !self.cluster.idle() {
+            if now != seen || !self.cluster.idle_or_draining() {
                 (seen, quiet) = (now, 0);
                 continue;
             }

@@ -127,10 +127,6 @@ pub(crate) trait Control {
     fn cached_high_watermark(&mut self, partition: &TopicPartition) -> Option<i64>;
     /// How many partitions the topic has.
     fn partition_count(&mut self, topic: &str, timeout: Duration) -> Result<usize, TransportError>;
-    /// The membership as of now, for [`Transactions::send_offsets`]; `None` without a group. Take it
-    /// fresh for each transaction: after a rebalance an older one is refused.
-    #[allow(dead_code, reason = "the runtime of exactly once uses it next")]
-    fn group_metadata(&mut self) -> Option<GroupMetadata>;
 }
 
 /// How the polling thread goes on.
@@ -243,6 +239,16 @@ pub(crate) trait ConsumerHandle: Send + Sync + fmt::Debug {
     /// Starts an orderly end: revoke, drain, commit, leave; [`ConsumerEvents::closed`] follows within
     /// the drain time plus `leave`.
     fn close(&self, leave: Duration);
+    /// The membership as of now, for [`Transactions::send_offsets`]; `None` without a group, or once the
+    /// consumer has left. Take it fresh for each transaction: after a rebalance an older one is refused.
+    fn group_metadata(&self) -> Option<GroupMetadata>;
+    /// As [`Control::committed`], for other threads than the polling one. Offsets of open transactions are
+    /// waited for.
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<Vec<Option<i64>>, TransportError>;
 }
 
 /// A record reached the broker.
@@ -307,7 +313,6 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     /// A producer of its own for transactions. Nothing is asked of the cluster before
     /// [`Transactions::init`]. Dropping it never blocks: what it could not deliver is reported as
     /// failed, and an open transaction is left to its successor's `init` or its timeout.
-    #[allow(dead_code, reason = "the runtime of exactly once uses it next")]
     fn start_transactions(
         &self,
         spec: TransactionSpec,

@@ -1,4 +1,3 @@
-#![allow(dead_code, reason = "the runtime of exactly once uses it next")]
 //! What exactly once needs of a transport: a producer whose records and a consumer's offsets become
 //! visible together or not at all (KIP-98, KIP-447).
 //!

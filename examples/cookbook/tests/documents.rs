@@ -149,8 +149,9 @@ fn named_tests_exist() {
     let (_, text) = text.split_once("## Invariants").unwrap();
     let (table, _) = text.split_once("\n## ").unwrap();
     let mut sources = String::new();
-    read_all(&root().join("citizenk"), &mut sources);
-    read_all(&root().join("examples"), &mut sources);
+    for folder in ["citizenk", "examples", "faults"] {
+        read_all(&root().join(folder), &mut sources);
+    }
     let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
     for proof in rows.flat_map(|row| {
         row.split(" | ")

@@ -3,7 +3,7 @@
 use super::super::{App, overrides};
 use crate::config::Settings;
 use crate::error::RunError;
-use crate::policy::Policy;
+use crate::policy::{Guarantee, Policy};
 
 /// Prints; a reader that has seen enough (`| head`) is no error.
 pub(super) fn write(text: &str) -> Result<(), RunError> {
@@ -71,7 +71,11 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
                 .collect::<Vec<_>>()
                 .join(", "),
             outputs.join(", "),
-            plan.group.clone().unwrap_or_else(|| "(none)".to_owned()),
+            match (&plan.group, plan.guarantee) {
+                (None, _) => "(none)".to_owned(),
+                (Some(group), Guarantee::AtLeastOnce) => group.clone(),
+                (Some(group), Guarantee::ExactlyOnce) => format!("{group} (exactly once)"),
+            },
             plan.module.clone(),
             summary(plan.spec.origin.doc),
         ]);

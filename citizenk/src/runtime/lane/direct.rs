@@ -57,7 +57,7 @@ where
         Err(Failure::Error(error)) => return Err(error),
         Err(failure) => return Err(AgentError::new(failure.to_string())),
     }
-    let mut shipping = Shipping::new(core.cx.outlet.clone(), core.cx.inbox.clone());
+    let mut shipping = Shipping::new(&core.cx);
     let mut batch = shipping.spare();
     outbox.swap(&mut batch);
     if batch.is_empty() {

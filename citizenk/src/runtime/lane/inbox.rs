@@ -24,6 +24,11 @@ impl Poller {
         let _ = self.0.set(handle);
     }
 
+    /// `None` before the consumer has started.
+    pub(crate) fn handle(&self) -> Option<&Arc<dyn ConsumerHandle>> {
+        self.0.get()
+    }
+
     pub(crate) fn wake(&self) {
         if let Some(handle) = self.0.get() {
             handle.wake();

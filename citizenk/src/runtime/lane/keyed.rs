@@ -51,7 +51,7 @@ where
         return;
     }
     let hasher = RandomState::new();
-    let mut shipping = Shipping::new(core.cx.outlet.clone(), inbox.clone());
+    let mut shipping = Shipping::new(&core.cx);
     let mut schedule: KeySchedule<Job> = KeySchedule::new(limit);
     let mut running = FuturesUnordered::new();
     let mut outboxes: Vec<Outbox> = Vec::new();
@@ -124,7 +124,7 @@ async fn settle<In: AgentInput, P, H>(
     ticket: Ticket,
 ) {
     let ack = &core.cx.ack;
-    if batch.is_empty() || core.cx.outlet.is_none() {
+    if batch.is_empty() || !core.cx.has_exit() {
         ack.settle(ticket);
         return;
     }

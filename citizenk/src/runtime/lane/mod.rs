@@ -17,8 +17,8 @@ pub(crate) mod core;
 pub(crate) mod direct;
 pub(crate) mod inbox;
 mod keyed;
-mod letters;
-mod refusal;
+pub(in crate::runtime) mod letters;
+pub(in crate::runtime) mod refusal;
 pub(crate) mod returned;
 mod schedule;
 mod sequential;
@@ -37,6 +37,7 @@ use crate::record::{Chunk, TopicPartition};
 use crate::runtime::ack::LaneAck;
 use crate::runtime::plan::{AgentPlan, RetryTopic};
 use crate::runtime::supervisor::Supervisor;
+use crate::runtime::transact::ledger::Ledger;
 use crate::telemetry::LaneMetrics;
 use crate::topic::describe::TopicInfo;
 
@@ -56,6 +57,8 @@ pub(crate) struct LaneContext {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) ack: Arc<LaneAck>,
     pub(crate) outlet: Option<Outlet>,
+    /// With exactly once outputs wait here for their transaction, and there is no outlet.
+    pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) supervisor: Supervisor,
     pub(crate) metrics: LaneMetrics,
     /// Open when the agents this one waits for have caught up.
@@ -74,6 +77,11 @@ impl LaneContext {
     /// The retry topic this lane reads, if it does.
     fn retry_topic(&self) -> Option<&RetryTopic> {
         self.plan.retry_topics.get(self.stage.checked_sub(1)?)
+    }
+
+    /// Whether outputs go anywhere.
+    fn has_exit(&self) -> bool {
+        self.outlet.is_some() || self.ledger.is_some()
     }
 
     fn topic(&self) -> &TopicInfo {

@@ -4,7 +4,19 @@ use super::core::{Core, Next};
 use super::shipping::{Refused, Shipping};
 use crate::agent::AgentInput;
 use crate::policy::Decision;
+use crate::runtime::plan::AgentPlan;
 use crate::telemetry::{self, SkipReason};
+
+/// Where the agent's table has the dead-letter topic of the produce policy.
+pub(in crate::runtime) fn letter_topic(plan: &AgentPlan) -> Option<usize> {
+    plan.on_produce
+        .dead_letter_topic()
+        .and_then(|topic| plan.table.index_of(topic.name))
+}
+
+pub(in crate::runtime) fn undeliverable(count: usize, topic: &str, error: &str) -> String {
+    format!("could not deliver {count} outputs to topic `{topic}`: {error}")
+}
 
 /// Asks the produce policy and carries it out. The handler is never run again: the staged bytes are
 /// sent again.
@@ -44,11 +56,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
             Next::Done
         }
         Decision::DeadLetter => {
-            let topic = plan
-                .on_produce
-                .dead_letter_topic()
-                .and_then(|topic| plan.table.index_of(topic.name));
-            let Some(topic) = topic else {
+            let Some(topic) = letter_topic(plan) else {
                 return core.stop_for("has no dead-letter topic").await;
             };
             tracing::warn!(agent, %partition, count, %error, "outputs sent to the dead-letter topic");
@@ -59,10 +67,8 @@ pub(super) async fn attend<In: AgentInput, P, H>(
         // No produce policy has retry topics: the app would not have been built.
         Decision::Stop | Decision::Later(_) => {
             let topic = topic_of(*first);
-            core.stop_for(&format!(
-                "could not deliver {count} outputs to topic `{topic}`: {error}"
-            ))
-            .await
+            core.stop_for(&undeliverable(count, topic, &error.to_string()))
+                .await
         }
     }
 }

@@ -65,7 +65,7 @@ where
         return;
     }
     let outbox = core.outbox();
-    let shipping = Shipping::new(core.cx.outlet.clone(), core.cx.inbox.clone());
+    let shipping = Shipping::new(&core.cx);
     let mut lane = Sequential {
         core,
         others,
@@ -500,7 +500,7 @@ where
         self.opened = Some(through);
         let ack = &self.core.cx.ack;
         let mut batch = self.shipping.spare();
-        if self.core.cx.outlet.is_some() {
+        if self.core.cx.has_exit() {
             self.outbox.swap(&mut batch);
         }
         if batch.is_empty() {

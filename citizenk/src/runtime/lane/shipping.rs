@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::extract::OutputTable;
 use crate::runtime::ack::{LaneAck, Ticket};
+use crate::runtime::lane::LaneContext;
 use crate::runtime::lane::inbox::{Closing, Inbox};
 use crate::runtime::lane::letters;
+use crate::runtime::transact::ledger::Ledger;
 use crate::staging::StagedBatch;
 use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
 
@@ -93,6 +95,8 @@ impl Refused {
 #[derive(Debug)]
 pub(crate) struct Shipping {
     outlet: Option<Outlet>,
+    /// With exactly once: outputs are noted here, and a transaction takes them.
+    ledger: Option<Arc<Ledger>>,
     inbox: Arc<Inbox>,
     in_flight: VecDeque<InFlight>,
     /// Cleared batches with their capacity.
@@ -100,10 +104,11 @@ pub(crate) struct Shipping {
 }
 
 impl Shipping {
-    pub(crate) fn new(outlet: Option<Outlet>, inbox: Arc<Inbox>) -> Self {
+    pub(crate) fn new(cx: &LaneContext) -> Self {
         Self {
-            outlet,
-            inbox,
+            outlet: cx.outlet.clone(),
+            ledger: cx.ledger.clone(),
+            inbox: cx.inbox.clone(),
             in_flight: VecDeque::new(),
             spare: Vec::new(),
         }
@@ -111,7 +116,10 @@ impl Shipping {
 
     /// An empty batch to stage into.
     pub(crate) fn spare(&mut self) -> StagedBatch {
-        self.spare.pop().unwrap_or_default()
+        match &self.ledger {
+            Some(ledger) => ledger.spare(),
+            None => self.spare.pop().unwrap_or_default(),
+        }
     }
 
     /// Sends a batch; `span` settles when all of it is acknowledged. Waits while too much is on its
@@ -121,6 +129,15 @@ impl Shipping {
         batch: StagedBatch,
         span: Option<(Arc<LaneAck>, Ticket)>,
     ) -> usize {
+        if let Some(ledger) = &self.ledger {
+            if let Some((ack, ticket)) = span {
+                ledger.stage(ticket, batch);
+                // Noted first: whoever sees the position finds the outputs.
+                ack.settle(ticket);
+            }
+            // Counted when the transaction is committed.
+            return 0;
+        }
         let records = batch.len();
         self.send(batch, span, 1).await;
         records
@@ -241,6 +258,9 @@ impl Shipping {
 
     /// Whether the lane has to wait before it stages more.
     pub(crate) fn is_congested(&self) -> bool {
+        if let Some(ledger) = &self.ledger {
+            return ledger.is_full();
+        }
         self.in_flight
             .iter()
             .map(|flight| flight.batch.len())
@@ -248,11 +268,12 @@ impl Shipping {
             >= MAX_IN_FLIGHT
     }
 
-    /// Waits until the oldest shipment is complete; `false` when the lane was abandoned meanwhile.
+    /// Waits until the oldest shipment is complete, or the ledger has room; `false` when the lane was abandoned meanwhile.
     pub(crate) async fn oldest_complete(&self) -> bool {
         loop {
             let notified = self.inbox.notify.notified();
             match self.in_flight.front() {
+                None if self.ledger.as_ref().is_some_and(|ledger| ledger.is_full()) => {}
                 None => return true,
                 Some(front) if front.shipment.is_complete() => return true,
                 Some(_) => {}

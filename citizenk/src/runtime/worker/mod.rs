@@ -133,6 +133,30 @@ impl Drop for Workers {
     }
 }
 
+impl Executor {
+    /// Runs something beside the lanes that may block its thread.
+    pub(crate) fn run_aside(
+        &self,
+        name: &str,
+        shared: &Handle,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        match self {
+            Self::Pinned(_) => {
+                let handle = shared.clone();
+                thread::Builder::new()
+                    .name(name.to_owned())
+                    .spawn(move || handle.block_on(work))
+                    .map(drop)
+            }
+            Self::Tasks(handle) => {
+                handle.spawn(work);
+                Ok(())
+            }
+        }
+    }
+}
+
 /// More lanes than any worker can have partitions for.
 const MAX_NEW_LANES: usize = 100_000;
 

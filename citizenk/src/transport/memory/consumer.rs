@@ -84,6 +84,20 @@ impl ConsumerHandle for MemoryConsumer {
     fn close(&self, _leave: Duration) {
         self.shared.with(|state| state.close(self.id));
     }
+
+    fn group_metadata(&self) -> Option<GroupMetadata> {
+        let mark = self.shared.with(|state| state.mark(self.id))?;
+        Some(GroupMetadata(Box::new(mark)))
+    }
+
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+        _timeout: Duration,
+    ) -> Result<Vec<Option<i64>>, TransportError> {
+        self.shared
+            .with(|state| state.committed(self.id, partitions))
+    }
 }
 
 /// A place among the cluster's consumers. Dropping it, also because the task was cancelled or a
@@ -221,9 +235,11 @@ impl ConsumerTask {
 
     async fn revoke(&mut self, partitions: &[TopicPartition]) {
         let drain = self.events.revoke_begin(partitions, false);
+        let (shared, id) = (&self.membership.shared, self.membership.id);
+        shared.with(|state| state.draining(id, true));
         let _ = tokio::time::timeout(self.drain, drain.wait()).await;
+        shared.with(|state| state.draining(id, false));
         self.end_revoke(partitions, false);
-        let id = self.membership.id;
         self.membership
             .shared
             .with(|state| state.in_group(id, |group| group.revoked(id)));
@@ -403,12 +419,6 @@ impl Control for MemoryControl<'_> {
 
     fn cached_high_watermark(&mut self, partition: &TopicPartition) -> Option<i64> {
         self.view.partitions.get(partition)?.high
-    }
-
-    fn group_metadata(&mut self) -> Option<GroupMetadata> {
-        let id = self.membership.id;
-        let mark = self.membership.shared.with(|state| state.mark(id))?;
-        Some(GroupMetadata(Box::new(mark)))
     }
 
     fn partition_count(

@@ -33,10 +33,7 @@ mod transaction;
 mod tests;
 
 pub(crate) use log::NewRecord;
-#[allow(
-    unused_imports,
-    reason = "tests of the runtime order faults with it next"
-)]
+#[cfg(test)]
 pub(crate) use transaction::TransactionOrder;
 
 use state::{GroupKey, Shared};
@@ -236,7 +233,7 @@ impl MemoryCluster {
     }
 
     /// The next call of a transaction that it concerns, of whatever producer, goes this way.
-    #[allow(dead_code, reason = "tests of the runtime order faults with it next")]
+    #[cfg(test)]
     pub(crate) fn order_transaction(&self, order: TransactionOrder) {
         self.shared
             .with(|state| state.producers.orders.push_back(order));
@@ -294,8 +291,14 @@ impl MemoryCluster {
     /// Whether nothing is left that the cluster would do by itself now: consumers have read all that
     /// is not paused and have ticked after the last wake, groups have settled, reports have gone.
     /// Held reports and what an absent broker keeps do not count, nor do timers in the future.
+    #[cfg(test)]
     pub(crate) fn idle(&self) -> bool {
         self.shared.with(|state| state.idle())
+    }
+
+    /// As [`MemoryCluster::idle`], but a consumer may wait for calls that end only when time passes.
+    pub(crate) fn idle_or_draining(&self) -> bool {
+        self.shared.with(|state| state.idle_or_draining())
     }
 
     /// Waits until [`MemoryCluster::idle`]. Parks, so that paused time may advance to a drain's or a

@@ -63,6 +63,8 @@ pub(super) struct ConsumerSlot {
     /// Something concerns it that it has not looked at.
     poked: bool,
     idle: bool,
+    /// Waits for started calls of partitions that it gives back.
+    draining: bool,
     /// When it will look by itself; `None`: never.
     due: Option<Instant>,
     closing: bool,
@@ -137,12 +139,19 @@ impl State {
 
     /// Nothing is left that the cluster's tasks would do now by themselves.
     pub(super) fn idle(&self) -> bool {
-        let mut consumers = self.consumers.values();
+        self.all_at_rest(ConsumerSlot::is_idle)
+    }
+
+    /// As [`State::idle`], but a consumer may wait for calls that end only when time passes.
+    pub(super) fn idle_or_draining(&self) -> bool {
+        self.all_at_rest(|slot, late| slot.draining || slot.is_idle(late))
+    }
+
+    fn all_at_rest(&self, rests: impl Fn(&ConsumerSlot, Instant) -> bool) -> bool {
         // tokio's timers go off on whole milliseconds: within one of its time, a due tick may be unable to
         // come while time stands still.
         let late = Instant::now() - Duration::from_millis(1);
-        consumers.all(|slot| slot.idle && slot.due.is_none_or(|due| due > late))
-            && self.producers.idle()
+        self.consumers.values().all(|slot| rests(slot, late)) && self.producers.idle()
     }
 
     /// Hands at most this many records to consumers from here on; `None`: all.
@@ -338,6 +347,7 @@ impl State {
                 notify,
                 poked: true,
                 idle: false,
+                draining: false,
                 due: None,
                 closing: false,
                 errors,
@@ -467,6 +477,13 @@ impl State {
     // What consumer tasks tell and ask.
 
     /// A consumer starts a round: what happens from here on counts for the next one.
+    /// While a consumer waits for its drain, it has nothing to do itself: time may pass.
+    pub(super) fn draining(&mut self, id: MemberId, waits: bool) {
+        if let Some(slot) = self.consumers.get_mut(&id) {
+            slot.draining = waits;
+        }
+    }
+
     pub(super) fn begin_round(&mut self, id: MemberId) -> Vec<TransportError> {
         let Some(slot) = self.consumers.get_mut(&id) else {
             return Vec::new();
@@ -550,6 +567,10 @@ impl State {
 }
 
 impl ConsumerSlot {
+    fn is_idle(&self, late: Instant) -> bool {
+        self.idle && self.due.is_none_or(|due| due > late)
+    }
+
     fn poke(&mut self) {
         self.poked = true;
         self.idle = false;

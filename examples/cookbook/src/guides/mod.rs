@@ -1,6 +1,7 @@
 //! What the guides show.
 
 pub mod agents;
+pub mod delivery;
 pub mod errors;
 pub mod topics;
 pub mod web;

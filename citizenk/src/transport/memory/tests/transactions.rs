@@ -1,5 +1,3 @@
-use std::sync::mpsc::channel;
-
 use super::*;
 use crate::staging::{OutputTopic, StagedBatch};
 use crate::transport::memory::TransactionOrder;
@@ -88,16 +86,8 @@ impl Worker {
 }
 
 impl Client {
-    /// The membership as the polling thread would take it.
-    async fn metadata(&self, world: &World) -> GroupMetadata {
-        let (answer, answered) = channel();
-        self.order(move |control| {
-            answer.send(control.group_metadata()).unwrap();
-        });
-        while !world.cluster.idle() {
-            tokio::task::yield_now().await;
-        }
-        answered.try_recv().unwrap().expect("a group")
+    fn metadata(&self) -> GroupMetadata {
+        self.handle.group_metadata().expect("a group")
     }
 }
 
@@ -120,7 +110,7 @@ async fn records_and_offsets_become_visible_together() {
     let mut worker = world.ready("w");
     worker.transactions.begin().unwrap();
     worker.send(&["1", "2"]);
-    let group = client.metadata(&world).await;
+    let group = client.metadata();
     let offsets = [(tp(0), 1)];
     worker
         .transactions
@@ -202,7 +192,7 @@ async fn offsets_of_an_older_generation_are_refused() {
     let first = world.client("a");
     world.settle().await;
     let mut worker = world.ready("w");
-    let stale = first.metadata(&world).await;
+    let stale = first.metadata();
     let _second = world.client("b");
     world.settle().await;
     worker.transactions.begin().unwrap();
@@ -216,7 +206,7 @@ async fn offsets_of_an_older_generation_are_refused() {
     assert_eq!(world.journal.take(), ["0 _STATE"]);
     worker.abort().unwrap();
     worker.transactions.begin().unwrap();
-    let fresh = first.metadata(&world).await;
+    let fresh = first.metadata();
     worker
         .transactions
         .send_offsets(&[(tp(0), 1)], &fresh, DRAIN)
@@ -238,7 +228,7 @@ async fn a_transaction_may_be_committed_while_its_partitions_are_revoked() {
     let mut worker = world.ready("w");
     worker.transactions.begin().unwrap();
     worker.send(&["x"]);
-    let group = first.metadata(&world).await;
+    let group = first.metadata();
     let call = lock(&first.desk).drain.add();
     let _second = world.client("b");
     turns().await;
@@ -312,7 +302,7 @@ async fn ordered_faults_go_as_ordered() {
     let mut worker = world.ready("w");
     order(TransactionOrder::FencedOffsets);
     worker.transactions.begin().unwrap();
-    let group = client.metadata(&world).await;
+    let group = client.metadata();
     let sent = worker.transactions.send_offsets(&[], &group, DRAIN);
     assert_eq!(fault(sent), fenced());
 
@@ -372,7 +362,7 @@ async fn calls_out_of_order_are_fatal_and_a_reader_without_group_has_no_metadata
     let again = worker.transactions.begin();
     assert_eq!(fault(again).0, TransactionFault::Fatal);
     let reader = world.client_of("r", None);
-    reader.order(|control| assert!(control.group_metadata().is_none()));
+    assert!(reader.handle.group_metadata().is_none());
     world.settle().await;
     let foreign = GroupMetadata(Box::new(()));
     let mut worker = world.ready("w");

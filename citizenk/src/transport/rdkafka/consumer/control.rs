@@ -12,12 +12,10 @@ use super::super::client::{Client, Mail, TopicHandle};
 use super::super::conf::{c_text, millis};
 use super::super::error;
 use super::super::list::{self, List};
-use super::super::membership::Membership;
 use super::callbacks;
 use super::reset::{Reset, SEEK_AGAIN};
 use super::slots::Slots;
 use crate::record::TopicPartition;
-use crate::transport::transaction::GroupMetadata;
 use crate::transport::{Control, TransportError, Watermarks};
 
 /// A seek that is waited for: its answer comes from librdkafka's own thread, without the broker.
@@ -141,6 +139,27 @@ impl Core {
     }
 }
 
+/// The group's committed offsets; offsets of transactions that are still open are waited for.
+pub(super) fn committed(
+    client: &Client,
+    consumer: &str,
+    partitions: &[TopicPartition],
+    timeout: Duration,
+) -> Result<Vec<Option<i64>>, TransportError> {
+    let context = || format!("consumer `{consumer}` asking for committed offsets");
+    let list = List::of(partitions);
+    // SAFETY: client and list are alive.
+    let code = unsafe { rd::rd_kafka_committed(client.rk(), list.as_ptr(), millis(timeout)) };
+    error::check(code, context)?;
+    list.entries()
+        .iter()
+        .map(|entry| {
+            error::check(entry.err, context)?;
+            Ok(Some(entry.offset).filter(|offset| *offset >= 0))
+        })
+        .collect()
+}
+
 impl Control for Core {
     fn pause(&mut self, partitions: &[TopicPartition]) {
         let mut list = List::with_capacity(partitions.len());
@@ -252,19 +271,7 @@ impl Control for Core {
         if !self.group || partitions.is_empty() {
             return Ok(vec![None; partitions.len()]);
         }
-        let context = || format!("consumer `{}` asking for committed offsets", self.name);
-        let list = List::of(partitions);
-        // SAFETY: client and list are alive.
-        let code =
-            unsafe { rd::rd_kafka_committed(self.client.rk(), list.as_ptr(), millis(timeout)) };
-        error::check(code, context)?;
-        list.entries()
-            .iter()
-            .map(|entry| {
-                error::check(entry.err, context)?;
-                Ok(Some(entry.offset).filter(|offset| *offset >= 0))
-            })
-            .collect()
+        committed(&self.client, &self.name, partitions, timeout)
     }
 
     fn watermarks(
@@ -303,14 +310,6 @@ impl Control for Core {
             )
         };
         (code == error::OK && high >= 0).then_some(high)
-    }
-
-    fn group_metadata(&mut self) -> Option<GroupMetadata> {
-        if !self.group {
-            return None;
-        }
-        let membership = Membership::of(&self.client)?;
-        Some(GroupMetadata(Box::new(membership)))
     }
 
     fn partition_count(&mut self, topic: &str, timeout: Duration) -> Result<usize, TransportError> {

@@ -18,7 +18,10 @@ use rdkafka::bindings as rd;
 use super::client::{Client, Contact, Hooks, Polled, lock};
 use super::conf::Conf;
 use super::embedded::EmbeddedBroker;
+use super::membership::Membership;
 use super::{error, list::List};
+use crate::record::TopicPartition;
+use crate::transport::transaction::GroupMetadata;
 use crate::transport::{BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, TransportError};
 
 mod callbacks;
@@ -113,6 +116,25 @@ impl ConsumerHandle for Handle {
     fn close(&self, leave: Duration) {
         if let Some(shared) = self.shared.upgrade() {
             shared.close(leave);
+        }
+    }
+
+    fn group_metadata(&self) -> Option<GroupMetadata> {
+        let membership = Membership::of(&self.shared.upgrade()?.client)?;
+        Some(GroupMetadata(Box::new(membership)))
+    }
+
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<Vec<Option<i64>>, TransportError> {
+        match self.shared.upgrade() {
+            Some(shared) => control::committed(&shared.client, &self.name, partitions, timeout),
+            None => Err(error::error(
+                format!("consumer `{}` asking for committed offsets", self.name),
+                rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__STATE,
+            )),
         }
     }
 }

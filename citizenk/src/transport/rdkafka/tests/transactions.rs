@@ -119,8 +119,7 @@ impl Results {
 
 impl Consumer {
     pub(super) fn metadata(&self) -> GroupMetadata {
-        self.act(|control| control.group_metadata())
-            .expect("a group")
+        self.handle.group_metadata().expect("a group")
     }
 }
 
@@ -540,6 +539,6 @@ fn consumers_read_committed_records_by_default() {
     assert_eq!(level.as_deref(), Some("read_committed"));
     let transport = with_topic();
     let reader = Consumer::start(&transport, spec(None, &["t"]));
-    assert!(reader.act(|control| control.group_metadata()).is_none());
+    assert!(reader.handle.group_metadata().is_none());
     reader.close(PATIENCE);
 }

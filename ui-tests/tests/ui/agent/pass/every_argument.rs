@@ -14,6 +14,7 @@ async fn cache(refund: Event<Refund>) {
     on_decode_error = dead_letter(DLQ),
     on_error = retry(5, backoff = "100ms..10s", then = dead_letter(DLQ)),
     on_produce_error = stop,
+    guarantee = exactly_once,
     timeout = "20s",
     concurrency = 8,
     blocking = true,

@@ -12,20 +12,23 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::ack::{LaneAck, next_offset};
+use super::lane::LaneFactory;
 use super::lane::inbox::{Closing, Inbox, Poller};
 use super::lane::shipping::Outlet;
-use super::lane::{LaneContext, LaneFactory};
 use super::plan::AgentPlan;
 use super::start;
 use super::status::{GroupStatus, PartitionStatus};
 use super::supervisor::Supervisor;
+use super::transact::book::Book;
 use super::worker::Executor;
 use crate::error::RunError;
 use crate::extract::{Env, Partitions};
 use crate::lifecycle::PartitionHooks;
 use crate::record::{Chunk, TopicPartition};
-use crate::telemetry::{CommitResult, ConsumerMetrics, LaneId, PartitionMetrics};
+use crate::telemetry::{CommitResult, ConsumerMetrics, PartitionMetrics};
 use crate::transport::{ConsumerEvents, Control, Drain, Pace, Start, TransportError};
+
+mod open;
 
 /// A full lane waits this long before its partition is paused for the sake of the others: a pause
 /// throws away what was fetched.
@@ -55,6 +58,8 @@ pub(crate) struct GroupContext {
     pub(crate) status: Arc<GroupStatus>,
     pub(crate) commit_every: Duration,
     pub(crate) poller: Arc<Poller>,
+    /// With exactly once: what is settled is committed by a transactor and not here.
+    pub(crate) book: Option<Arc<Book>>,
 }
 
 struct Lane {
@@ -147,74 +152,6 @@ impl Dispatcher {
         })
     }
 
-    fn open(
-        &mut self,
-        partition: &TopicPartition,
-        start: Start,
-        hooks: Option<watch::Receiver<bool>>,
-        target: Option<i64>,
-    ) {
-        let position = match start {
-            Start::Offset(offset) => Some(offset),
-            Start::Committed | Start::Beginning | Start::End => None,
-        };
-        let mut lanes = Vec::new();
-        for (number, agent) in self.cx.agents.iter().enumerate() {
-            let Some((input, stage)) = agent.plan.reads(&partition.topic) else {
-                continue;
-            };
-            let tuning = &agent.plan.spec.tuning;
-            // Records on a retry topic wait for long: no more of them in memory than makes a batch.
-            let least = if stage == 0 { 4096 } else { 256 };
-            let capacity = (tuning.batch_size * 2).max(least);
-            let inbox = Arc::new(Inbox::new(capacity, self.cx.poller.clone()));
-            let ack = Arc::new(LaneAck::at(position));
-            let cx = LaneContext {
-                plan: agent.plan.clone(),
-                env: self.cx.env.clone(),
-                input,
-                stage,
-                partition: partition.clone(),
-                inbox: inbox.clone(),
-                ack: ack.clone(),
-                outlet: agent.outlet.clone(),
-                supervisor: self.cx.supervisor.clone(),
-                metrics: self.cx.env.metrics.lane(&LaneId {
-                    agent: agent.plan.spec.name.clone(),
-                    topic: partition.topic.to_string(),
-                    partition: partition.partition,
-                    group: self.cx.group.clone().unwrap_or_default(),
-                }),
-                gates: agent.gates.iter().chain(&hooks).cloned().collect(),
-            };
-            match agent.factory.lane(cx) {
-                Ok(lane) => self
-                    .cx
-                    .executor
-                    .spawn(&agent.plan.spec.name, inbox.clone(), lane),
-                Err(issue) => self.cx.supervisor.fail(RunError::Build(issue.into())),
-            }
-            lanes.push(Lane {
-                agent: number,
-                inbox,
-                ack,
-            });
-        }
-        let opened = Partition {
-            lanes,
-            next: position,
-            paused: false,
-            full_since: None,
-            committed: position,
-            target,
-            progress: (position, Instant::now()),
-            metrics: self
-                .metrics
-                .partition(&partition.topic, partition.partition),
-        };
-        self.partitions.insert(partition.clone(), opened);
-    }
-
     /// Positions that moved since they were committed.
     fn committable<'a>(
         &self,
@@ -233,7 +170,11 @@ impl Dispatcher {
     }
 
     fn commit_if_due(&mut self, control: &mut dyn Control, now: Instant) {
-        if self.cx.group.is_none() || self.commit_in_flight || now < self.commit_due {
+        if self.cx.group.is_none()
+            || self.cx.book.is_some()
+            || self.commit_in_flight
+            || now < self.commit_due
+        {
             return;
         }
         self.commit_due = now + self.cx.commit_every;
@@ -340,6 +281,9 @@ impl Dispatcher {
             if position != state.progress.0 || state.queued() == 0 || state.is_resting() {
                 state.progress = (position, now);
             }
+            if let Some(book) = &self.cx.book {
+                state.committed = book.committed(partition);
+            }
             let high = control.cached_high_watermark(partition);
             let status = PartitionStatus {
                 partition: partition.clone(),
@@ -393,6 +337,9 @@ impl Dispatcher {
 
     fn forget(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
+            if let Some(book) = &self.cx.book {
+                book.disown(partition);
+            }
             if let Some(state) = self.partitions.remove(partition) {
                 for lane in &state.lanes {
                     lane.inbox.close(Closing::Abandon, None);
@@ -487,11 +434,25 @@ impl ConsumerEvents for Dispatcher {
             return lanes;
         }
         tracing::info!(group = self.cx.group, partitions = %list(partitions), lost, "revoked");
-        self.cx.hooks.revoked(self.named(partitions), lanes)
+        let drain = match &self.cx.book {
+            Some(book) if lost => {
+                partitions
+                    .iter()
+                    .for_each(|partition| book.disown(partition));
+                lanes
+            }
+            Some(book) => {
+                let committed = Drain::default();
+                book.flush(lanes, committed.add());
+                committed
+            }
+            None => lanes,
+        };
+        self.cx.hooks.revoked(self.named(partitions), drain)
     }
 
     fn revoke_end(&mut self, control: &mut dyn Control, partitions: &[TopicPartition], lost: bool) {
-        if !lost && self.cx.group.is_some() {
+        if !lost && self.cx.group.is_some() && self.cx.book.is_none() {
             let offsets = self.committable(partitions.iter());
             if !offsets.is_empty() {
                 let result = control.commit_now(&offsets, COMMIT_TIMEOUT);
@@ -569,6 +530,9 @@ impl ConsumerEvents for Dispatcher {
     fn closed(&mut self) {
         let partitions: Vec<_> = self.partitions.keys().cloned().collect();
         self.forget(&partitions);
+        if let Some(book) = &self.cx.book {
+            book.close();
+        }
         self.cx.status.closed();
     }
 }

@@ -1,0 +1,100 @@
+//! Lanes for a partition that was given to this worker.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Dispatcher, Lane, Partition};
+use crate::error::RunError;
+use crate::record::TopicPartition;
+use crate::runtime::ack::LaneAck;
+use crate::runtime::lane::LaneContext;
+use crate::runtime::lane::inbox::Inbox;
+use crate::telemetry::LaneId;
+use crate::transport::Start;
+
+impl Dispatcher {
+    pub(super) fn open(
+        &mut self,
+        partition: &TopicPartition,
+        start: Start,
+        hooks: Option<watch::Receiver<bool>>,
+        target: Option<i64>,
+    ) {
+        let position = match start {
+            Start::Offset(offset) => Some(offset),
+            Start::Committed | Start::Beginning | Start::End => None,
+        };
+        let mut lanes = Vec::new();
+        let mut lines = Vec::new();
+        for (number, agent) in self.cx.agents.iter().enumerate() {
+            let Some((input, stage)) = agent.plan.reads(&partition.topic) else {
+                continue;
+            };
+            let tuning = &agent.plan.spec.tuning;
+            // Records on a retry topic wait for long: no more of them in memory than makes a batch.
+            let least = if stage == 0 { 4096 } else { 256 };
+            let capacity = (tuning.batch_size * 2).max(least);
+            let inbox = Arc::new(Inbox::new(capacity, self.cx.poller.clone()));
+            let metrics = self.cx.env.metrics.lane(&LaneId {
+                agent: agent.plan.spec.name.clone(),
+                topic: partition.topic.to_string(),
+                partition: partition.partition,
+                group: self.cx.group.clone().unwrap_or_default(),
+            });
+            let line = self
+                .cx
+                .book
+                .as_ref()
+                .map(|book| book.line(position, &inbox, &agent.plan, &metrics));
+            let ack = match &line {
+                Some(line) => line.ack.clone(),
+                None => Arc::new(LaneAck::at(position)),
+            };
+            let cx = LaneContext {
+                plan: agent.plan.clone(),
+                env: self.cx.env.clone(),
+                input,
+                stage,
+                partition: partition.clone(),
+                inbox: inbox.clone(),
+                ack: ack.clone(),
+                outlet: agent.outlet.clone(),
+                ledger: line.as_ref().map(|line| line.ledger.clone()),
+                supervisor: self.cx.supervisor.clone(),
+                metrics,
+                gates: agent.gates.iter().chain(&hooks).cloned().collect(),
+            };
+            match agent.factory.lane(cx) {
+                Ok(lane) => self
+                    .cx
+                    .executor
+                    .spawn(&agent.plan.spec.name, inbox.clone(), lane),
+                Err(issue) => self.cx.supervisor.fail(RunError::Build(issue.into())),
+            }
+            lanes.push(Lane {
+                agent: number,
+                inbox,
+                ack,
+            });
+            lines.extend(line);
+        }
+        if let Some(book) = &self.cx.book {
+            book.own(partition, position, lines);
+        }
+        let opened = Partition {
+            lanes,
+            next: position,
+            paused: false,
+            full_since: None,
+            committed: position,
+            target,
+            progress: (position, Instant::now()),
+            metrics: self
+                .metrics
+                .partition(&partition.topic, partition.partition),
+        };
+        self.partitions.insert(partition.clone(), opened);
+    }
+}

@@ -1,0 +1,244 @@
+//! What a group's transactions may contain: the owned partitions, their lanes and how far each is.
+//!
+//! In: partitions from the dispatcher, settled spans from lanes. Out: outputs and positions that belong
+//! together, for the transactor. Shared between the polling thread, the lanes and the transactor; no
+//! lock is held while anything waits.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::ledger::Ledger;
+use crate::record::TopicPartition;
+use crate::runtime::ack::LaneAck;
+use crate::runtime::lane::inbox::Inbox;
+use crate::runtime::plan::AgentPlan;
+use crate::staging::StagedBatch;
+use crate::telemetry::LaneMetrics;
+use crate::transport::{Drain, DrainToken};
+
+/// One lane of an owned partition.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) ack: Arc<LaneAck>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) plan: Arc<AgentPlan>,
+    pub(crate) metrics: LaneMetrics,
+}
+
+#[derive(Debug)]
+struct Owned {
+    /// Tells one assignment of a partition from the next.
+    assignment: u64,
+    lines: Vec<Line>,
+    /// What transactions took so far; not necessarily committed.
+    taken: Option<i64>,
+    committed: Option<i64>,
+}
+
+impl Owned {
+    /// Below here everything is settled by all lanes and no span is cut.
+    fn position(&self) -> Option<i64> {
+        let settled = self.lines.iter().map(|line| line.ack.position()).min()??;
+        let mut position = settled;
+        loop {
+            let drawn = self
+                .lines
+                .iter()
+                .map(|line| line.ledger.boundary(position))
+                .min()
+                .unwrap_or(position);
+            if drawn == position {
+                // Where the first span of a lane begins is not always known.
+                return Some(position).filter(|position| *position > i64::MIN);
+            }
+            position = drawn;
+        }
+    }
+}
+
+/// Outputs of one lane, taken for a transaction.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) partition: TopicPartition,
+    pub(super) line: Line,
+    pub(super) batch: StagedBatch,
+}
+
+/// A position taken for a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) assignment: u64,
+    pub(super) position: i64,
+}
+
+/// Partitions that are being given back: what they have settled has to be committed first.
+#[derive(Debug)]
+pub(super) struct Flush {
+    /// Empty once the lanes have ended.
+    pub(super) lanes: Drain,
+    /// Dropped when the transaction is over.
+    pub(super) done: DrainToken,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    owned: BTreeMap<TopicPartition, Owned>,
+    flushes: Vec<Flush>,
+    /// Nobody makes transactions any more.
+    ended: bool,
+    assignments: u64,
+}
+
+/// The books of one group.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    inner: Mutex<Inner>,
+    news: Arc<Notify>,
+    closed: AtomicBool,
+    /// Ends pauses of the transactor when the books close.
+    closing: Notify,
+}
+
+impl Book {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a lane of this group, which reads from `position` on, settles and stages into.
+    pub(crate) fn line(
+        &self,
+        position: Option<i64>,
+        lane: &Arc<Inbox>,
+        plan: &Arc<AgentPlan>,
+        metrics: &LaneMetrics,
+    ) -> Line {
+        Line {
+            ack: Arc::new(LaneAck::telling(position, self.news.clone())),
+            ledger: Arc::new(Ledger::new(lane.clone())),
+            plan: plan.clone(),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// The partition is ours from this position on.
+    pub(crate) fn own(&self, partition: &TopicPartition, position: Option<i64>, lines: Vec<Line>) {
+        let mut inner = self.lock();
+        inner.assignments += 1;
+        let owned = Owned {
+            assignment: inner.assignments,
+            lines,
+            taken: position,
+            committed: position,
+        };
+        inner.owned.insert(partition.clone(), owned);
+    }
+
+    /// The partition is ours no more: nothing of it enters a transaction from here on.
+    pub(crate) fn disown(&self, partition: &TopicPartition) {
+        self.lock().owned.remove(partition);
+        self.news.notify_one();
+    }
+
+    /// Asks for a transaction once the lanes have ended.
+    pub(crate) fn flush(&self, lanes: Drain, done: DrainToken) {
+        let mut inner = self.lock();
+        if !inner.ended {
+            inner.flushes.push(Flush { lanes, done });
+        }
+        drop(inner);
+        self.news.notify_one();
+    }
+
+    /// The group's consumer has left.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.news.notify_one();
+        self.closing.notify_one();
+    }
+
+    pub(crate) fn committed(&self, partition: &TopicPartition) -> Option<i64> {
+        self.lock().owned.get(partition)?.committed
+    }
+
+    // The transactor's side.
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(super) async fn until_closed(&self) {
+        while !self.is_closed() {
+            self.closing.notified().await;
+        }
+        // Others may wait on the same permit.
+        self.closing.notify_one();
+    }
+
+    /// There will be no more transactions: nobody has to wait for one.
+    pub(super) fn end(&self) {
+        let mut inner = self.lock();
+        inner.ended = true;
+        inner.flushes.clear();
+    }
+
+    pub(super) async fn until_news(&self) {
+        self.news.notified().await;
+    }
+
+    pub(super) fn take_flushes(&self) -> Vec<Flush> {
+        std::mem::take(&mut self.lock().flushes)
+    }
+
+    /// Takes everything that may be committed and was not taken yet.
+    pub(super) fn take(
+        &self,
+        positions: &mut BTreeMap<TopicPartition, Taken>,
+        pieces: &mut Vec<Piece>,
+    ) {
+        for (partition, owned) in &mut self.lock().owned {
+            let Some(position) = owned.position() else {
+                continue;
+            };
+            if owned.taken.is_some_and(|taken| taken >= position) {
+                continue;
+            }
+            owned.taken = Some(position);
+            let taken = Taken {
+                assignment: owned.assignment,
+                position,
+            };
+            positions.insert(partition.clone(), taken);
+            for line in &owned.lines {
+                let batches = line.ledger.take_below(position);
+                pieces.extend(batches.into_iter().map(|batch| Piece {
+                    partition: partition.clone(),
+                    line: line.clone(),
+                    batch,
+                }));
+            }
+        }
+    }
+
+    /// Whether the partition is still ours by the assignment it was taken under.
+    pub(super) fn owns(&self, partition: &TopicPartition, assignment: u64) -> bool {
+        let inner = self.lock();
+        inner
+            .owned
+            .get(partition)
+            .is_some_and(|owned| owned.assignment == assignment)
+    }
+
+    pub(super) fn set_committed(&self, positions: &BTreeMap<TopicPartition, Taken>) {
+        let mut inner = self.lock();
+        for (partition, taken) in positions {
+            if let Some(owned) = inner.owned.get_mut(partition)
+                && owned.assignment == taken.assignment
+            {
+                owned.committed = Some(taken.position);
+            }
+        }
+    }
+}

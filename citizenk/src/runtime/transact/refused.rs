@@ -1,0 +1,157 @@
+//! Outputs of a transaction that the broker refused.
+//!
+//! A transaction with a refused record cannot be committed. What the broker may still take is tried
+//! again until the delivery deadline; then, and for what it will never take, the agent's produce policy
+//! decides, and the transaction is tried without the record, with its letter, or not at all.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{Outcome, Transactor, TxnPiece};
+use crate::policy::Decision;
+use crate::runtime::lane::{letters, refusal};
+use crate::staging::StagedBatch;
+use crate::telemetry::{SkipReason, Stage};
+use crate::transport::{Delivered, DeliverySink, TransportError};
+
+/// As `message.timeout.ms` of the other producers: a transaction itself is much shorter.
+const DELIVERY_DEADLINE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How a client refuses a record because another one has spoilt the transaction.
+const CONSEQUENCES: [&str; 3] = ["_STATE", "_PURGE_QUEUE", "_PURGE_INFLIGHT"];
+
+/// The records of one batch that were refused in one try.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<BTreeMap<usize, TransportError>>);
+
+impl DeliverySink for Refusals {
+    fn delivered(&self, index: usize, result: Result<Delivered, TransportError>) {
+        if let Err(error) = result {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(index, error);
+        }
+    }
+}
+
+impl Refusals {
+    /// Those that were refused for a reason of their own.
+    fn take(&self) -> BTreeMap<usize, TransportError> {
+        let mut refused =
+            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        refused.retain(|_, error| !CONSEQUENCES.contains(&error.code.as_str()));
+        refused
+    }
+}
+
+impl Transactor {
+    /// Asks what to do about the records that were refused in this try; `None`: there are none.
+    pub(super) fn judge_refusals(&mut self) -> Option<Outcome> {
+        let patient = self
+            .txn
+            .begun
+            .is_some_and(|begun| begun.elapsed() < DELIVERY_DEADLINE);
+        let mut outcome = None;
+        for part in &mut self.txn.pieces {
+            let refused = part.refusals.take();
+            let Some(error) = refused.values().next() else {
+                continue;
+            };
+            let pause = if patient && refused.values().all(|error| error.retriable) {
+                tracing::warn!(partition = %part.piece.partition, count = refused.len(), %error, "outputs were not delivered; sending them again");
+                PAUSE
+            } else {
+                match judge(part, &refused) {
+                    Ok(pause) => pause,
+                    Err(reason) => {
+                        let component = &part.piece.line.plan.component;
+                        self.cx.supervisor.stop(component, &reason);
+                        return Some(Outcome::Stop);
+                    }
+                }
+            };
+            let longest = match outcome {
+                Some(Outcome::Again(longest)) => pause.max(longest),
+                _ => pause,
+            };
+            outcome = Some(Outcome::Again(longest));
+        }
+        self.txn.count();
+        outcome
+    }
+}
+
+/// Asks the produce policy; answers the pause before the next try, or why the service stops.
+fn judge(
+    part: &mut TxnPiece,
+    refused: &BTreeMap<usize, TransportError>,
+) -> Result<Duration, String> {
+    let line = part.piece.line.clone();
+    let plan = &line.plan;
+    let topic_of = |batch: &StagedBatch, index: usize| {
+        plan.table.targets()[batch.get(index).topic]
+            .topic
+            .name
+            .clone()
+    };
+    line.metrics.failed(Stage::Produce, refused.len());
+    let (agent, partition) = (&plan.spec.name, &part.piece.partition);
+    let decision = plan.on_produce.decide_plain(part.attempt, 0);
+    part.attempt += 1;
+    let letter_topic = match decision {
+        Decision::RetryAfter(pause) => {
+            line.metrics.retried(1);
+            tracing::warn!(agent, %partition, count = refused.len(), ?pause, "outputs were not delivered; sending them again");
+            return Ok(pause);
+        }
+        Decision::Skip => None,
+        Decision::DeadLetter => match refusal::letter_topic(plan) {
+            Some(topic) => Some(topic),
+            None => return Err("has no dead-letter topic".to_owned()),
+        },
+        // No produce policy has retry topics: the app would not have been built.
+        Decision::Stop | Decision::Later(_) => {
+            let (index, error) = refused
+                .iter()
+                .next()
+                .map_or((0, None), |(i, e)| (*i, Some(e)));
+            let topic = topic_of(&part.piece.batch, index);
+            let error = error.map(ToString::to_string).unwrap_or_default();
+            return Err(refusal::undeliverable(refused.len(), &topic, &error));
+        }
+    };
+    let mut rest = StagedBatch::default();
+    for index in 0..part.piece.batch.len() {
+        let Some(error) = refused.get(&index) else {
+            rest.push_from(&part.piece.batch, index);
+            continue;
+        };
+        match letter_topic {
+            Some(topic) => {
+                line.metrics.dead_lettered(1);
+                letters::stage_output(
+                    &mut rest,
+                    topic,
+                    agent,
+                    &part.piece.batch.get(index),
+                    &plan.table,
+                    error,
+                );
+            }
+            None => {
+                line.metrics.skipped(SkipReason::Produce, 1);
+                let topic = topic_of(&part.piece.batch, index);
+                tracing::warn!(agent, %partition, topic, %error, "output skipped");
+            }
+        }
+    }
+    if letter_topic.is_some() {
+        tracing::warn!(agent, %partition, count = refused.len(), "outputs sent to the dead-letter topic");
+    }
+    line.ledger
+        .recycle(std::mem::replace(&mut part.piece.batch, rest));
+    Ok(Duration::ZERO)
+}
