@@ -341,3 +341,27 @@ fn the_web_sends_to_topics_and_calls_agents() {
         app.stop().await.unwrap();
     });
 }
+
+#[citizenk::agent(topics = [ORDERS])]
+async fn stuck(_order: Event<Order>) {
+    std::future::pending().await
+}
+
+#[test]
+fn a_call_that_never_ends_is_cut_off_and_the_stop_says_so() {
+    let app = App::new("g").register::<stuck>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        app.topic(&ORDERS).push(&1, Order { id: 1 });
+        app.settle().await;
+        let error = app.stop().await.unwrap_err().to_string();
+        assert!(
+            error.contains("the drain deadline passed with 1 calls"),
+            "{error}"
+        );
+    });
+}

@@ -386,6 +386,7 @@ impl Engine {
                 );
                 unfinished += 1;
             }
+            unfinished += group.status.was_cut_off();
         }
         if timeout_at(left, async {
             while self.running_timers.join_next().await.is_some() {}

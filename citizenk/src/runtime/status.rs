@@ -2,7 +2,7 @@
 //! once a second and at rebalances.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub(crate) struct GroupStatus {
     pub(crate) commits: AtomicU64,
     pub(crate) failed_commits: AtomicU64,
     pub(crate) skipped_offsets: AtomicU64,
+    /// Lanes that were still in a call when the drain of their last revoke ended.
+    cut_off: AtomicUsize,
     closed: watch::Sender<bool>,
 }
 
@@ -66,6 +68,7 @@ impl GroupStatus {
             commits: AtomicU64::new(0),
             failed_commits: AtomicU64::new(0),
             skipped_offsets: AtomicU64::new(0),
+            cut_off: AtomicUsize::new(0),
             closed: watch::channel(false).0,
         }
     }
@@ -96,6 +99,15 @@ impl GroupStatus {
     pub(crate) fn skipped(&self, offsets: i64) {
         self.skipped_offsets
             .fetch_add(offsets.unsigned_abs(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn cut_off(&self, lanes: usize) {
+        self.cut_off.store(lanes, Ordering::Release);
+    }
+
+    /// How many lanes were cut off by the last revoke.
+    pub(crate) fn was_cut_off(&self) -> usize {
+        self.cut_off.load(Ordering::Acquire)
     }
 
     pub(crate) fn partitions(&self, list: Vec<PartitionStatus>) {

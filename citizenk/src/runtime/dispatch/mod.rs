@@ -462,6 +462,15 @@ impl ConsumerEvents for Dispatcher {
                 self.count_commit(result.is_ok());
             }
         }
+        if !lost {
+            let cut_off = partitions
+                .iter()
+                .filter_map(|partition| self.partitions.get(partition))
+                .flat_map(|state| &state.lanes)
+                .filter(|lane| !lane.inbox.is_over())
+                .count();
+            self.cx.status.cut_off(cut_off);
+        }
         self.forget(partitions);
     }
 

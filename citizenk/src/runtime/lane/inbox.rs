@@ -170,6 +170,11 @@ impl Inbox {
         }
     }
 
+    /// Whether the lane is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().ended
+    }
+
     /// Called by the lane when it is over: releases whoever waits for it.
     pub(crate) fn ended(&self) {
         let mut queue = self.lock();

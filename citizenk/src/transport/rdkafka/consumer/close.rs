@@ -13,6 +13,7 @@ const SLICE: Duration = Duration::from_millis(100);
 
 impl Poller {
     pub(super) fn close(&mut self, leave: Duration) {
+        self.drain = self.last_drain;
         let closed = if self.core.group {
             self.leave_group(leave)
         } else {

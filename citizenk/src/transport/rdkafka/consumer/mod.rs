@@ -154,7 +154,11 @@ pub(super) fn start(
     events: Box<dyn ConsumerEvents>,
 ) -> Result<Arc<dyn ConsumerHandle>, TransportError> {
     check_names(&spec)?;
-    spec.drain = spec.drain.min(longest_drain(cluster, &spec));
+    // A member that does not poll for longer is thrown out of its group: while others wait for it in a
+    // rebalance, a drain gets a fifth of that; when it leaves, nearly all.
+    let poll_limit = longest_poll(cluster, &spec);
+    let last_drain = spec.drain.min(poll_limit * 4 / 5);
+    spec.drain = spec.drain.min(poll_limit / 5);
     let conf = configure(cluster, kind, &spec)?;
     let polled = match spec.group {
         Some(_) => Polled::Group,
@@ -180,7 +184,7 @@ pub(super) fn start(
         name: name.clone(),
         shared: Arc::downgrade(&shared),
     };
-    let poller = Poller::new(shared, spec, events);
+    let poller = Poller::new(shared, spec, last_drain, events);
     std::thread::Builder::new()
         .name(format!("ck-{name}"))
         .spawn(move || poller.run())
@@ -244,15 +248,14 @@ fn configure(
     Ok(conf)
 }
 
-/// A member that does not poll for longer is thrown out of its group, so a drain gets a fifth of it.
-fn longest_drain(cluster: &BTreeMap<String, String>, spec: &ConsumerSpec) -> Duration {
+fn longest_poll(cluster: &BTreeMap<String, String>, spec: &ConsumerSpec) -> Duration {
     let millis = spec
         .settings
         .get("max.poll.interval.ms")
         .or_else(|| cluster.get("max.poll.interval.ms"))
         .and_then(|value| value.parse().ok())
         .unwrap_or(300_000);
-    Duration::from_millis(millis) / 5
+    Duration::from_millis(millis)
 }
 
 fn subscribe(client: &Client, spec: &ConsumerSpec) -> Result<(), TransportError> {

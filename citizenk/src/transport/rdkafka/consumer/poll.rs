@@ -32,6 +32,8 @@ pub(super) struct Poller {
     pub(super) core: Core,
     pub(super) events: Box<dyn ConsumerEvents>,
     pub(super) drain: Duration,
+    /// The drain when the consumer leaves.
+    pub(super) last_drain: Duration,
     pub(super) max_chunk: usize,
     /// Where librdkafka puts the messages of a poll; all null between polls.
     buffer: Vec<*mut rd::rd_kafka_message_t>,
@@ -45,6 +47,7 @@ impl Poller {
     pub(super) fn new(
         shared: Arc<Shared>,
         spec: ConsumerSpec,
+        last_drain: Duration,
         events: Box<dyn ConsumerEvents>,
     ) -> Self {
         let max_chunk = spec.max_chunk.max(1);
@@ -53,6 +56,7 @@ impl Poller {
             shared,
             events,
             drain: spec.drain,
+            last_drain,
             max_chunk,
             buffer: vec![ptr::null_mut(); max_chunk.max(SMALLEST_POLL)],
             errors: Vec::new(),
