@@ -130,7 +130,7 @@ impl Service {
         self.run_on(transport, shutdown).await
     }
 
-    async fn run_on(
+    pub(crate) async fn run_on(
         self,
         transport: Arc<dyn Transport>,
         shutdown: impl Future<Output = ()>,

@@ -13,13 +13,16 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+mod embedded;
+mod faults;
 #[cfg(test)]
 mod tests;
 mod topic;
 #[cfg(feature = "web")]
 mod web;
 
-pub use topic::{DeadLetter, RawPair, SentRecord, TestTopic};
+pub use embedded::EmbeddedCluster;
+pub use topic::{DeadLetter, PushRecord, RawPair, SentRecord, TestTopic};
 #[cfg(feature = "web")]
 pub use web::TestResponse;
 
@@ -30,7 +33,6 @@ use crate::record::TopicPartition;
 use crate::runtime::worker::Executor;
 use crate::time::{Clock, parse_duration};
 use crate::topic::Topic;
-use crate::transport::TransportError;
 use crate::transport::memory::MemoryCluster;
 
 /// When a test's clock starts: 2025-01-01T00:00:00Z.
@@ -118,9 +120,10 @@ impl<F: Fn() -> App + Send + Sync + 'static> AppSource for F {
 pub struct TestApp {
     builder: TestAppBuilder,
     pub(crate) cluster: MemoryCluster,
-    workers: Vec<Running>,
+    /// By number, which a worker keeps when others are stopped.
+    workers: BTreeMap<usize, Running>,
     #[cfg(feature = "web")]
-    web: Vec<web::TestWeb>,
+    web: BTreeMap<usize, web::TestWeb>,
     clock: Clock,
     /// What the test itself wrote: not an output.
     pushed: std::sync::Mutex<BTreeSet<(String, i32, i64)>>,
@@ -211,9 +214,9 @@ impl TestAppBuilder {
         let mut app = TestApp {
             builder: self,
             cluster,
-            workers: Vec::new(),
+            workers: BTreeMap::new(),
             #[cfg(feature = "web")]
-            web: Vec::new(),
+            web: BTreeMap::new(),
             clock,
             pushed: std::sync::Mutex::default(),
         };
@@ -305,9 +308,9 @@ impl TestApp {
             #[cfg(feature = "web")]
             {
                 web.live.started(&running.engine);
-                self.web.push(web);
+                self.web.insert(number, web);
             }
-            self.workers.push(running);
+            self.workers.insert(number, running);
         }
         self.rest().await;
         Ok(())
@@ -398,7 +401,9 @@ impl TestApp {
             quiet += 1;
             if quiet == QUIET_TURNS {
                 // What lanes settled is committed at the next look, which this asks for once.
-                self.workers.iter().for_each(|worker| worker.engine.wake());
+                self.workers
+                    .values()
+                    .for_each(|worker| worker.engine.wake());
                 seen = self.cluster.activity();
             } else if quiet > 2 * QUIET_TURNS {
                 return;
@@ -418,10 +423,16 @@ impl TestApp {
             .collect()
     }
 
+    /// The committed next offsets of any group, by partition; also while nothing runs in it.
+    pub fn committed_by<V, K>(&self, group: &str, topic: &Topic<V, K>) -> BTreeMap<i32, i64> {
+        let real = self.real(topic.name);
+        self.cluster.committed(group, &real).into_iter().collect()
+    }
+
     fn groups(&self) -> Vec<String> {
         let mut groups: Vec<String> = self
             .workers
-            .iter()
+            .values()
             .flat_map(|worker| worker.engine.agents())
             .filter_map(|agent| agent.plan.group.clone())
             .collect();
@@ -434,7 +445,7 @@ impl TestApp {
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         let topics: BTreeSet<String> = self
             .workers
-            .iter()
+            .values()
             .flat_map(|worker| worker.engine.agents())
             .flat_map(|agent| {
                 let plan = &agent.plan;
@@ -452,46 +463,6 @@ impl TestApp {
             .collect()
     }
 
-    /// The next `records` records sent to the topic are refused, as by a broker.
-    pub fn fail_next<V, K>(&self, topic: &Topic<V, K>, records: usize) {
-        let error = TransportError {
-            context: format!("produce to {}", topic.name),
-            code: "_MSG_TIMED_OUT".to_owned(),
-            message: "refused by the test".to_owned(),
-            retriable: true,
-            fatal: false,
-        };
-        self.cluster
-            .fail_next(&self.real(topic.name), records, &error);
-    }
-
-    /// The next `commits` commits are refused.
-    pub fn fail_commits(&self, commits: usize) {
-        let error = TransportError {
-            context: "commit".to_owned(),
-            code: "COORDINATOR_NOT_AVAILABLE".to_owned(),
-            message: "refused by the test".to_owned(),
-            retriable: true,
-            fatal: false,
-        };
-        self.cluster.fail_commits(commits, &error);
-    }
-
-    /// Keeps acknowledgements of sent records back, or lets them go.
-    pub fn hold_deliveries(&self, hold: bool) {
-        self.cluster.hold_deliveries(hold);
-    }
-
-    /// While they are held back: lets this many more acknowledgements go.
-    pub fn release_deliveries(&self, records: usize) {
-        self.cluster.release_deliveries(records);
-    }
-
-    /// Producers accept at most this many records that are not acknowledged.
-    pub fn producer_capacity(&self, records: usize) {
-        self.cluster.queue_capacity(records);
-    }
-
     /// The partitions a worker owns in the app's groups.
     pub fn owned_by(&self, worker: usize) -> Vec<TopicPartition> {
         let name = format!("worker-{worker}");
@@ -503,29 +474,6 @@ impl TestApp {
             .collect()
     }
 
-    /// A worker's session expires: others get its partitions at once, and it hears of that afterwards.
-    pub async fn lose_worker(&self, worker: usize) {
-        for group in self.groups() {
-            self.cluster
-                .lose_member(&group, &format!("worker-{worker}"));
-        }
-        self.rest().await;
-    }
-
-    /// A worker's client fails for good, as after an error no client recovers from.
-    pub async fn break_client(&self, worker: usize) {
-        let error = TransportError {
-            context: "consumer".to_owned(),
-            code: "_FATAL".to_owned(),
-            message: "broken by the test".to_owned(),
-            retriable: false,
-            fatal: true,
-        };
-        self.cluster
-            .consumer_error(&format!("worker-{worker}"), &error);
-        self.rest().await;
-    }
-
     /// Records of the topic that the app's own groups have not committed.
     pub fn lag<V, K>(&self, topic: &Topic<V, K>) -> i64 {
         let real = self.real(topic.name);
@@ -535,23 +483,30 @@ impl TestApp {
             .sum()
     }
 
-    /// Takes the broker away, or gives it back.
-    pub fn broker_available(&self, available: bool) {
-        self.cluster.set_available(available);
-    }
-
-    /// Deletes records below an offset, as retention does.
-    pub fn truncate<V, K>(&self, topic: &Topic<V, K>, partition: i32, below: i64) {
-        self.cluster
-            .truncate(&self.real(topic.name), partition, below);
-    }
-
     /// Revokes all partitions of all groups and deals them anew.
     pub async fn rebalance(&self) {
         for group in self.groups() {
             self.cluster.force_rebalance(&group);
         }
         self.rest().await;
+    }
+
+    /// Stops one worker in order; the others take its partitions over.
+    ///
+    /// # Errors
+    /// As [`TestApp::stop`].
+    ///
+    /// # Panics
+    /// When there is no such worker, or none any more.
+    pub async fn stop_worker(&mut self, worker: usize) -> Result<(), RunError> {
+        #[cfg(feature = "web")]
+        self.web.remove(&worker);
+        let Some(running) = self.workers.remove(&worker) else {
+            panic!("worker {worker} is not running")
+        };
+        let stopped = running.stop().await;
+        self.rest().await;
+        stopped
     }
 
     /// Stops all workers and starts them again; the log and the committed offsets stay.
@@ -566,7 +521,7 @@ impl TestApp {
     /// Why the app is stopping by itself, if it is: a policy said `stop`, a client failed.
     pub fn stopped(&self) -> Option<String> {
         self.workers
-            .iter()
+            .values()
             .find_map(|worker| worker.supervisor.cause())
     }
 
@@ -582,7 +537,7 @@ impl TestApp {
         #[cfg(feature = "web")]
         self.web.clear();
         let mut result = Ok(());
-        for worker in self.workers.drain(..) {
+        for (_, worker) in std::mem::take(&mut self.workers) {
             let stopped = worker.stop().await;
             result = result.and(stopped);
         }

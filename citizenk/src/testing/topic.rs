@@ -100,21 +100,12 @@ impl<'a, V, K> TestTopic<'a, V, K> {
     /// When the key or value cannot be encoded.
     #[track_caller]
     pub fn push(&self, key: &K, value: V) {
-        let Some(encode) = self.topic.encode else {
-            panic!(
-                "topic `{}` is declared for input only; use `push_raw`",
-                self.topic.name
-            )
-        };
-        let mut payload = Vec::new();
-        if let Err(error) = encode(&value, &mut payload) {
-            panic!("topic `{}`: {error}", self.topic.name);
-        }
         self.append(
             Some(self.key_bytes(key)),
-            Some(payload),
+            Some(self.encoded(&value)),
             Headers::new(),
             None,
+            Timestamp::None,
         );
     }
 
@@ -124,7 +115,13 @@ impl<'a, V, K> TestTopic<'a, V, K> {
     /// When the key cannot be encoded.
     #[track_caller]
     pub fn push_tombstone(&self, key: &K) {
-        self.append(Some(self.key_bytes(key)), None, Headers::new(), None);
+        self.append(
+            Some(self.key_bytes(key)),
+            None,
+            Headers::new(),
+            None,
+            Timestamp::None,
+        );
     }
 
     /// Appends bytes as they are: what a foreign or faulty producer writes.
@@ -135,6 +132,7 @@ impl<'a, V, K> TestTopic<'a, V, K> {
             Some(payload.to_vec()),
             Headers::new(),
             None,
+            Timestamp::None,
         );
     }
 
@@ -146,7 +144,35 @@ impl<'a, V, K> TestTopic<'a, V, K> {
             Some(payload.to_vec()),
             headers,
             Some(partition),
+            Timestamp::None,
         );
+    }
+
+    /// Starts a record with a partition, headers or a timestamp of its own.
+    #[must_use = "nothing is appended before `push` or `push_raw`"]
+    pub fn record(&self) -> PushRecord<'_, V, K> {
+        PushRecord {
+            topic: self,
+            key: None,
+            headers: Headers::new(),
+            partition: None,
+            timestamp: Timestamp::None,
+        }
+    }
+
+    #[track_caller]
+    fn encoded(&self, value: &V) -> Vec<u8> {
+        let Some(encode) = self.topic.encode else {
+            panic!(
+                "topic `{}` is declared for input only; use `push_raw`",
+                self.topic.name
+            )
+        };
+        let mut payload = Vec::new();
+        if let Err(error) = encode(value, &mut payload) {
+            panic!("topic `{}`: {error}", self.topic.name);
+        }
+        payload
     }
 
     #[track_caller]
@@ -165,13 +191,14 @@ impl<'a, V, K> TestTopic<'a, V, K> {
         payload: Option<Vec<u8>>,
         headers: Headers,
         partition: Option<i32>,
+        timestamp: Timestamp,
     ) {
         let real = self.app.real(self.topic.name);
         let record = NewRecord {
             key,
             payload,
             headers,
-            timestamp: Timestamp::None,
+            timestamp,
         };
         match self
             .app
@@ -253,5 +280,76 @@ impl<'a, V, K> TestTopic<'a, V, K> {
             .filter(move |record| {
                 !pushed.contains(&(real.clone(), record.partition, record.offset))
             })
+    }
+}
+
+/// A record a test appends; see [`TestTopic::record`].
+#[must_use = "nothing is appended before `push` or `push_raw`"]
+pub struct PushRecord<'a, V, K> {
+    topic: &'a TestTopic<'a, V, K>,
+    key: Option<Vec<u8>>,
+    headers: Headers,
+    partition: Option<i32>,
+    timestamp: Timestamp,
+}
+
+impl<V, K> fmt::Debug for PushRecord<'_, V, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PushRecord({})", self.topic.topic.name)
+    }
+}
+
+impl<V, K> PushRecord<'_, V, K> {
+    /// The record's key; default: none.
+    ///
+    /// # Panics
+    /// When it cannot be encoded.
+    #[track_caller]
+    pub fn key(mut self, key: &K) -> Self {
+        self.key = Some(self.topic.key_bytes(key));
+        self
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push(name, Some(value));
+        self
+    }
+
+    /// A partition of your choice instead of the partitioner's.
+    pub fn partition(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Milliseconds since the Unix epoch; default: the test's clock.
+    pub fn timestamp(mut self, millis: i64) -> Self {
+        self.timestamp = Timestamp::Create(millis);
+        self
+    }
+
+    /// Appends the record.
+    ///
+    /// # Panics
+    /// When the value cannot be encoded or there is no such partition.
+    #[track_caller]
+    pub fn push(self, value: V) {
+        let payload = self.topic.encoded(&value);
+        self.push_raw(Some(&payload));
+    }
+
+    /// Appends the record with these bytes; `None` is a tombstone.
+    ///
+    /// # Panics
+    /// When there is no such partition.
+    #[track_caller]
+    pub fn push_raw(self, payload: Option<&[u8]>) {
+        self.topic.append(
+            self.key,
+            payload.map(<[u8]>::to_vec),
+            self.headers,
+            self.partition,
+            self.timestamp,
+        );
     }
 }

@@ -99,7 +99,7 @@ impl TestApp {
             Ok(request) => request,
             Err(error) => panic!("{method} {path} is not a valid request: {error}"),
         };
-        let Some(web) = self.web.first() else {
+        let Some(web) = self.web.values().next() else {
             panic!("no worker is running")
         };
         let response = match web.router.clone().oneshot(request).await {
