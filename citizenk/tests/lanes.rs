@@ -61,35 +61,6 @@ async fn gated(order: Event<Order>, State(seen): State<Seen>, State(gate): State
     seen.say(format!("gated {}", order.value.id));
 }
 
-#[test]
-fn an_offset_moves_when_every_agent_of_the_topic_is_done() {
-    let (seen, gate) = (Seen::default(), Gate::closed());
-    let app = App::new("g")
-        .state(seen.clone())
-        .state(gate.clone())
-        .register::<quick>()
-        .register::<gated>();
-    block_on(async {
-        let app = TestApp::new(app)
-            .partitions(&ORDERS, 1)
-            .start()
-            .await
-            .unwrap();
-        app.topic(&ORDERS).push(&1, Order { id: 1 });
-        app.topic(&ORDERS).push(&2, Order { id: 2 });
-        app.settle().await;
-        assert_eq!(seen.all(), ["quick 1", "quick 2"]);
-        assert_eq!(app.committed(&ORDERS).get(&0).copied().unwrap_or(0), 0);
-        gate.let_go(1);
-        app.settle().await;
-        assert_eq!(app.committed(&ORDERS)[&0], 1);
-        gate.let_go(1);
-        app.settle().await;
-        assert_eq!(app.committed(&ORDERS)[&0], 2);
-        app.stop().await.unwrap();
-    });
-}
-
 #[citizenk::agent(topics = [ORDERS], concurrency = 2)]
 async fn parallel(
     order: Event<Order>,
@@ -165,26 +136,6 @@ fn a_clean_rebalance_waits_for_started_calls_and_repeats_nothing() {
         once.sort();
         assert_eq!(all, once);
         assert_eq!(app.lag(&ORDERS), 0);
-        app.stop().await.unwrap();
-    });
-}
-
-#[test]
-fn a_restart_goes_on_behind_the_commit() {
-    let seen = Seen::default();
-    let app = App::new("g").state(seen.clone()).register::<quick>();
-    block_on(async {
-        let mut app = TestApp::new(app)
-            .partitions(&ORDERS, 1)
-            .start()
-            .await
-            .unwrap();
-        app.topic(&ORDERS).push(&1, Order { id: 1 });
-        app.settle().await;
-        app.restart().await.unwrap();
-        app.topic(&ORDERS).push(&2, Order { id: 2 });
-        app.settle().await;
-        assert_eq!(seen.all(), ["quick 1", "quick 2"]);
         app.stop().await.unwrap();
     });
 }
@@ -337,6 +288,69 @@ fn the_web_sends_to_topics_and_calls_agents() {
                 .await
                 .body
                 .contains("/topics/orders")
+        );
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn what_retention_took_is_counted_and_the_rest_is_handled() {
+    let seen = Seen::default();
+    let app = App::new("g").state(seen.clone()).register::<quick>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        for id in 0..5 {
+            app.topic(&ORDERS).push(&id, Order { id });
+        }
+        app.truncate(&ORDERS, 0, 3);
+        app.settle().await;
+        assert_eq!(seen.all(), ["quick 3", "quick 4"]);
+        assert_eq!(app.committed(&ORDERS)[&0], 5);
+        let metrics = app.get("/metrics").await.body;
+        let lost = metrics
+            .lines()
+            .find(|line| line.starts_with("citizenk_retention_lost_records_total"));
+        assert!(lost.is_some_and(|line| line.ends_with(" 3")), "{metrics}");
+        let stats = app.get("/stats").await.body;
+        assert!(stats.contains("\"skipped_offsets\":3"), "{stats}");
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_lost_workers_unsettled_records_are_handled_by_another() {
+    let (seen, gate) = (Seen::default(), Gate::closed());
+    let app = App::new("g")
+        .state(seen.clone())
+        .state(gate.clone())
+        .register::<gated>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .workers(2)
+            .partitions(&ORDERS, 2)
+            .start()
+            .await
+            .unwrap();
+        let lost = app.owned_by(0)[0].partition;
+        app.topic(&ORDERS)
+            .push_to(lost, None, br#"{"id":1}"#, Headers::new());
+        app.settle().await;
+        app.lose_worker(0).await;
+        app.settle().await;
+        // The first worker's call is not waited for: its session is over.
+        assert!(app.owned_by(1).iter().any(|own| own.partition == lost));
+        assert_eq!(app.committed(&ORDERS).get(&lost).copied().unwrap_or(0), 0);
+        gate.let_go(10);
+        app.settle().await;
+        assert_eq!(app.lag(&ORDERS), 0);
+        let calls = seen.all().len();
+        assert!(
+            (1..=2).contains(&calls),
+            "at least once, and at most once each worker: {calls}"
         );
         app.stop().await.unwrap();
     });

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use citizenk::prelude::*;
 use citizenk::testing::{TestApp, block_on};
+use citizenk::{Agent, Policy};
 
 #[citizenk::message]
 #[derive(Clone, Debug, PartialEq)]
@@ -117,92 +118,6 @@ fn retries_wait_hold_the_order_and_end_in_a_dead_letter() {
     });
 }
 
-#[test]
-fn undecodable_bytes_become_a_letter_as_they_are() {
-    let app = App::new("p").state(Calls::default()).register::<lettered>();
-    block_on(async {
-        let app = TestApp::new(app)
-            .partitions(&ORDERS, 1)
-            .start()
-            .await
-            .unwrap();
-        app.topic(&ORDERS)
-            .push_raw(Some(b"k"), br#"{"id":"seven"}"#);
-        app.settle().await;
-        let letters = app.dead_letters();
-        assert_eq!((letters.len(), letters[0].stage.as_str()), (1, "decode"));
-        assert!(letters[0].reason.contains("id"), "{}", letters[0].reason);
-        assert_eq!(
-            letters[0].payload.as_deref(),
-            Some(br#"{"id":"seven"}"#.as_slice())
-        );
-        assert_eq!(app.committed(&ORDERS)[&0], 1);
-        app.stop().await.unwrap();
-    });
-}
-
-#[citizenk::agent(topics = [ORDERS])]
-async fn strict(order: Event<Order>, State(calls): State<Calls>) -> citizenk::Result<()> {
-    calls.say(order.value.id.to_string());
-    Ok(())
-}
-
-#[test]
-fn an_undecodable_record_stops_the_service_unless_told_otherwise() {
-    let calls = Calls::default();
-    let app = App::new("p").state(calls.clone()).register::<strict>();
-    block_on(async {
-        let app = TestApp::new(app)
-            .partitions(&ORDERS, 1)
-            .start()
-            .await
-            .unwrap();
-        app.topic(&ORDERS).push(&1, Order { id: 1 });
-        app.topic(&ORDERS).push_raw(None, b"{");
-        app.topic(&ORDERS).push(&2, Order { id: 2 });
-        app.settle().await;
-        let reason = app.stopped().unwrap();
-        assert!(
-            reason.contains("agent `strict`") && reason.contains("orders/0@1"),
-            "{reason}"
-        );
-        assert_eq!(calls.all(), ["1"], "nothing behind it is handled");
-        assert_eq!(app.committed(&ORDERS)[&0], 1, "it is not committed");
-        assert!(app.stop().await.is_err());
-    });
-}
-
-#[citizenk::agent(topics = [ORDERS], on_error = skip)]
-async fn wishes(order: Event<Order>, State(calls): State<Calls>) -> citizenk::Result<()> {
-    calls.say(order.value.id.to_string());
-    match order.value.id {
-        1 => panic!("one too many"),
-        2 => Err(AgentError::stop("never two")),
-        _ => "x".parse::<u32>().or_skip().map(|_| ()),
-    }
-}
-
-#[test]
-fn a_panic_is_an_error_and_a_wish_wins_over_the_policy() {
-    let calls = Calls::default();
-    let app = App::new("p").state(calls.clone()).register::<wishes>();
-    block_on(async {
-        let app = TestApp::new(app)
-            .partitions(&ORDERS, 1)
-            .start()
-            .await
-            .unwrap();
-        for id in [0, 1, 2] {
-            app.topic(&ORDERS).push(&id, Order { id });
-        }
-        app.settle().await;
-        assert_eq!(calls.all(), ["0", "1", "2"]);
-        assert_eq!(app.committed(&ORDERS)[&0], 2);
-        assert!(app.stopped().unwrap().contains("never two"));
-        assert!(app.stop().await.is_err());
-    });
-}
-
 #[citizenk::agent(topics = [ORDERS], sends = [DONE], timeout = "5s", on_error = skip)]
 async fn slow(order: Event<Order>, out: Outbox) -> citizenk::Result<()> {
     out.send(&DONE, &order.value.id, order.value.clone())?;
@@ -210,32 +125,6 @@ async fn slow(order: Event<Order>, out: Outbox) -> citizenk::Result<()> {
         std::future::pending::<()>().await;
     }
     Ok(())
-}
-
-#[test]
-fn a_timeout_drops_the_attempt_and_its_outputs() {
-    let app = App::new("p").register::<slow>();
-    block_on(async {
-        let app = TestApp::new(app)
-            .partitions(&ORDERS, 1)
-            .start()
-            .await
-            .unwrap();
-        app.topic(&ORDERS).push(&13, Order { id: 13 });
-        app.topic(&ORDERS).push(&2, Order { id: 2 });
-        app.settle().await;
-        assert!(app.topic(&DONE).sent().is_empty());
-        app.advance("5s").await;
-        let done: Vec<_> = app
-            .topic(&DONE)
-            .sent()
-            .into_iter()
-            .filter_map(|sent| sent.key)
-            .collect();
-        assert_eq!(done, [2]);
-        assert_eq!(app.committed(&ORDERS)[&0], 2);
-        app.stop().await.unwrap();
-    });
 }
 
 #[test]
@@ -332,26 +221,6 @@ async fn batched(orders: Batch<Order>, State(calls): State<Calls>) -> citizenk::
 }
 
 #[test]
-fn a_failing_batch_falls_back_to_single_records() {
-    let calls = Calls::default();
-    let app = App::new("p").state(calls.clone()).register::<batched>();
-    block_on(async {
-        let app = TestApp::new(app)
-            .partitions(&ORDERS, 1)
-            .start()
-            .await
-            .unwrap();
-        for id in [1, 13, 2] {
-            app.topic(&ORDERS).push(&id, Order { id });
-        }
-        app.advance("1s").await;
-        assert_eq!(calls.all(), ["1+13+2", "1+13+2", "1", "13", "2"]);
-        assert_eq!(app.committed(&ORDERS)[&0], 3);
-        app.stop().await.unwrap();
-    });
-}
-
-#[test]
 fn a_batch_that_is_not_full_goes_when_its_first_record_has_waited_long_enough() {
     let calls = Calls::default();
     let app = App::new("p").state(calls.clone()).register::<batched>();
@@ -374,6 +243,158 @@ fn a_batch_that_is_not_full_goes_when_its_first_record_has_waited_long_enough() 
         assert_eq!(calls.all(), ["1+2"], "partitions are never mixed");
         app.advance("1s").await;
         assert_eq!(calls.all(), ["1+2", "3"]);
+        app.stop().await.unwrap();
+    });
+}
+
+#[citizenk::agent(topics = [ORDERS], output = DONE, on_produce_error = skip)]
+async fn forward_or_skip(order: Event<Order>) -> Order {
+    order.value
+}
+
+#[citizenk::agent(topics = [ORDERS], output = DONE, on_produce_error = dead_letter(LETTERS))]
+async fn forward_or_letter(order: Event<Order>) -> Order {
+    order.value
+}
+
+#[citizenk::agent(topics = [ORDERS], output = DONE, on_produce_error = stop)]
+async fn forward_or_stop(order: Event<Order>) -> Order {
+    order.value
+}
+
+/// Two orders, the output of the first is refused.
+async fn refused(app: App) -> TestApp {
+    let app = TestApp::new(app)
+        .partitions(&ORDERS, 1)
+        .partitions(&DONE, 1)
+        .start()
+        .await
+        .unwrap();
+    app.fail_next(&DONE, 1);
+    for id in [1, 2] {
+        app.topic(&ORDERS).push(&id, Order { id });
+    }
+    app.settle().await;
+    app
+}
+
+fn keys(app: &TestApp) -> Vec<u32> {
+    let done = app.topic(&DONE).sent();
+    done.into_iter().filter_map(|sent| sent.key).collect()
+}
+
+#[test]
+fn a_refused_output_may_be_skipped_and_is_counted() {
+    block_on(async {
+        let app = refused(App::new("p").register::<forward_or_skip>()).await;
+        assert_eq!(keys(&app), [2]);
+        assert_eq!(app.committed(&ORDERS)[&0], 2);
+        let metrics = app.get("/metrics").await.body;
+        let skipped = metrics
+            .lines()
+            .find(|line| line.contains("reason=\"produce\""));
+        assert!(
+            skipped.is_some_and(|line| line.ends_with(" 1")),
+            "{metrics}"
+        );
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_refused_output_may_become_a_dead_letter() {
+    block_on(async {
+        let app = refused(App::new("p").register::<forward_or_letter>()).await;
+        assert_eq!(keys(&app), [2]);
+        assert_eq!(app.committed(&ORDERS)[&0], 2);
+        let letters = app.dead_letters();
+        assert_eq!((letters.len(), letters[0].stage.as_str()), (1, "produce"));
+        assert_eq!(letters[0].key.as_deref(), Some(b"1".as_slice()));
+        assert_eq!(
+            letters[0].payload.as_deref(),
+            Some(br#"{"id":1}"#.as_slice())
+        );
+        assert!(letters[0].reason.contains("refused by the test"));
+        assert_eq!(
+            letters[0].headers.text("citizenk.dead-letter.topic"),
+            Some("done")
+        );
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_refused_output_may_stop_the_service() {
+    block_on(async {
+        let app = refused(App::new("p").register::<forward_or_stop>()).await;
+        let reason = app.stopped().unwrap();
+        assert!(
+            reason.contains("agent `forward_or_stop`")
+                && reason.contains("topic `done`")
+                && reason.contains("refused by the test"),
+            "{reason}"
+        );
+        assert_eq!(
+            app.committed(&ORDERS).get(&0).copied().unwrap_or(0),
+            0,
+            "the record whose output is missing comes again"
+        );
+        assert!(app.stop().await.is_err());
+    });
+}
+
+const OF_MODULE: Topic<RawBytes> = Topic::raw("letters-of-module");
+const OF_AGENT: Topic<RawBytes> = Topic::raw("letters-of-agent");
+
+fn failing(
+    name: &'static str,
+) -> citizenk::__private::AgentBuilder<Order, citizenk::extract::SingleEvent> {
+    Agent::builder::<Event<Order>>(name).topic(&ORDERS)
+}
+
+async fn fails(_: Event<Order>, _: Outbox) -> citizenk::Result<()> {
+    Err(AgentError::new("always"))
+}
+
+#[test]
+fn a_modules_policy_wins_over_the_apps_and_an_agents_over_both() {
+    let own = Policy::dead_letter(&OF_AGENT);
+    let inner = Module::new("inner").component(failing("in_inner").handle(fails));
+    let module = Module::new("outer")
+        .on_error(Policy::dead_letter(&OF_MODULE))
+        .component(failing("in_outer").handle(fails))
+        .component(failing("own").on_error(own).handle(fails))
+        .include(inner);
+    let app = App::new("p")
+        .on_error(Policy::dead_letter(&LETTERS))
+        .component(failing("in_app").handle(fails))
+        .include(module);
+    block_on(async {
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        app.topic(&ORDERS).push(&1, Order { id: 1 });
+        app.settle().await;
+        let mut letters: Vec<_> = app
+            .dead_letters()
+            .into_iter()
+            .map(|letter| {
+                let agent = letter.headers.text("citizenk.dead-letter.agent").unwrap();
+                format!("{agent} {}", letter.topic)
+            })
+            .collect();
+        letters.sort();
+        assert_eq!(
+            letters,
+            [
+                "in_app letters",
+                "in_inner letters-of-module",
+                "in_outer letters-of-module",
+                "own letters-of-agent"
+            ]
+        );
         app.stop().await.unwrap();
     });
 }

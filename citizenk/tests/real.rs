@@ -212,27 +212,3 @@ async fn outputs_are_keyed_and_placed_as_a_java_client_would() {
     }
     service.stop().await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_workers_share_the_partitions_and_one_takes_over() {
-    let Some(place) = place() else { return };
-    let (seen, mut receipts) = mpsc::channel(10_000);
-    let first = place.run(app(&seen, 1000));
-    let second = place.run(app(&seen, 0));
-    let mut ids = BTreeSet::new();
-    let mut count = 0;
-    while ids.len() < 1000 {
-        ids.insert(within(receipts.recv()).await.expect("the services run").id);
-        count += 1;
-    }
-    first.stop().await;
-    let third = place.run(app(&seen, 1000));
-    let mut again = BTreeSet::new();
-    while again.len() < 1000 {
-        again.insert(within(receipts.recv()).await.expect("the services run").id);
-        count += 1;
-    }
-    second.stop().await;
-    third.stop().await;
-    assert_eq!(count, 2000, "a clean hand-over repeats nothing");
-}

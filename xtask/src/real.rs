@@ -10,7 +10,18 @@ use crate::workspace::Workspace;
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TESTS: &str = "citizenk/tests/real.rs";
-const TARGETS: [&[&str]; 2] = [
+const TARGETS: [&[&str]; 3] = [
+    // The cases that every broker passes, on this one.
+    &[
+        "test",
+        "-p",
+        "citizenk",
+        "--features",
+        "testing",
+        "--test",
+        "conformance",
+        "real_runs",
+    ],
     &[
         "test",
         "-p",

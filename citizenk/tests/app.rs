@@ -1,0 +1,109 @@
+//! What an app is put together from: state, modules.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use citizenk::prelude::*;
+use citizenk::testing::{TestApp, block_on};
+use citizenk::{Exit, RunError};
+
+#[derive(Clone, Debug)]
+struct Pool;
+
+#[test]
+fn a_state_that_cannot_be_made_is_named_with_the_reason() {
+    let app = App::new("a")
+        .state_with(async |_| Err::<Pool, _>(AgentError::new("connection refused by db:5432")));
+    let error = block_on(async { TestApp::new(app).start().await.unwrap_err() });
+    assert_eq!(Exit::from(&error), Exit::FAILED);
+    let text = error.to_string();
+    assert!(text.contains("Pool"), "{text}");
+    assert!(
+        text.ends_with("failed: connection refused by db:5432"),
+        "{text}"
+    );
+}
+
+#[derive(serde::Deserialize)]
+struct Mine {
+    #[allow(dead_code, reason = "only its absence matters")]
+    url: String,
+}
+
+#[test]
+fn a_setting_that_a_state_misses_is_a_mistake_in_the_settings() {
+    let app = App::new("a").state_with(async |cx| {
+        cx.settings::<Mine>()?;
+        Ok::<_, AgentError>(Pool)
+    });
+    let error = block_on(async { TestApp::new(app).start().await.unwrap_err() });
+    assert_eq!(Exit::from(&error), Exit::USAGE, "{error}");
+    assert!(matches!(error, RunError::Config(_)), "{error}");
+    assert!(error.to_string().contains("url"), "{error}");
+}
+
+#[test]
+fn a_state_sees_those_before_it_and_settings() {
+    let app = App::new("a")
+        .state(7_u32)
+        .state_with(async |cx| {
+            let url: Mine = cx.settings()?;
+            let before = cx.state::<u32>();
+            Ok::<_, AgentError>(format!("{} {before:?}", url.url))
+        })
+        .register::<greeting>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .env("APP_URL", "db")
+            .start()
+            .await
+            .unwrap();
+        let answer = app.get("/greeting").await;
+        assert_eq!(answer.body, "\"db Some(7)\"");
+        app.stop().await.unwrap();
+    });
+}
+
+#[citizenk::route(get = "/greeting")]
+async fn greeting(State(text): State<String>) -> Json<String> {
+    Json(text)
+}
+
+#[citizenk::module(prefix = "/billing")]
+mod billing {
+    use super::*;
+
+    #[citizenk::route(get = "/total")]
+    async fn total() -> Json<u32> {
+        Json(1)
+    }
+
+    #[citizenk::module(prefix = "/refunds")]
+    mod refunds {
+        use super::*;
+
+        #[citizenk::route(get = "/total")]
+        async fn returned() -> Json<u32> {
+            Json(2)
+        }
+    }
+}
+
+#[test]
+fn a_modules_prefix_stands_before_its_routes_and_prefixes_nest() {
+    let app = App::new("a").include(billing::module());
+    block_on(async {
+        let app = TestApp::new(app)
+            .env("CITIZENK_PREFIX", "/api")
+            .start()
+            .await
+            .unwrap();
+        assert_eq!(app.get("/api/billing/total").await.body, "1");
+        assert_eq!(app.get("/api/billing/refunds/total").await.body, "2");
+        assert_eq!(app.get("/api/total").await.status, 404);
+        let document = app.get("/api/openapi.json").await.body;
+        for path in ["/billing/total", "/billing/refunds/total"] {
+            assert!(document.contains(path), "{path}: {document}");
+        }
+        app.stop().await.unwrap();
+    });
+}

@@ -1,0 +1,111 @@
+//! The same cases on every broker citizenk runs on: the in-memory log of `TestApp`, the broker inside this
+//! process, and a real Kafka (where `cargo xtask real` has started one).
+//!
+//! A case is written once, against [`world::World`]; the table below says where it runs. What only one of
+//! them can show has tests of its own: faults and the paused clock in `policies.rs`, `lanes.rs` and `timers.rs`, load in `real.rs`.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+
+mod cases;
+mod kafka;
+mod memory;
+mod world;
+
+use std::future::Future;
+use std::time::SystemTime;
+
+use world::{Broker, PATIENCE};
+
+/// The program's name of a topic, for those who need it for ever.
+fn name_of(topic: &str) -> &'static str {
+    let names = ["orders", "refunds", "done", "letters", "cache"];
+    names
+        .into_iter()
+        .find(|name| *name == topic)
+        .expect("a topic of the cases")
+}
+
+fn on_memory<F: Future<Output = ()>>(case: impl FnOnce(Broker) -> F) {
+    citizenk::testing::block_on(case(Broker::Memory));
+}
+
+fn in_real_time<F: Future<Output = ()>>(case: F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("threads");
+    // Two conditions may each take their whole time.
+    let ended = runtime.block_on(async { tokio::time::timeout(2 * PATIENCE, case).await });
+    runtime.shutdown_background();
+    ended.expect("the case ends in time");
+}
+
+fn on_embedded<F: Future<Output = ()>>(case: impl FnOnce(Broker) -> F) {
+    in_real_time(case(Broker::Embedded));
+}
+
+fn on_real<F: Future<Output = ()>>(name: &str, case: impl FnOnce(Broker) -> F) {
+    if std::env::var_os("CITIZENK_REAL_KAFKA").is_none() {
+        return;
+    }
+    let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").expect("xtask sets the address");
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("after 1970");
+    let run = format!("{name}-{}", now.as_nanos());
+    in_real_time(case(Broker::Real { servers, run }));
+}
+
+macro_rules! table {
+    ($($module:ident: $($case:ident)*;)*) => {
+        mod memory_runs {
+            $($(#[test] fn $case() { super::on_memory(super::cases::$module::$case); })*)*
+        }
+        mod embedded_runs {
+            $($(#[test] fn $case() { super::on_embedded(super::cases::$module::$case); })*)*
+        }
+        mod real_runs {
+            $($(#[test] fn $case() { super::on_real(stringify!($case), super::cases::$module::$case); })*)*
+        }
+    };
+}
+
+// Each case: memory, embedded, real. A case that one of them cannot run would get a row of its own.
+table! {
+    records:
+        a_record_keeps_key_headers_and_timestamp
+        tombstones_reach_those_who_admit_them
+        topics_of_several_types_feed_one_agent
+        a_large_record_passes
+        a_producer_answers_where_the_record_stands;
+    lanes:
+        an_offset_waits_for_every_agent_of_the_topic
+        a_full_batch_goes_at_once
+        a_batch_goes_when_its_time_is_over
+        keys_keep_their_order_while_others_overtake
+        a_batch_without_outputs_is_settled;
+    policies:
+        tries_end_in_a_dead_letter
+        a_skip_is_counted
+        a_stop_names_agent_and_record
+        an_undecodable_record_stops_the_service
+        an_undecodable_record_is_skipped
+        an_undecodable_record_becomes_a_dead_letter
+        each_record_of_a_batch_has_its_outcome
+        a_failing_batch_is_tried_record_by_record
+        a_timeout_drops_the_attempt_and_its_outputs
+        a_panic_is_an_error
+        a_wish_wins_over_the_policy;
+    outputs:
+        returned_values_of_every_shape_are_sent
+        an_outbox_sends_what_it_is_told
+        an_undeclared_topic_is_named;
+    groups:
+        a_new_group_starts_at_the_beginning
+        a_new_group_may_start_at_the_end
+        a_restart_goes_on_at_the_commit
+        a_group_of_its_own_commits_for_itself
+        a_cache_is_full_before_those_after_it_run
+        two_workers_share_and_one_takes_over;
+}
