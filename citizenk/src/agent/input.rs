@@ -65,6 +65,17 @@ pub trait AgentInput: Sized + Send + 'static {
     /// Makes the input of what was added; `None` when nothing was.
     #[doc(hidden)]
     fn take(buffer: &mut Self::Buffer) -> Option<Self>;
+
+    /// The input of one record alone; `None` when it is a tombstone that this input does not admit.
+    #[doc(hidden)]
+    fn one(value: Option<Self::Value>, place: Place<'_>) -> Option<Self> {
+        let mut buffer = Self::Buffer::default();
+        if Self::push(&mut buffer, value, place) {
+            Self::take(&mut buffer)
+        } else {
+            None
+        }
+    }
 }
 
 /// Where a record stands; makes a reference only for those who want one.
@@ -99,6 +110,11 @@ impl<T: Payload> AgentInput for Event<T> {
 
     fn take(buffer: &mut Self::Buffer) -> Option<Self> {
         buffer.take()
+    }
+
+    #[inline]
+    fn one(value: Option<T::Value>, place: Place<'_>) -> Option<Self> {
+        T::from_value(value).map(|value| Self::from_record(value, place.record()))
     }
 }
 

@@ -105,6 +105,11 @@ impl StagedBatch {
         self.bytes.len()
     }
 
+    /// Bytes it has room for without growing.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             bytes: self.bytes.len(),

@@ -2,21 +2,17 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use super::LaneContext;
 use super::inbox::Closing;
 use super::letters::{self, Letter, Stage};
 use super::returned;
-use crate::agent::{AgentInput, Verdict};
+use crate::agent::AgentInput;
 use crate::error::{AgentError, DecodeError};
-use crate::extract::{Call, Outbox};
+use crate::extract::Outbox;
 use crate::policy::{Decision, Policy};
 use crate::record::Chunk;
 use crate::telemetry;
@@ -70,12 +66,16 @@ pub(crate) enum Next {
 
 /// The monomorphic heart of a lane.
 pub(crate) struct Core<In: AgentInput, P, H> {
-    decode: Decoder<In::Value>,
-    prepared: P,
-    handler: Arc<H>,
+    pub(super) decode: Decoder<In::Value>,
+    pub(super) prepared: P,
+    pub(super) handler: Arc<H>,
     pub(crate) cx: LaneContext,
     /// Whether calls can stage outputs at all.
-    pub(crate) stages: bool,
+    pub(super) stages: bool,
+    /// Whether calls run on the pool of blocking threads.
+    pub(super) blocking: bool,
+    /// How long a call may take.
+    pub(super) limit: Option<Duration>,
     input: PhantomData<fn(In)>,
 }
 
@@ -86,13 +86,15 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         handler: Arc<H>,
         cx: LaneContext,
     ) -> Self {
-        let stages = cx.plan.spec.output.is_some() || cx.plan.spec.uses_outbox;
+        let spec = &cx.plan.spec;
         Self {
+            stages: spec.output.is_some() || spec.uses_outbox,
+            blocking: spec.blocking,
+            limit: spec.tuning.timeout,
             decode,
             prepared,
             handler,
             cx,
-            stages,
             input: PhantomData,
         }
     }
@@ -127,6 +129,20 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
             value,
             crate::agent::input::Place { chunk, index },
         ))
+    }
+
+    /// Decodes a record for a call of its own; `None`: a tombstone the input does not admit.
+    #[inline]
+    pub(super) fn decode_one(
+        &self,
+        chunk: &Chunk,
+        index: usize,
+    ) -> Result<Option<In>, DecodeError> {
+        let value = match chunk.payload(index) {
+            Some(bytes) => Some(self.decode.decode(bytes)?),
+            None => None,
+        };
+        Ok(In::one(value, crate::agent::input::Place { chunk, index }))
     }
 
     /// A record that cannot be decoded: the bytes will not change, so there is no retry.
@@ -284,103 +300,6 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         }
         self.cx.inbox.closing() == Closing::No
     }
-}
-
-impl<In, P, H, Fut> Core<In, P, H>
-where
-    In: AgentInput,
-    P: Send + Sync + 'static,
-    H: Fn(&P, &Call<'_, In::Mode>, In) -> Result<Fut, AgentError> + Send + Sync + 'static,
-    Fut: Future<Output = Verdict> + Send + 'static,
-{
-    /// Calls the handler once. Outputs of a failed attempt are forgotten. Sets `suspended` when the
-    /// handler had to wait for something.
-    #[inline]
-    pub(crate) async fn attempt(
-        &self,
-        input: In,
-        record: Option<(&Chunk, usize)>,
-        outbox: &mut Outbox,
-        attempt: u32,
-        suspended: &mut bool,
-    ) -> Result<Verdict, Failure> {
-        if self.stages {
-            outbox.begin();
-        }
-        let started = {
-            let call = Call {
-                record,
-                outbox,
-                partitions: None,
-                attempt,
-                mode: PhantomData,
-            };
-            catch_unwind(AssertUnwindSafe(|| {
-                (self.handler)(&self.prepared, &call, input)
-            }))
-        };
-        let result = match started {
-            Ok(Ok(future)) => self.guard(future, suspended).await,
-            Ok(Err(error)) => Err(Failure::Error(error)),
-            Err(panic) => Err(Failure::Panic(panic_text(&*panic))),
-        };
-        let result = match result {
-            Ok(Verdict::Failed(error)) => Err(Failure::Error(error)),
-            other => other,
-        };
-        if self.stages {
-            outbox.end(result.is_ok());
-        }
-        result
-    }
-
-    #[inline]
-    async fn guard(&self, future: Fut, suspended: &mut bool) -> Result<Verdict, Failure> {
-        let tuning = &self.cx.plan.spec.tuning;
-        if self.cx.plan.spec.blocking {
-            *suspended = true;
-            return blocking(future, tuning.timeout).await;
-        }
-        let mut future = pin!(future);
-        let poll =
-            poll_fn(
-                |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                    Ok(Poll::Ready(verdict)) => Poll::Ready(Ok(verdict)),
-                    Ok(Poll::Pending) => {
-                        *suspended = true;
-                        Poll::Pending
-                    }
-                    Err(panic) => Poll::Ready(Err(Failure::Panic(panic_text(&*panic)))),
-                },
-            );
-        match tuning.timeout {
-            None => poll.await,
-            Some(limit) => tokio::time::timeout(limit, poll)
-                .await
-                .unwrap_or(Err(Failure::Timeout(limit))),
-        }
-    }
-}
-
-/// Runs a call on the pool of blocking threads. A call cut off by its timeout goes on there, but what
-/// it stages is refused.
-async fn blocking<Fut>(future: Fut, limit: Option<Duration>) -> Result<Verdict, Failure>
-where
-    Fut: Future<Output = Verdict> + Send + 'static,
-{
-    let handle = tokio::runtime::Handle::current();
-    let task = tokio::task::spawn_blocking(move || handle.block_on(future));
-    let joined = match limit {
-        None => task.await,
-        Some(limit) => match tokio::time::timeout(limit, task).await {
-            Ok(joined) => joined,
-            Err(_) => return Err(Failure::Timeout(limit)),
-        },
-    };
-    joined.map_err(|error| match error.try_into_panic() {
-        Ok(panic) => Failure::Panic(panic_text(&*panic)),
-        Err(error) => Failure::Error(AgentError::new(error)),
-    })
 }
 
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {

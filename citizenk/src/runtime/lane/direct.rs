@@ -1,7 +1,7 @@
 //! Calls of an agent with a record that did not come through Kafka.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use super::LaneContext;
@@ -43,9 +43,9 @@ where
         return Ok(0);
     };
     let mut outbox = core.outbox();
-    let mut suspended = false;
+    let slot = pin!(None);
     match core
-        .attempt(input, Some((&chunk, 0)), &mut outbox, 1, &mut suspended)
+        .attempt(input, Some((&chunk, 0)), &mut outbox, 1, slot)
         .await
     {
         Ok(Verdict::PerRecord(mut verdicts)) => {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -171,7 +172,7 @@ where
     }
     let earlier = core.earlier_attempts(&chunk);
     let mut attempt = 1;
-    let mut suspended = false;
+    let mut slot = pin!(None);
     let next = loop {
         let mut buffer = In::Buffer::default();
         match core.decode(&mut buffer, &chunk, index) {
@@ -192,7 +193,7 @@ where
                 record,
                 &mut outbox,
                 earlier.saturating_add(attempt),
-                &mut suspended,
+                slot.as_mut(),
             )
             .await;
         let Err(failure) = result else {

@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+mod attempt;
 mod by_hand;
 pub(crate) mod core;
 pub(crate) mod direct;
 pub(crate) mod inbox;
 mod keyed;
 pub(in crate::runtime) mod letters;
+mod pace;
 pub(in crate::runtime) mod refusal;
 pub(crate) mod returned;
 mod schedule;

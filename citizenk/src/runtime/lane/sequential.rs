@@ -1,15 +1,17 @@
 //! The usual lane: one call at a time, in offset order.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
 
 use futures_util::future::join;
 use tokio::time::Instant;
 
+use super::attempt::{Begun, Waiting, with_context};
 use super::core::{Core, Failure, Next};
 use super::inbox::EndGuard;
 use super::letters::Stage;
+use super::pace::Pace;
 use super::refusal;
 use super::returned;
 use super::shipping::Shipping;
@@ -20,10 +22,6 @@ use crate::policy::Decision;
 use crate::record::Chunk;
 use crate::telemetry::{InFlight, SkipReason};
 
-/// Quick calls settle and ship together after this many records; a call that had to wait settles at
-/// once.
-const SETTLE_EVERY: u32 = 64;
-
 /// Consecutive records of a chunk that wait for their batch.
 struct Segment {
     chunk: Chunk,
@@ -31,19 +29,34 @@ struct Segment {
     end: usize,
 }
 
-struct Sequential<In: AgentInput, P, H> {
+/// Why a lane stopped going through a chunk.
+enum Stop {
+    End,
+    Closing,
+    /// Enough is done to settle it.
+    Due,
+    /// A batch is full.
+    Batch,
+    /// A call waits, or has failed.
+    Record(Begun),
+    Undecodable(DecodeError),
+}
+
+struct Sequential<In: AgentInput, P, H, Fut> {
     core: Core<In, P, H>,
     /// On a retry topic: those of the agent's other topics.
     others: Vec<Core<In, P, H>>,
+    /// The future of the call that runs.
+    slot: Pin<Box<Option<Fut>>>,
     buffer: In::Buffer,
     /// Records in `buffer`, for retries and dead letters.
     waiting: Vec<Segment>,
     waiting_len: usize,
     /// When the batch goes even if it is not full.
     deadline: Option<Instant>,
+    /// A tombstone behind the records that wait.
+    skipped: Option<i64>,
     outbox: Outbox,
-    /// The same outbox, for looking at it while a call uses it.
-    earlier: Outbox,
     shipping: Shipping,
     /// The last record that needs nothing more than its outputs' acknowledgement.
     done: Option<i64>,
@@ -51,6 +64,7 @@ struct Sequential<In: AgentInput, P, H> {
     opened: Option<i64>,
     unsettled: u32,
     suspended: bool,
+    pace: Pace,
 }
 
 pub(super) async fn run<In, P, H, Fut>(core: Core<In, P, H>, others: Vec<Core<In, P, H>>)
@@ -69,23 +83,25 @@ where
     let mut lane = Sequential {
         core,
         others,
+        slot: Box::pin(None),
         buffer: In::Buffer::default(),
         waiting: Vec::new(),
         waiting_len: 0,
         deadline: None,
-        earlier: outbox.clone(),
+        skipped: None,
         outbox,
         shipping,
         done: None,
         opened: None,
         unsettled: 0,
         suspended: false,
+        pace: Pace::new(Instant::now()),
     };
     lane.work().await;
     lane.drain().await;
 }
 
-impl<In, P, H, Fut> Sequential<In, P, H>
+impl<In, P, H, Fut> Sequential<In, P, H, Fut>
 where
     In: AgentInput,
     P: Send + Sync + 'static,
@@ -135,6 +151,7 @@ where
         let begun = Instant::now();
         let records = chunk.len();
         in_flight.add(records);
+        self.pace.begin(begun);
         if self.chunk(chunk).await == Next::Halt {
             return Next::Halt;
         }
@@ -198,32 +215,94 @@ where
 
     async fn chunk(&mut self, chunk: &Chunk) -> Next {
         self.core.cx.received(chunk);
-        for index in 0..chunk.len() {
-            if self.core.cx.inbox.is_closing() {
-                return Next::Halt;
-            }
-            let next = match self.core.decode(&mut self.buffer, chunk, index) {
-                Ok(true) if In::BATCH => self.wait_for_batch(chunk, index).await,
-                Ok(true) => self.single(chunk, index).await,
-                Ok(false) => {
-                    self.core.cx.metrics.skipped(SkipReason::Tombstone, 1);
-                    self.finished(chunk.position(index));
-                    Next::Done
+        let mut index = 0;
+        loop {
+            let stop = with_context(|cx| self.quick(chunk, &mut index, cx)).await;
+            let next = match stop {
+                Stop::End => return Next::Done,
+                Stop::Closing => return Next::Halt,
+                Stop::Due => Next::Done,
+                Stop::Batch => self.batch().await,
+                Stop::Record(begun) => {
+                    let result = match begun {
+                        Begun::Over(result) => result,
+                        Begun::Waits(waiting) => self.resume(waiting).await,
+                    };
+                    let next = self.single(chunk, index, result).await;
+                    index += 1;
+                    next
                 }
-                Err(error) => self.undecodable(chunk, index, error).await,
+                Stop::Undecodable(error) => {
+                    let next = self.undecodable(chunk, index, error).await;
+                    index += 1;
+                    next
+                }
             };
             if next == Next::Halt {
                 return Next::Halt;
             }
-            self.unsettled += 1;
-            if self.suspended || self.unsettled >= SETTLE_EVERY {
+            if self.suspended || self.unsettled >= self.pace.records() {
+                if self.suspended {
+                    self.pace.begin(Instant::now());
+                } else {
+                    self.pace.settled(Instant::now());
+                }
                 self.settle().await;
                 if self.attend().await == Next::Halt {
                     return Next::Halt;
                 }
             }
         }
-        Next::Done
+    }
+
+    /// Goes through the records from `index` on as long as nothing has to be waited for. Where it stops
+    /// at a record, `index` is that record's.
+    fn quick(&mut self, chunk: &Chunk, index: &mut usize, cx: &mut Context<'_>) -> Stop {
+        let (first, len) = (*index, chunk.len());
+        let attempt = self.core.earlier_attempts(chunk).saturating_add(1);
+        let stop = loop {
+            if *index == len {
+                break Stop::End;
+            }
+            if self.unsettled >= self.pace.records() {
+                break Stop::Due;
+            }
+            if self.core.cx.inbox.is_closing() {
+                break Stop::Closing;
+            }
+            if In::BATCH {
+                match self.core.decode(&mut self.buffer, chunk, *index) {
+                    Ok(true) => self.wait_for_batch(chunk, *index),
+                    Ok(false) => self.skip_tombstone(chunk, *index),
+                    Err(error) => break Stop::Undecodable(error),
+                }
+                *index += 1;
+                self.unsettled += 1;
+                if self.waiting_len >= self.core.cx.plan.spec.tuning.batch_size {
+                    break Stop::Batch;
+                }
+                continue;
+            }
+            match self.core.decode_one(chunk, *index) {
+                Ok(Some(input)) => {
+                    let record = Some((chunk, *index));
+                    let slot = self.slot.as_mut();
+                    let outbox = &mut self.outbox;
+                    match self.core.begin(input, record, outbox, attempt, slot, cx) {
+                        Begun::Over(Ok(_)) => {}
+                        begun => break Stop::Record(begun),
+                    }
+                }
+                Ok(None) => self.core.cx.metrics.skipped(SkipReason::Tombstone, 1),
+                Err(error) => break Stop::Undecodable(error),
+            }
+            *index += 1;
+            self.unsettled += 1;
+        };
+        if !In::BATCH && *index > first {
+            self.finished(chunk.position(*index - 1));
+        }
+        stop
     }
 
     async fn undecodable(&mut self, chunk: &Chunk, index: usize, error: DecodeError) -> Next {
@@ -238,20 +317,21 @@ where
             .await;
         if next != Next::Halt {
             self.finished(chunk.position(index));
+            self.unsettled += 1;
         }
         next
     }
 
-    /// Calls the handler for one event until it is done with.
-    async fn single(&mut self, chunk: &Chunk, index: usize) -> Next {
+    /// What comes after the first call for an event, until it is done with.
+    async fn single(
+        &mut self,
+        chunk: &Chunk,
+        index: usize,
+        mut result: Result<Verdict, Failure>,
+    ) -> Next {
         let mut attempt = 1;
         let earlier = self.core.earlier_attempts(chunk);
-        while let Some(input) = In::take(&mut self.buffer) {
-            let record = Some((chunk, index));
-            let result = self
-                .attempt(input, record, earlier.saturating_add(attempt))
-                .await;
-            let Err(failure) = result else { break };
+        while let Err(failure) = result {
             // What came before must not wait for the pauses, or the end, of this one.
             self.settle().await;
             match self
@@ -259,47 +339,51 @@ where
                 .failed(&failure, attempt, &self.outbox, chunk, index)
                 .await
             {
-                Next::Again => {
-                    attempt += 1;
-                    if let Err(error) = self.core.decode(&mut self.buffer, chunk, index) {
-                        return self.undecodable(chunk, index, error).await;
-                    }
-                }
+                Next::Again => attempt += 1,
                 Next::Done => break,
                 Next::Halt => return Next::Halt,
             }
+            match self.core.decode_one(chunk, index) {
+                Ok(Some(input)) => {
+                    let tries = earlier.saturating_add(attempt);
+                    result = self.attempt(input, Some((chunk, index)), tries).await;
+                }
+                Ok(None) => break,
+                Err(error) => return self.undecodable(chunk, index, error).await,
+            }
         }
         self.finished(chunk.position(index));
+        self.unsettled += 1;
         Next::Done
     }
 
-    /// Calls the handler once. When it has to wait, what was done before leaves meanwhile.
+    /// Calls the handler once, from the beginning to the end.
     async fn attempt(
         &mut self,
         input: In,
         record: Option<(&Chunk, usize)>,
         attempt: u32,
     ) -> Result<Verdict, Failure> {
-        let mut call = pin!(self.core.attempt(
-            input,
-            record,
-            &mut self.outbox,
-            attempt,
-            &mut self.suspended
-        ));
-        match poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
-            Poll::Ready(result) => return result,
-            Poll::Pending if self.done <= self.opened => return call.await,
-            Poll::Pending => {}
+        let (core, slot, outbox) = (&self.core, self.slot.as_mut(), &mut self.outbox);
+        let begun = with_context(|cx| core.begin(input, record, outbox, attempt, slot, cx)).await;
+        match begun {
+            Begun::Over(result) => result,
+            Begun::Waits(waiting) => self.resume(waiting).await,
         }
-        let Some(through) = self.done else {
+    }
+
+    /// Goes on with a call that has to wait; what was done before leaves meanwhile.
+    async fn resume(&mut self, waiting: Waiting) -> Result<Verdict, Failure> {
+        self.suspended = true;
+        let call = self.core.resume(waiting, &self.outbox, self.slot.as_mut());
+        let Some(through) = self.done.filter(|_| self.done > self.opened) else {
             return call.await;
         };
         self.opened = Some(through);
         self.unsettled = 0;
         let ack = &self.core.cx.ack;
         let mut batch = self.shipping.spare();
-        self.earlier.take_earlier(&mut batch);
+        self.outbox.take_earlier(&mut batch);
         if batch.is_empty() {
             ack.settle_through(through);
             return call.await;
@@ -310,7 +394,7 @@ where
         result
     }
 
-    async fn wait_for_batch(&mut self, chunk: &Chunk, index: usize) -> Next {
+    fn wait_for_batch(&mut self, chunk: &Chunk, index: usize) {
         match self.waiting.last_mut() {
             Some(last) if last.end == index && std::sync::Arc::ptr_eq(&last.chunk, chunk) => {
                 last.end += 1
@@ -322,14 +406,19 @@ where
             }),
         }
         self.waiting_len += 1;
-        let tuning = &self.core.cx.plan.spec.tuning;
-        if self.waiting_len >= tuning.batch_size {
-            return self.batch().await;
-        }
         if self.deadline.is_none() {
-            self.deadline = Some(Instant::now() + tuning.batch_timeout);
+            self.deadline = Some(Instant::now() + self.core.cx.plan.spec.tuning.batch_timeout);
         }
-        Next::Done
+    }
+
+    /// A tombstone that a batch does not admit: it counts as done with the records before it.
+    fn skip_tombstone(&mut self, chunk: &Chunk, index: usize) {
+        self.core.cx.metrics.skipped(SkipReason::Tombstone, 1);
+        if self.waiting.is_empty() {
+            self.finished(chunk.position(index));
+        } else {
+            self.skipped = Some(chunk.position(index));
+        }
     }
 
     /// Calls the handler for the records that wait, if any, until all are done with.
@@ -352,7 +441,8 @@ where
         if next != Next::Halt
             && let Some(last) = last
         {
-            self.finished(last);
+            let skipped = self.skipped.take();
+            self.finished(skipped.map_or(last, |skipped| skipped.max(last)));
         }
         next
     }

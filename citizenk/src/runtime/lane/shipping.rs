@@ -18,8 +18,14 @@ use crate::runtime::transact::ledger::Ledger;
 use crate::staging::StagedBatch;
 use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
 
-/// At most this many records of a lane are on their way; above, the lane waits.
+/// With this many records of the producer on their way, a lane with some among them waits: a longer queue
+/// fills memory and is dearer, because a record that is reported late is no longer in the caches.
 const MAX_IN_FLIGHT: usize = 10_000;
+/// It goes on below this, so that it is not woken for every shipment.
+const ENOUGH_LANDED: usize = MAX_IN_FLIGHT / 4 * 3;
+/// Cleared batches a lane keeps, each of at most so many bytes.
+const MAX_SPARE: usize = 16;
+const MAX_SPARE_BYTES: usize = 256 * 1024;
 
 /// Where a lane's outputs go.
 #[derive(Clone, Debug)]
@@ -99,6 +105,8 @@ pub(crate) struct Shipping {
     ledger: Option<Arc<Ledger>>,
     inbox: Arc<Inbox>,
     in_flight: VecDeque<InFlight>,
+    /// Waits until enough has landed.
+    congested: bool,
     /// Cleared batches with their capacity.
     spare: Vec<StagedBatch>,
 }
@@ -110,6 +118,7 @@ impl Shipping {
             ledger: cx.ledger.clone(),
             inbox: cx.inbox.clone(),
             in_flight: VecDeque::new(),
+            congested: false,
             spare: Vec::new(),
         }
     }
@@ -251,21 +260,28 @@ impl Shipping {
 
     fn recycle(&mut self, mut batch: StagedBatch) {
         batch.clear();
-        if self.spare.len() < 4 {
+        if self.spare.len() < MAX_SPARE && batch.capacity() <= MAX_SPARE_BYTES {
             self.spare.push(batch);
         }
     }
 
     /// Whether the lane has to wait before it stages more.
-    pub(crate) fn is_congested(&self) -> bool {
+    pub(crate) fn is_congested(&mut self) -> bool {
         if let Some(ledger) = &self.ledger {
             return ledger.is_full();
         }
-        self.in_flight
-            .iter()
-            .map(|flight| flight.batch.len())
-            .sum::<usize>()
-            >= MAX_IN_FLIGHT
+        let (Some(outlet), Some(_)) = (&self.outlet, self.in_flight.front()) else {
+            // Others' records are not waited for: they may never land.
+            self.congested = false;
+            return false;
+        };
+        let most = if self.congested {
+            ENOUGH_LANDED
+        } else {
+            MAX_IN_FLIGHT
+        };
+        self.congested = outlet.producer.in_flight() >= most;
+        self.congested
     }
 
     /// Waits until the oldest shipment is complete, or the ledger has room; `false` when the lane was abandoned meanwhile.
