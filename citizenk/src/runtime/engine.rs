@@ -373,6 +373,8 @@ impl Engine {
         spec.trigger.stop();
         let deadline = Instant::now() + spec.drain;
         for group in &self.groups {
+            // What a rebalance cut off was long ago.
+            group.status.cut_off(0);
             group.handle.close(spec.drain);
         }
         // Leaving takes a round trip to the broker after the drain.

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -71,6 +72,18 @@ impl Running {
             seen.push('\n');
         }
         panic!("`{text}` was not said:\n{seen}");
+    }
+
+    /// The address behind these words of the log.
+    fn address(&self, words: &str) -> String {
+        let line = self.says(words);
+        let (_, rest) = line.split_once(words).unwrap();
+        let address: String = rest
+            .chars()
+            .skip_while(|c| !c.is_ascii_digit())
+            .take_while(|c| c.is_ascii_digit() || ".:".contains(*c))
+            .collect();
+        address
     }
 
     fn signal(&self, signal: &str) {
@@ -193,4 +206,79 @@ fn a_dead_broker_is_a_state_and_does_not_hold_the_end() {
         running.ended(PATIENCE).code().is_some(),
         "it ended by itself"
     );
+}
+
+/// Sends a greeting through the web API and answers the response.
+fn greet(address: &str, name: &str) -> String {
+    let body = format!("{{\"name\":\"{name}\"}}");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "POST /topics/greetings HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
+}
+
+/// A program whose handler is in the middle of a call that does not end: nobody reads what it prints, and
+/// this name fills the pipe.
+fn stuck(arguments: &[&str]) -> Running {
+    let running = Running::start(
+        &[
+            &["--http", "127.0.0.1:0", "--log", "info,citizenk=debug"],
+            arguments,
+        ]
+        .concat(),
+    );
+    let address = running.address("serving HTTP address=");
+    running.says("assigned");
+    greet(&address, &"x".repeat(200_000));
+    running.says("has held its thread");
+    running
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    for (first, second) in [("-TERM", "-TERM"), ("-INT", "-TERM")] {
+        let mut running = stuck(&["--drain", "10m"]);
+        running.signal(first);
+        running.says("a second signal ends the program at once");
+        running.signal(second);
+        assert_eq!(running.ended(PATIENCE).code(), Some(130));
+    }
+}
+
+#[test]
+fn a_call_that_does_not_end_is_cut_off_at_the_drain_deadline() {
+    let mut running = stuck(&["--drain", "100ms"]);
+    running.signal("-TERM");
+    let said = running.says("error: ");
+    assert!(
+        said.contains("the drain deadline passed") && said.contains("processed again"),
+        "{said}"
+    );
+    assert_eq!(running.ended(PATIENCE).code(), Some(4));
+}
+
+#[test]
+fn a_policy_that_says_stop_ends_with_3_and_names_agent_and_record() {
+    // Replies are no greetings: the first one that comes back cannot be decoded.
+    let mut running = Running::start(&["--http", "127.0.0.1:0", "--topic", "replies=greetings"]);
+    let address = running.address("serving HTTP address=");
+    running.says("assigned");
+    greet(&address, "Ada");
+    let said = running.says("error: ");
+    assert!(
+        said.contains("agent `greet` stopped the service")
+            && said.contains("greetings/")
+            && said.contains("could not decode"),
+        "{said}"
+    );
+    assert_eq!(running.ended(PATIENCE).code(), Some(3));
 }
