@@ -114,7 +114,11 @@ impl Held {
     fn hold(mut self) -> Result<Table> {
         let chosen = |contestant: &Contestant| {
             let only = &self.contest.only;
-            only.is_empty() || *contestant == Contestant::Floor || only.contains(contestant)
+            // The mock broker hides nothing that is not committed.
+            let possible = self.contest.real || *contestant != Contestant::ExactlyOnce;
+            let wanted =
+                only.is_empty() || *contestant == Contestant::Floor || only.contains(contestant);
+            possible && wanted
         };
         let contestants = self.contest.work.contestants().iter().copied();
         let mut results: Vec<(Contestant, Vec<Report>)> = contestants

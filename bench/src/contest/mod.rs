@@ -5,6 +5,7 @@
 
 use std::error::Error;
 
+use citizenk::Guarantee;
 use clap::{Args, ValueEnum};
 
 use crate::counts::Counts;
@@ -30,6 +31,8 @@ pub(crate) enum Contestant {
     Floor,
     /// An agent, or the `Producer`
     Ours,
+    /// `transform` on a Kafka only: the agent with `guarantee = exactly_once`
+    ExactlyOnce,
     /// `produce` only: an agent that sends a thousand records per input through its `Outbox`
     Outbox,
     /// rdkafka's `StreamConsumer` with its defaults; `FutureProducer`
@@ -44,6 +47,7 @@ impl Contestant {
         match self {
             Self::Floor => "floor",
             Self::Ours => "ours",
+            Self::ExactlyOnce => "exactly-once",
             Self::Outbox => "outbox",
             Self::Stream => "stream",
             Self::Tuned => "tuned",
@@ -62,11 +66,11 @@ impl Work {
 
     /// The floor first.
     pub(crate) fn contestants(self) -> &'static [Contestant] {
-        use Contestant::{Floor, Ours, Outbox, Stream, Tuned};
+        use Contestant::{ExactlyOnce, Floor, Ours, Outbox, Stream, Tuned};
         match self {
             Self::Consume => &[Floor, Ours, Stream, Tuned],
             Self::Produce => &[Floor, Ours, Outbox, Stream],
-            Self::Transform => &[Floor, Ours, Stream],
+            Self::Transform => &[Floor, Ours, ExactlyOnce, Stream],
         }
     }
 }
@@ -115,7 +119,12 @@ pub(crate) fn run(run: &Run) -> Result<(), Box<dyn Error>> {
         (Work::Consume, Contestant::Ours) => ours::consume(run, &counts)?,
         (Work::Produce, Contestant::Ours) => ours::produce(run, &counts)?,
         (Work::Produce, Contestant::Outbox) => ours::outbox(run, &counts)?,
-        (Work::Transform, Contestant::Ours) => ours::transform(run, &counts)?,
+        (Work::Transform, Contestant::Ours) => {
+            ours::transform(run, &counts, Guarantee::AtLeastOnce)?
+        }
+        (Work::Transform, Contestant::ExactlyOnce) => {
+            ours::transform(run, &counts, Guarantee::ExactlyOnce)?;
+        }
         (Work::Consume, Contestant::Stream) => stream::consume(run, &counts, false)?,
         (Work::Consume, Contestant::Tuned) => stream::consume(run, &counts, true)?,
         (Work::Produce, Contestant::Stream) => stream::produce(run, &counts)?,

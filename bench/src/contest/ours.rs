@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::hint::black_box;
 
+use citizenk::Guarantee;
 use citizenk::prelude::*;
 
 use super::{PER_ORDER, Run};
@@ -112,8 +113,13 @@ pub(super) fn consume(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> 
     run_app(app(run, counts).register::<count>(), counts)
 }
 
-pub(super) fn transform(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {
-    run_app(app(run, counts).register::<convert>(), counts)
+pub(super) fn transform(
+    run: &Run,
+    counts: &Counts,
+    guarantee: Guarantee,
+) -> Result<(), Box<dyn Error>> {
+    let app = app(run, counts).guarantee(guarantee);
+    run_app(app.register::<convert>(), counts)
 }
 
 pub(super) fn produce(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {
