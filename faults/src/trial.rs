@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use xtask::failure::{Failure, OrFail, Result};
 use xtask::process::{self, Signal};
 
-use crate::checker::{self, Rules};
+use crate::checker::{self, Invariant, Rules, Violation};
 use crate::cluster::{Cluster, NODES};
 use crate::dice::Dice;
 use crate::history::{Deed, History, Input};
@@ -21,6 +21,8 @@ use crate::worker::{Place, Plan, Worker};
 const KEYS: usize = 48;
 /// How long brokers may take to be well again.
 const HEALED: Duration = Duration::from_secs(60);
+/// How long a transaction may stay open after its worker's end: its time-out, and the broker's look.
+const OPEN: Duration = Duration::from_secs(15);
 /// How many violations are printed.
 const SHOWN: usize = 8;
 
@@ -403,7 +405,24 @@ impl<'a> Trial<'a> {
         self.end_load()?;
         self.caught_up(limit)?;
         self.stop_workers()?;
+        if rules.exactly_once {
+            self.transactions_end()?;
+        }
         self.judge(rules)
+    }
+
+    /// Whether a transaction is open that has written outputs.
+    pub(crate) fn is_in_transaction(&self) -> Result<bool> {
+        let ends = self.output.ends()?;
+        Ok(ends.iter().any(|end| end.stable != end.high))
+    }
+
+    /// Waits for the end of what killed workers left open.
+    fn transactions_end(&mut self) -> Result<()> {
+        self.until("no transaction is open", OPEN, |trial| {
+            Ok(!trial.is_in_transaction()?)
+        })
+        .map(|_| ())
     }
 
     /// Collects what every observer saw.
@@ -428,12 +447,40 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// Has the checker judge what every observer saw.
-    pub(crate) fn judge(&mut self, rules: Rules) -> Result<checker::Verdict> {
+    /// For a run with a mistake on purpose: the checker has to find a violation of one of these.
+    pub(crate) fn convict(&mut self, rules: Rules, of: &[Invariant]) -> Result<()> {
+        let verdict = self.check(rules)?;
+        let counts: Vec<String> = of
+            .iter()
+            .map(|invariant| {
+                let found = verdict.violations.iter();
+                let count = found.filter(|found| found.invariant == *invariant).count();
+                format!("{count} {invariant:?}")
+            })
+            .collect();
+        self.figure(format!(
+            "{} records, found: {}",
+            verdict.records,
+            counts.join(", ")
+        ));
+        let found = |violation: &Violation| of.contains(&violation.invariant);
+        self.expect(verdict.violations.iter().any(found), || {
+            "the mistake was not found".into()
+        });
+        Ok(())
+    }
+
+    fn check(&mut self, rules: Rules) -> Result<checker::Verdict> {
         self.look()?;
         let history = self.observe()?;
         let verdict = checker::check(&history, rules);
         self.history = Some(history);
+        Ok(verdict)
+    }
+
+    /// Has the checker judge what every observer saw.
+    pub(crate) fn judge(&mut self, rules: Rules) -> Result<checker::Verdict> {
+        let verdict = self.check(rules)?;
         if verdict.resent > 0 {
             self.figure(format!("{} sent twice by the load", verdict.resent));
         }

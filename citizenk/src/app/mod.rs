@@ -49,6 +49,7 @@ use crate::config::Settings;
 use crate::error::{AgentError, BuildError};
 use crate::extract::{StateMap, StateRequirement};
 use crate::policy::{Guarantee, Policy};
+use crate::runtime::transact::Defences;
 use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
 
@@ -133,6 +134,7 @@ pub struct App {
     pub(crate) embedded_by_default: bool,
     pub(crate) drain: Option<Duration>,
     pub(crate) commit_every: Option<Duration>,
+    pub(crate) defences: Defences,
 }
 
 impl fmt::Debug for App {
@@ -165,6 +167,7 @@ impl App {
             embedded_by_default: false,
             drain: None,
             commit_every: None,
+            defences: Defences::default(),
         }
     }
 
@@ -352,6 +355,16 @@ impl App {
     #[must_use]
     pub fn commit_interval(mut self, interval: Duration) -> Self {
         self.commit_every = Some(interval);
+        self
+    }
+
+    /// Keeps a transactional producer although a late request could end its next transaction: how the
+    /// fault tests show that replacing it is needed. Never for anything else.
+    #[cfg(any(test, feature = "testing"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_defence(mut self) -> Self {
+        self.defences.renew_in_doubt = false;
         self
     }
 

@@ -16,7 +16,6 @@ use crate::extract::{Background, Env, Producer, Shutdown};
 use crate::runtime::engine::{Engine, EngineSpec};
 use crate::runtime::produce::Port;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::transact::Defences;
 use crate::runtime::worker::Executor;
 use crate::telemetry::Metrics;
 use crate::time::Clock;
@@ -95,7 +94,7 @@ impl Prepared {
             max_chunk: options.max_chunk,
             drain: options.drain,
             commit_every: app.commit_every,
-            defences: Defences::default(),
+            defences: app.defences,
             executor: options.executor,
             handle: options.handle,
             env,

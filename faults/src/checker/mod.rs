@@ -49,6 +49,12 @@ impl Rules {
         ..Self::AT_LEAST_ONCE
     };
 
+    /// As [`Self::AT_LEAST_ONCE`], and outputs are exactly those of the inputs.
+    pub(crate) const EXACTLY_ONCE: Self = Self {
+        exactly_once: true,
+        ..Self::AT_LEAST_ONCE
+    };
+
     /// As [`Self::AT_LEAST_ONCE`], and every hand-over was clean.
     pub(crate) const CLEAN: Self = Self {
         exclusive: true,

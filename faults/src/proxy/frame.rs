@@ -7,8 +7,11 @@ pub(crate) const OFFSET_COMMIT: i16 = 8;
 /// The key of the call that fetches records.
 pub(crate) const FETCH: i16 = 1;
 /// The key of the call that ends a transaction.
-#[cfg_attr(not(test), expect(dead_code, reason = "the rows of exactly once"))]
 pub(crate) const END_TXN: i16 = 26;
+/// The key of the call that names the partitions of a transaction.
+pub(crate) const ADD_PARTITIONS_TO_TXN: i16 = 24;
+/// The key of the call that adds committed offsets to a transaction.
+pub(crate) const TXN_OFFSET_COMMIT: i16 = 28;
 
 /// Calls on their way: an answer says its number only, not what it answers.
 #[derive(Debug, Default)]

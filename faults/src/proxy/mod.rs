@@ -58,6 +58,10 @@ pub(crate) enum CallFault {
     DelayRequest(Duration),
     /// The broker acts, its answer is lost together with the connection.
     DropResponse,
+    /// As `HoldRequest`, but only the first one at this broker since the switch: its retry passes.
+    HoldFirstRequest,
+    /// As `DropResponse`, likewise.
+    DropFirstResponse,
 }
 
 #[derive(Debug)]

@@ -196,6 +196,14 @@ async fn pass(
                 hit();
                 return Err(ended());
             }
+            (CallFault::HoldFirstRequest, Direction::Request) if hit() == 0 => {
+                mode.wait_for(|mode| *mode != now)
+                    .await
+                    .map_err(|_| ended())?;
+            }
+            (CallFault::DropFirstResponse, Direction::Response) if hit() == 0 => {
+                return Err(ended());
+            }
             _ => {}
         },
         Mode::Cut { .. } | Mode::Flip { .. } | Mode::Call { .. } => {}

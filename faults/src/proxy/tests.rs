@@ -170,6 +170,52 @@ fn a_held_call_arrives_although_its_sender_has_gone() {
 }
 
 #[test]
+fn only_the_first_call_is_held_and_its_retry_passes() {
+    let bench = bench();
+    let fault = CallFault::HoldFirstRequest;
+    bench.proxy.switch(Mode::Call {
+        key: END_TXN,
+        fault,
+    });
+    let mut first = bench.client();
+    first
+        .write_all(&frame(END_TXN, 1, b"late"))
+        .expect("it is open");
+    bench.hit();
+    drop(first);
+    let mut second = bench.client();
+    second
+        .write_all(&frame(END_TXN, 1, b"retry"))
+        .expect("it is open");
+    assert_eq!(
+        &bench.requests.recv_timeout(PATIENCE).expect("it arrived")[12..],
+        b"retry"
+    );
+    bench.proxy.switch(Mode::Pass);
+    assert_eq!(
+        &bench.requests.recv_timeout(PATIENCE).expect("it arrived")[12..],
+        b"late"
+    );
+}
+
+#[test]
+fn only_the_first_answer_is_lost() {
+    let bench = bench();
+    let fault = CallFault::DropFirstResponse;
+    bench.proxy.switch(Mode::Call {
+        key: END_TXN,
+        fault,
+    });
+    for lost in [true, false] {
+        let mut client = bench.client();
+        client
+            .write_all(&frame(END_TXN, 1, b""))
+            .expect("it is open");
+        assert_eq!(take(&mut client).is_err(), lost);
+    }
+}
+
+#[test]
 fn an_answer_is_lost_with_its_connection() {
     let bench = bench();
     let fault = CallFault::DropResponse;

@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         target: "0 lost; records flow again within 13 s",
         quick: false,
         limit: 240,
-        run: b2,
+        run: |trial| killed(trial, &Plan::default(), Rules::AT_LEAST_ONCE),
     },
     Row {
         name: "B3",
@@ -105,8 +105,8 @@ fn undisturbed(trial: &mut Trial<'_>, since: u64) -> Result<()> {
     Ok(())
 }
 
-fn b2(trial: &mut Trial<'_>) -> Result<()> {
-    steady(trial, 3, &Plan::default())?;
+pub(super) fn killed(trial: &mut Trial<'_>, plan: &Plan, rules: Rules) -> Result<()> {
+    steady(trial, 3, plan)?;
     let mut longest = Duration::ZERO;
     for round in 0..trial.rounds(NODES, 5 * NODES) {
         let node = round % NODES;
@@ -120,7 +120,7 @@ fn b2(trial: &mut Trial<'_>) -> Result<()> {
         trial.caught_up(PATIENCE)?;
     }
     trial.target("flows again", longest, Duration::from_secs(13));
-    trial.finish(PATIENCE, Rules::AT_LEAST_ONCE).map(|_| ())
+    trial.finish(PATIENCE, rules).map(|_| ())
 }
 
 fn b3(trial: &mut Trial<'_>) -> Result<()> {

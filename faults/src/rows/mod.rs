@@ -3,6 +3,7 @@
 //! A row is a script: it breaks something at a trial, waits for conditions, and has the checker judge.
 
 mod brokers;
+mod exactly;
 mod network;
 mod topics;
 mod workers;
@@ -37,9 +38,15 @@ pub(crate) struct Row {
 
 /// Every row, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    [workers::ROWS, brokers::ROWS, network::ROWS, topics::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        workers::ROWS,
+        exactly::ROWS,
+        brokers::ROWS,
+        network::ROWS,
+        topics::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// So many workers share the partitions, and records flow.

@@ -20,7 +20,7 @@ pub(super) const ROWS: &[Row] = &[
         target: "0 lost; recovery within 16 s after healing",
         quick: false,
         limit: 240,
-        run: b6,
+        run: |trial| cut(trial, &Plan::default(), Rules::AT_LEAST_ONCE),
     },
     Row {
         name: "B8",
@@ -56,8 +56,8 @@ pub(super) const ROWS: &[Row] = &[
     },
 ];
 
-fn b6(trial: &mut Trial<'_>) -> Result<()> {
-    steady(trial, 2, &Plan::default())?;
+pub(super) fn cut(trial: &mut Trial<'_>, plan: &Plan, rules: Rules) -> Result<()> {
+    steady(trial, 2, plan)?;
     let long = trial.seconds(8, 60);
     let hold = |requests, responses| Mode::Hold {
         requests,
@@ -84,7 +84,7 @@ fn b6(trial: &mut Trial<'_>) -> Result<()> {
             recovered(trial, RECOVERED)?;
         }
     }
-    trial.finish(PATIENCE, Rules::AT_LEAST_ONCE).map(|_| ())
+    trial.finish(PATIENCE, rules).map(|_| ())
 }
 
 fn b8(trial: &mut Trial<'_>) -> Result<()> {

@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = &[
         target: "0 lost, 0 duplicates; exit 0 within 10 s; the successor goes on within 2 s",
         quick: true,
         limit: 90,
-        run: w3,
+        run: |trial| drained(trial, &Plan::default(), Rules::CLEAN),
     },
     Row {
         name: "W4",
@@ -73,7 +73,7 @@ pub(super) const ROWS: &[Row] = &[
         target: "exactly one goes on; the other ends with an error within 10 s",
         quick: true,
         limit: 60,
-        run: w8,
+        run: |trial| twins(trial, &Plan::default(), Rules::AT_LEAST_ONCE),
     },
     Row {
         name: "W9",
@@ -181,8 +181,8 @@ fn w1(trial: &mut Trial<'_>) -> Result<()> {
     Ok(())
 }
 
-fn w3(trial: &mut Trial<'_>) -> Result<()> {
-    let plan = Plan::default().with("--delay", "20").concurrency(8);
+pub(super) fn drained(trial: &mut Trial<'_>, plan: &Plan, rules: Rules) -> Result<()> {
+    let plan = plan.clone().with("--delay", "20").concurrency(8);
     steady(trial, 2, &plan)?;
     for round in 0..trial.rounds(2, 6) {
         let leaving = trial.workers.len() - 2 + round % 2;
@@ -203,7 +203,7 @@ fn w3(trial: &mut Trial<'_>) -> Result<()> {
         trial.assigned(STARTED)?;
         flow(trial)?;
     }
-    let verdict = trial.finish(PATIENCE, Rules::CLEAN)?;
+    let verdict = trial.finish(PATIENCE, rules)?;
     none_twice(trial, verdict.duplicates, verdict.reruns);
     Ok(())
 }
@@ -332,8 +332,8 @@ fn w7(trial: &mut Trial<'_>) -> Result<()> {
     trial.finish(PATIENCE, Rules::AT_LEAST_ONCE).map(|_| ())
 }
 
-fn w8(trial: &mut Trial<'_>) -> Result<()> {
-    let plan = Plan::default().instance("twin");
+pub(super) fn twins(trial: &mut Trial<'_>, plan: &Plan, rules: Rules) -> Result<()> {
+    let plan = plan.clone().instance("twin");
     steady(trial, 1, &plan)?;
     let second = trial.worker(&plan)?;
     trial.workers[0].may_end = true;
@@ -367,7 +367,7 @@ fn w8(trial: &mut Trial<'_>) -> Result<()> {
             == 1,
         || "none goes on".into(),
     );
-    trial.finish(PATIENCE, Rules::AT_LEAST_ONCE).map(|_| ())
+    trial.finish(PATIENCE, rules).map(|_| ())
 }
 
 fn slow(trial: &mut Trial<'_>, freeze: bool) -> Result<()> {

@@ -28,6 +28,7 @@ pub(crate) const SENT_AT_START: u32 = 99;
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Guarantee {
     AtLeastOnce,
+    ExactlyOnce,
 }
 
 /// What outputs that are refused meet.
@@ -45,6 +46,9 @@ pub(crate) struct Options {
     journal: PathBuf,
     #[arg(long, value_enum, default_value_t = Guarantee::AtLeastOnce)]
     guarantee: Guarantee,
+    /// How often it commits, in milliseconds; 0: the default
+    #[arg(long, default_value_t = 0)]
+    interval: u64,
     /// How long every call takes, in milliseconds
     #[arg(long, default_value_t = 0)]
     delay: u64,
@@ -81,6 +85,9 @@ pub(crate) struct Options {
     /// A mistake on purpose: calls end before their work is done
     #[arg(long, hide = true)]
     early: bool,
+    /// A mistake on purpose: a producer is kept although a late request could end its next transaction
+    #[arg(long, hide = true)]
+    keep_producer: bool,
 }
 
 /// What all calls share.
@@ -253,9 +260,16 @@ pub(crate) fn run(options: Options, service: citizenk::cli::RunArgs) -> Exit {
         }
         Refusal::Skip => Policy::skip(),
     };
-    let app = match options.guarantee {
-        Guarantee::AtLeastOnce => App::new(AGENT),
-    };
+    let mut app = App::new(AGENT).guarantee(match options.guarantee {
+        Guarantee::AtLeastOnce => citizenk::Guarantee::AtLeastOnce,
+        Guarantee::ExactlyOnce => citizenk::Guarantee::ExactlyOnce,
+    });
+    if options.interval > 0 {
+        app = app.commit_interval(Duration::from_millis(options.interval));
+    }
+    if options.keep_producer {
+        app = app.without_defence();
+    }
     let app = app
         .state(Desk {
             options: Arc::new(options),
