@@ -11,6 +11,9 @@ use crate::transport::{DeliverySink, ProducerTopic, TransportError};
 
 /// Longest wait for one answer of the cluster.
 const CALL: Duration = Duration::from_secs(10);
+/// Offsets are sent this often with this much time each before the producer is replaced.
+const OFFSETS: Duration = Duration::from_secs(3);
+const OFFSETS_CALLS: usize = 3;
 /// A producer whose queue stays full this long cannot deliver.
 const QUEUE: Duration = Duration::from_secs(10);
 /// Pauses before the next try.
@@ -185,7 +188,7 @@ impl Transactor {
             .iter()
             .map(|(partition, taken)| (partition.clone(), taken.position))
             .collect();
-        for _ in 0..SAME_CALL {
+        for _ in 0..OFFSETS_CALLS {
             // Fresh each time: it says which generation of the group this worker believes in.
             let metadata = self
                 .cx
@@ -195,15 +198,19 @@ impl Transactor {
             let (Some(metadata), Some(producer)) = (metadata, &mut self.producer) else {
                 return Err(self.aborted(SOON));
             };
-            match producer.send_offsets(&offsets, &metadata, CALL) {
+            match producer.send_offsets(&offsets, &metadata, OFFSETS) {
                 Ok(()) => return Ok(()),
                 Err(failed) if failed.fault == TransactionFault::Retriable => {
+                    tracing::warn!(group = self.cx.status.name, error = %failed, "the group's coordinator did not take the offsets; asking again");
                     tokio::time::sleep(SOON).await;
                 }
                 Err(failed) => return Err(self.failed("adding offsets", &failed)),
             }
         }
-        Err(self.aborted(SOON))
+        // A client that holds on to a coordinator that is gone is replaced by one that looks for it anew.
+        self.producer = None;
+        self.txn.unsend();
+        Err(Outcome::Again(SOON))
     }
 
     async fn commit(&mut self) -> Result<(), Outcome> {

@@ -308,7 +308,7 @@ fn reading_starts_at_the_end_where_that_is_asked_for() {
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
     fill(&transport, "t", 0, 0..10);
-    let consumer = Consumer::starting(&transport, spec(Some("g"), &["t"]), |_| Start::End);
+    let consumer = Consumer::starting(&transport, spec(Some("g"), &["t"]), |_| Start::Offset(10));
     let id = TopicPartition::new("t", 0);
     consumer.assigned();
     // A seek right after the assignment, before anything was fetched, is not lost.
