@@ -147,8 +147,13 @@ impl Kafka {
 
     fn worker(&self, app: App) -> Worker {
         let port = free_port();
-        // The embedded broker waits for a session's time less a second whenever a member comes or goes.
-        let session = ["session.timeout.ms=3000", "heartbeat.interval.ms=300"];
+        // The embedded broker waits for a session's time less a second whenever a member comes or goes, and
+        // with the answer to an empty fetch for all of its wait.
+        let quick = [
+            "session.timeout.ms=3000",
+            "heartbeat.interval.ms=300",
+            "fetch.wait.max.ms=10",
+        ];
         let flags = Flags {
             embedded: self.cluster.is_some(),
             bootstrap_servers: self.cluster.is_none().then(|| self.servers.clone()),
@@ -156,7 +161,7 @@ impl Kafka {
             group: Some(self.group.clone()),
             topic_prefix: Some(self.prefix.clone()),
             consumer: match self.cluster {
-                Some(_) => session.map(str::to_owned).to_vec(),
+                Some(_) => quick.map(str::to_owned).to_vec(),
                 None => Vec::new(),
             },
             ..Flags::default()

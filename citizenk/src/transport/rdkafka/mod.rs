@@ -140,7 +140,6 @@ impl Transport for KafkaTransport {
         self.admin()?;
         consumer::start(
             &self.settings.0,
-            self.kind(),
             self.contact.clone(),
             self.embedded.clone(),
             spec,

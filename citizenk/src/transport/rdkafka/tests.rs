@@ -62,6 +62,7 @@ fn spec(group: Option<&str>, topics: &[&str]) -> ConsumerSpec {
         settings: map(&[
             ("session.timeout.ms", "6000"),
             ("heartbeat.interval.ms", "500"),
+            ("fetch.wait.max.ms", "10"),
         ]),
         ends: false,
         max_chunk: 1000,

@@ -22,7 +22,7 @@ use super::membership::Membership;
 use super::{error, list::List};
 use crate::record::TopicPartition;
 use crate::transport::transaction::GroupMetadata;
-use crate::transport::{BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, TransportError};
+use crate::transport::{ConsumerEvents, ConsumerHandle, ConsumerSpec, TransportError};
 
 mod callbacks;
 mod close;
@@ -147,7 +147,6 @@ impl Drop for Handle {
 
 pub(super) fn start(
     cluster: &BTreeMap<String, String>,
-    kind: BrokerKind,
     contact: Arc<Contact>,
     broker: Option<Arc<EmbeddedBroker>>,
     mut spec: ConsumerSpec,
@@ -159,7 +158,7 @@ pub(super) fn start(
     let poll_limit = longest_poll(cluster, &spec);
     let last_drain = spec.drain.min(poll_limit * 4 / 5);
     spec.drain = spec.drain.min(poll_limit / 5);
-    let conf = configure(cluster, kind, &spec)?;
+    let conf = configure(cluster, &spec)?;
     let polled = match spec.group {
         Some(_) => Polled::Group,
         None => Polled::Own,
@@ -208,19 +207,16 @@ fn check_names(spec: &ConsumerSpec) -> Result<(), TransportError> {
 
 fn configure(
     cluster: &BTreeMap<String, String>,
-    kind: BrokerKind,
     spec: &ConsumerSpec,
 ) -> Result<Conf, TransportError> {
-    // The embedded broker answers an empty fetch only after the whole wait.
-    let fetch_wait = match kind {
-        BrokerKind::Embedded => "10",
-        BrokerKind::Kafka | BrokerKind::Memory => "100",
-    };
     let mut defaults = vec![
         // A queue that is full is looked at again after this time; librdkafka's 1000 ms stall it.
         ("fetch.queue.backoff.ms", "2"),
         ("queued.min.messages", "5000"),
-        ("fetch.wait.max.ms", fetch_wait),
+        // A broker answers as soon as it has a record, but the embedded one only after the whole wait: there
+        // this is what an idle topic's next record waits at most. Less costs CPU time for nothing (measured
+        // on idle `hello`: 2 % of a core with 10 ms, 0.3 % with 100).
+        ("fetch.wait.max.ms", "100"),
         // When a group's topic is created later or grows, this is how soon its members know.
         ("topic.metadata.refresh.interval.ms", "30000"),
     ];
