@@ -283,12 +283,10 @@ async fn the_documentation_comes_from_the_binary() {
         "{}",
         script.text
     );
-    assert_eq!(
-        get(&router, "/api/help/api/swagger-ui-bundle.js")
-            .await
-            .status,
-        200
-    );
+    let bundle = get(&router, "/api/help/api/swagger-ui-bundle.js").await;
+    assert_eq!(bundle.status, 200);
+    assert_eq!(bundle.header("content-encoding"), "gzip");
+    assert!(bundle.text.contains("SwaggerUIBundle"));
     for path in [
         "..%2f..%2fetc%2fpasswd",
         "../Cargo.toml",

@@ -267,8 +267,14 @@ pub(super) async fn ask(router: &Router, request: Request<Body>) -> Read {
     let bytes = body.collect().await.unwrap().to_bytes();
     Read {
         status: parts.status,
+        text: match parts.headers.get("content-encoding") {
+            Some(encoding) => {
+                assert_eq!(encoding, "gzip");
+                std::io::read_to_string(flate2::read::GzDecoder::new(&*bytes)).unwrap()
+            }
+            None => String::from_utf8_lossy(&bytes).into_owned(),
+        },
         headers: parts.headers,
-        text: String::from_utf8_lossy(&bytes).into_owned(),
     }
 }
 
