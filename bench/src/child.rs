@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -19,15 +20,7 @@ pub(crate) const SUBCOMMAND: &str = "child";
 
 /// The command line that does `run`, perhaps under another program.
 pub(crate) fn command(run: &Run, under: &[OsString]) -> Result<Command, Box<dyn Error>> {
-    let binary = std::env::current_exe()?;
-    let mut command = match under.split_first() {
-        None => Command::new(&binary),
-        Some((program, arguments)) => {
-            let mut command = Command::new(program);
-            command.args(arguments).arg(&binary);
-            command
-        }
-    };
+    let mut command = program(&std::env::current_exe()?, under);
     command.args([SUBCOMMAND, run.work.name(), run.contestant.name()]);
     command.args([
         "--servers",
@@ -50,18 +43,34 @@ pub(crate) fn command(run: &Run, under: &[OsString]) -> Result<Command, Box<dyn 
     if run.allocations {
         command.arg("--allocations");
     }
-    // What the benchmark's own surroundings set must not reach one contestant only.
+    without_surroundings(&mut command);
+    command.env(BOOTSTRAP, &run.servers);
+    command.env("CITIZENK_HTTP", "127.0.0.1:0");
+    command.env("CITIZENK_TOPICS", names(run));
+    command.envs(settings::variables(run.embedded));
+    Ok(command)
+}
+
+/// The binary, perhaps under another program.
+pub(crate) fn program(binary: &Path, under: &[OsString]) -> Command {
+    match under.split_first() {
+        None => Command::new(binary),
+        Some((program, arguments)) => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(binary);
+            command
+        }
+    }
+}
+
+/// What the benchmark's own surroundings set must not reach one contestant only.
+pub(crate) fn without_surroundings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("KAFKA_") || text.starts_with("CITIZENK_") || text == "RUST_LOG" {
             command.env_remove(&name);
         }
     }
-    command.env(BOOTSTRAP, &run.servers);
-    command.env("CITIZENK_HTTP", "127.0.0.1:0");
-    command.env("CITIZENK_TOPICS", names(run));
-    command.envs(settings::variables(run.embedded));
-    Ok(command)
 }
 
 /// What citizenk's topics are called on the broker; naming one that the app has not is an error.

@@ -8,6 +8,8 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -25,7 +27,7 @@ const INSTRUCTION_RECORDS: [u64; 2] = [20_000, 120_000];
 /// More than this difference per record is an allocation per record; less is one per chunk.
 const PER_CHUNK: f64 = 0.05;
 /// callgrind is so much slower.
-const SLOWDOWN: u32 = 20;
+pub(crate) const SLOWDOWN: u32 = 20;
 
 /// What of the in-memory run to do, so that the difference of two totals is one part's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -192,6 +194,21 @@ fn callgrind(run: &Run, keep: Option<&Path>) -> Result<u64> {
         run.contestant.name(),
         run.records
     );
+    under_callgrind(
+        &name,
+        keep,
+        rounds::limit(run.records) * SLOWDOWN,
+        |under| child::command(run, under),
+    )
+}
+
+/// All instructions of the process that the command for these leading words starts.
+pub(crate) fn under_callgrind(
+    name: &str,
+    keep: Option<&Path>,
+    limit: Duration,
+    command: impl FnOnce(&[OsString]) -> Result<Command>,
+) -> Result<u64> {
     let out = match keep {
         Some(folder) => folder.join(name),
         None => std::env::temp_dir().join(format!("citizenk-bench-{}-{name}", std::process::id())),
@@ -204,10 +221,7 @@ fn callgrind(run: &Run, keep: Option<&Path>) -> Result<u64> {
         "--quiet".into(),
         file,
     ];
-    child::report(
-        child::command(run, &under)?,
-        rounds::limit(run.records) * SLOWDOWN,
-    )?;
+    child::report(command(&under)?, limit)?;
     let text = std::fs::read_to_string(&out)?;
     if keep.is_none() {
         std::fs::remove_file(&out)?;

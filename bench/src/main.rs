@@ -1,6 +1,8 @@
 //! Side-by-side benchmarks: citizenk beside a floor written by hand on librdkafka and beside what a
 //! program on rdkafka's own clients looks like. `cargo xtask bench NAME` calls this program.
 //!
+//! `rival` does the same beside the nearest other library, a program of its own (bench/rival).
+//!
 //! Every contestant runs in a process of its own (`child`), in turns, and reports its CPU time, wall
 //! time and memory; the table and its last line are made from the medians. See docs/benchmarks.md.
 
@@ -13,6 +15,7 @@ mod counts;
 mod floor;
 mod reading;
 mod report;
+mod rival;
 mod rounds;
 mod settings;
 mod stats;
@@ -44,6 +47,8 @@ enum Bench {
     Produce(Options),
     /// Read JSON records, write others
     Transform(Options),
+    /// A RustStream service beside ours; `cargo xtask bench rival` builds it
+    Rival(rival::Options),
     /// What citizenk itself adds to a record: instructions, allocations
     Cost(cost::Options),
     /// One contestant; for this program's own use
@@ -91,6 +96,7 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Consume(options) => hold(Work::Consume, options),
         Bench::Produce(options) => hold(Work::Produce, options),
         Bench::Transform(options) => hold(Work::Transform, options),
+        Bench::Rival(options) => rival::run(&options),
         Bench::Cost(options) => cost::run(&options),
         Bench::Child(run) => contest::run(&run),
     }

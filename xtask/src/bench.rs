@@ -14,9 +14,25 @@ use crate::process;
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "citizenk-bench";
+const RIVAL: &str = "rival";
+const RIVAL_PACKAGE: &str = "citizenk-rival";
+const RIVAL_MANIFEST: &str = "bench/rival/Cargo.toml";
+/// It runs both works, one contestant record by record, and all of them under callgrind.
+const RIVAL_LIMIT: Duration = Duration::from_secs(90 * 60);
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-pub(crate) fn run(workspace: &Workspace, name: &str, real: bool, args: &[String]) -> Result<()> {
+pub(crate) fn run(
+    workspace: &Workspace,
+    name: &str,
+    work: Option<&str>,
+    real: bool,
+    args: &[String],
+) -> Result<()> {
+    if let (Some(work), true) = (work, name != RIVAL) {
+        return Err(Failure::new(format!(
+            "`bench {name}` takes no {work:?}; options of the benchmark stand behind `--`"
+        )));
+    }
     if name == "cost" {
         if real {
             return Err(Failure::new(
@@ -27,7 +43,10 @@ pub(crate) fn run(workspace: &Workspace, name: &str, real: bool, args: &[String]
     }
     let binary = build(workspace)?;
     let mut command = Command::new(binary);
-    command.current_dir(workspace.root()).arg(name);
+    command.current_dir(workspace.root()).arg(name).args(work);
+    if name == RIVAL {
+        command.arg("--binary").arg(build_rival(workspace)?);
+    }
     let mut _running = None;
     if real {
         command.arg("--real");
@@ -38,7 +57,8 @@ pub(crate) fn run(workspace: &Workspace, name: &str, real: bool, args: &[String]
         }
     }
     command.args(args);
-    process::run(command, &format!("bench {name}"), LIMIT)
+    let limit = if name == RIVAL { RIVAL_LIMIT } else { LIMIT };
+    process::run(command, &format!("bench {name}"), limit)
 }
 
 /// Instructions per record under callgrind, which a noisy machine does not disturb, and allocations.
@@ -57,16 +77,40 @@ fn cost(workspace: &Workspace, args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Builds the release binary and asks cargo where it is.
+/// Builds the release binary.
 fn build(workspace: &Workspace) -> Result<PathBuf> {
     let mut command = workspace.cargo();
-    command.args([
-        "build",
-        "--release",
-        "-p",
-        PACKAGE,
-        "--message-format=json-render-diagnostics",
-    ]);
+    command.args(["build", "--release", "-p", PACKAGE]);
+    built(command, PACKAGE)
+}
+
+/// Fetches the rival's crates, which nothing else of this repository needs, and builds its program.
+fn build_rival(workspace: &Workspace) -> Result<PathBuf> {
+    let manifest = workspace.root().join(RIVAL_MANIFEST);
+    let mut fetch = workspace.cargo();
+    fetch
+        .args(["fetch", "--locked", "--manifest-path"])
+        .arg(&manifest);
+    if let Err(failure) = process::run(fetch, "fetching the rival's crates", LIMIT) {
+        return Err(Failure::new(format!(
+            "{failure}: without a network `bench rival` runs only where `cargo fetch --manifest-path \
+             {RIVAL_MANIFEST}` succeeded before; the other benchmarks need no crate of it"
+        )));
+    }
+    let mut command = workspace.cargo();
+    command
+        .args(["build", "--release", "--locked", "--offline"])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(workspace.target().join(RIVAL));
+    built(command, RIVAL_PACKAGE)
+}
+
+/// Runs `cargo build` and asks it where the binary is.
+fn built(mut command: Command, package: &str) -> Result<PathBuf> {
+    command.arg("--message-format=json-render-diagnostics");
+    let package_name = package.to_owned();
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -80,7 +124,7 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
         BufReader::new(output)
             .lines()
             .map_while(std::io::Result::ok)
-            .filter_map(|line| executable(&line))
+            .filter_map(|line| executable(&line, &package_name))
             .last()
     });
     let status = process::wait(child, "building the benchmarks", LIMIT)?;
@@ -94,15 +138,15 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     }
     found.ok_or_else(|| {
         Failure::new(format!(
-            "`cargo build -p {PACKAGE}` made no binary of that name"
+            "`cargo build -p {package}` made no binary of that name"
         ))
     })
 }
 
 /// The binary that a line of cargo's messages announces, if it is ours.
-fn executable(line: &str) -> Option<PathBuf> {
+fn executable(line: &str, package: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
-    if message["target"]["name"] != PACKAGE {
+    if message["target"]["name"] != package {
         return None;
     }
     message["executable"].as_str().map(PathBuf::from)
@@ -115,11 +159,14 @@ mod tests {
     #[test]
     fn the_binary_is_found_among_cargos_messages() {
         let ours = r#"{"reason":"compiler-artifact","target":{"name":"citizenk-bench"},"executable":"/t/b"}"#;
-        assert_eq!(executable(ours), Some("/t/b".into()));
+        assert_eq!(executable(ours, PACKAGE), Some("/t/b".into()));
         assert_eq!(
-            executable(r#"{"target":{"name":"serde"},"executable":null}"#),
+            executable(
+                r#"{"target":{"name":"serde"},"executable":null}"#,
+                PACKAGE
+            ),
             None
         );
-        assert_eq!(executable("warning: text"), None);
+        assert_eq!(executable("warning: text", PACKAGE), None);
     }
 }

@@ -56,8 +56,10 @@ enum Task {
     },
     /// A benchmark beside its floor; `cost` counts instructions and allocations per record
     Bench {
-        /// `consume`, `produce`, `transform`, `cost`, or another name the bench crate knows
+        /// `consume`, `produce`, `transform`, `cost`, `rival`, or another name the bench crate knows
         name: String,
+        /// Of `rival`: `consume` or `transform`; both without
+        work: Option<String>,
         /// Against real Kafka: the one of KAFKA_BOOTSTRAP_SERVERS, else a temporary one
         #[arg(long)]
         real: bool,
@@ -98,7 +100,12 @@ fn run(task: Task) -> Result<()> {
         Task::Kafka { command } => kafka::run(&workspace, command),
         Task::Real { filter } => real::run(&workspace, &filter),
         Task::Misuse { bless, only } => misuse::run(&workspace, bless, only.as_deref()),
-        Task::Bench { name, real, args } => bench::run(&workspace, &name, real, &args),
+        Task::Bench {
+            name,
+            work,
+            real,
+            args,
+        } => bench::run(&workspace, &name, work.as_deref(), real, &args),
         Task::Faults { args } => faults::run(&workspace, &args),
         Task::OpenapiCheck => openapi::run(&workspace),
         Task::Ci => ci::run(&workspace),
@@ -136,11 +143,20 @@ mod tests {
             panic!("`kafka exec` takes a tool and its own options");
         };
         assert_eq!((tool.as_str(), args.len()), ("topics", 3));
-        let Ok(Task::Bench { name, real, args }) = parse("x bench consume --real -- --records 5")
+        let Ok(Task::Bench {
+            name,
+            work: None,
+            real,
+            args,
+        }) = parse("x bench consume --real -- --records 5")
         else {
             panic!("`bench` takes a name and what stands after the dashes");
         };
         assert_eq!((name.as_str(), real, args.len()), ("consume", true, 2));
+        let Ok(Task::Bench { work, real, .. }) = parse("x bench rival --real transform") else {
+            panic!("`bench rival` takes a work");
+        };
+        assert_eq!((work.as_deref(), real), (Some("transform"), true));
         let Ok(Task::Faults { args }) = parse("x faults --row W1 --seed 7") else {
             panic!("`faults` takes what its program takes");
         };

@@ -33,6 +33,8 @@ pub(crate) enum Contestant {
     Ours,
     /// `transform` on a Kafka only: the agent with `guarantee = exactly_once`
     ExactlyOnce,
+    /// An agent over a `Batch`; only beside the rival
+    Batch,
     /// `produce` only: an agent that sends a thousand records per input through its `Outbox`
     Outbox,
     /// rdkafka's `StreamConsumer` with its defaults; `FutureProducer`
@@ -48,6 +50,7 @@ impl Contestant {
             Self::Floor => "floor",
             Self::Ours => "ours",
             Self::ExactlyOnce => "exactly-once",
+            Self::Batch => "batch",
             Self::Outbox => "outbox",
             Self::Stream => "stream",
             Self::Tuned => "tuned",
@@ -117,6 +120,8 @@ pub(crate) fn run(run: &Run) -> Result<(), Box<dyn Error>> {
         (Work::Produce, Contestant::Floor) => floor::produce(run, &counts)?,
         (Work::Transform, Contestant::Floor) => floor::transform(run, &counts)?,
         (Work::Consume, Contestant::Ours) => ours::consume(run, &counts)?,
+        (Work::Consume, Contestant::Batch) => ours::consume_batch(run, &counts)?,
+        (Work::Transform, Contestant::Batch) => ours::transform_batch(run, &counts)?,
         (Work::Produce, Contestant::Ours) => ours::produce(run, &counts)?,
         (Work::Produce, Contestant::Outbox) => ours::outbox(run, &counts)?,
         (Work::Transform, Contestant::Ours) => {

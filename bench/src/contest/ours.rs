@@ -36,6 +36,26 @@ async fn convert(reading: Event<Reading>, State(counts): State<Counts>) -> Conve
     Converted::from(reading.value)
 }
 
+#[citizenk::agent(topics = [READINGS], batch_size = 1000, batch_timeout = "10ms")]
+async fn count_batch(readings: Batch<Reading>, State(counts): State<Counts>) {
+    for reading in &readings {
+        black_box(reading);
+        counts.count();
+    }
+}
+
+#[citizenk::agent(topics = [READINGS], output = CONVERTED, batch_size = 1000, batch_timeout = "10ms")]
+async fn convert_batch(
+    readings: Batch<Reading>,
+    State(counts): State<Counts>,
+) -> Vec<(u32, Converted)> {
+    let convert = |reading: Reading| {
+        counts.count();
+        (reading.sensor, Converted::from(reading))
+    };
+    readings.into_iter().map(convert).collect()
+}
+
 #[citizenk::agent(topics = [ORDERS], sends = [READINGS])]
 async fn send_ordered(
     order: Event<u64>,
@@ -120,6 +140,14 @@ pub(super) fn transform(
 ) -> Result<(), Box<dyn Error>> {
     let app = app(run, counts).guarantee(guarantee);
     run_app(app.register::<convert>(), counts)
+}
+
+pub(super) fn consume_batch(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {
+    run_app(app(run, counts).register::<count_batch>(), counts)
+}
+
+pub(super) fn transform_batch(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {
+    run_app(app(run, counts).register::<convert_batch>(), counts)
 }
 
 pub(super) fn produce(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {
