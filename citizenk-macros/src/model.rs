@@ -39,6 +39,7 @@ pub(crate) struct Agent {
     pub(crate) group: Option<Group>,
     pub(crate) start: Option<Start>,
     pub(crate) after: Vec<Path>,
+    pub(crate) wrap: Vec<Path>,
 }
 
 impl Agent {
@@ -115,6 +116,7 @@ impl Agent {
             group: args.group.value().cloned(),
             start: args.start.value().copied(),
             after: items(args.after.value()),
+            wrap: items(args.wrap.value()),
             function,
         })
     }
@@ -172,6 +174,8 @@ pub(crate) struct Timer {
     pub(crate) max_repetitions: Option<Number>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) on: Option<Placement>,
+    pub(crate) sends: Vec<Path>,
+    pub(crate) wrap: Vec<Path>,
 }
 
 impl Timer {
@@ -224,12 +228,17 @@ impl Timer {
         function: Function,
         report: &mut Report,
     ) -> Option<Self> {
+        if let Some(sends) = args.sends.value() {
+            no_duplicates(&sends.items, "topic", report);
+        }
         report.is_clean().then(|| Self {
             schedule,
             wait_first: args.wait_first.value().copied(),
             max_repetitions: args.max_repetitions.value().cloned(),
             on_error: args.on_error.value().copied(),
             on: args.on.value().cloned(),
+            sends: items(args.sends.value()),
+            wrap: items(args.wrap.value()),
             function,
         })
     }
@@ -239,6 +248,8 @@ impl Timer {
 pub(crate) struct Hook {
     pub(crate) function: Function,
     pub(crate) event: Event,
+    pub(crate) sends: Vec<Path>,
+    pub(crate) wrap: Vec<Path>,
 }
 
 impl Hook {
@@ -251,8 +262,16 @@ impl Hook {
         if !args.event.was_given() && !args.common.unknown {
             report.at(attribute, format!("`#[on_event]` needs {}", hook::EVENTS));
         }
+        if let Some(sends) = args.sends.value() {
+            no_duplicates(&sends.items, "topic", report);
+        }
         let event = *args.event.value()?;
-        report.is_clean().then_some(Self { function, event })
+        report.is_clean().then(|| Self {
+            function,
+            event,
+            sends: items(args.sends.value()),
+            wrap: items(args.wrap.value()),
+        })
     }
 }
 

@@ -9,13 +9,13 @@
 //! | `Component`, `ComponentDef` (`From` of what the `handle` functions return; `broken()`), `Origin::new` | all |
 //! | `Extract` (`prepare`, `extract`), `PrepareContext`, `Call` | agent, timer, hook |
 //! | `AgentInput` (`Mode`), `agent`, `batch_size`, `millis`, `AgentHandle` (`NAME`), `Policy`, `Guarantee`, `handle`, `outcome`, `reply`, `agent_future_must_be_send` | agent |
-//! | `AgentBuilder`: `topic input batch_timeout output sends on_decode_error on_error on_produce_error timeout concurrency blocking group groupless start_earliest start_latest after requires` | agent |
+//! | `AgentBuilder`: `topic input batch_timeout output sends on_decode_error on_error on_produce_error timeout concurrency blocking group groupless start_earliest start_latest after wrap requires` | agent |
 //! | `Policy`: `skip stop dead_letter retry backoff then_skip then_stop then_dead_letter`; `Guarantee`: `AtLeastOnce ExactlyOnce` | agent, module |
 //! | `timer`, `Schedule::{every, cron}`, `timer_handle`, `Tick`, `task_outcome`, `agent_future_must_be_send` | timer |
-//! | `TimerBuilder`: `wait_first max_repetitions stop_on_error on_one on_owner requires` | timer |
-//! | `hook`, `HookEvent::{Startup, Shutdown, Assigned, Revoked}`, `hook_handle`, `Hook`, `PartitionHook`, `task_outcome`, `HookBuilder::requires` | hook |
+//! | `TimerBuilder`: `wait_first max_repetitions stop_on_error on_one on_owner sends wrap requires` | timer |
+//! | `hook`, `HookEvent::{Startup, Shutdown, Assigned, Revoked}`, `hook_handle`, `Hook`, `PartitionHook`, `task_outcome`, `HookBuilder`: `sends wrap requires` | hook |
 //! | `web::{route, part, last, Method, Request, respond, Probe, InputProbe, NoInputProbe, OutputProbe, NoOutputProbe}` | route |
-//! | `Module`: `new prefix on_decode_error on_error on_produce_error register include` | module |
+//! | `Module`: `new prefix on_decode_error on_error on_produce_error wrap register include` | module |
 //! | `Message`, `serde::{Serialize, Deserialize}`, `schemars::JsonSchema` | message |
 
 use proc_macro2::{Ident, Span, TokenStream};

@@ -15,6 +15,7 @@ mod error;
 pub mod extract;
 mod lifecycle;
 mod message;
+pub mod middleware;
 mod policy;
 mod record;
 mod runtime;
@@ -34,11 +35,12 @@ pub use app::{App, Component, Module, Service, StateContext, run};
 pub use codec::{KeyCodec, RawBytes};
 pub use config::{Flags, Printable, Settings};
 pub use error::{
-    AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit,
+    AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit, FailureKind,
     IntoAgentError, ResultExt, RunError, TransportError,
 };
 pub use message::Message;
 pub use record::{Headers, Timestamp, TopicPartition};
+pub use time::Clock;
 pub use topic::{Direction, InputTopic, Partitioner, Topic};
 pub use transport::BrokerKind;
 
@@ -48,8 +50,8 @@ pub mod __private;
 
 pub use agent::{Batch, BatchOutcome, Event, IntoOutcome, IntoOutput, Outcome};
 pub use extract::{
-    AgentInfo, Background, Key, Meta, Outbox, OutboxError, Partitions, ProduceError, Producer,
-    Sent, Shutdown, ShutdownTrigger, State,
+    AgentInfo, AppInfo, Background, Key, Meta, Outbox, OutboxError, Partitions, ProduceError,
+    Producer, Sent, Shutdown, ShutdownTrigger, State,
 };
 pub use policy::{Guarantee, Policy};
 pub use runtime::lane::{Agent, AgentDef};
@@ -82,8 +84,8 @@ pub mod prelude {
     pub use crate::http::{Json, Path, Problem, Query};
 
     pub use crate::{
-        AgentError, AgentInfo, App, Background, Batch, BatchOutcome, BuildIssue, Event, Headers,
-        Key, Meta, Module, Outbox, Outcome, Partitions, Producer, RawBytes, ResultExt, Shutdown,
-        State, Topic,
+        AgentError, AgentInfo, App, AppInfo, Background, Batch, BatchOutcome, BuildIssue, Clock,
+        Event, Headers, Key, Meta, Module, Outbox, Outcome, Partitions, Producer, RawBytes,
+        ResultExt, Shutdown, State, Topic,
     };
 }

@@ -27,6 +27,7 @@ pub(crate) struct AgentArgs {
     pub(crate) group: Slot<Group>,
     pub(crate) start: Slot<Start>,
     pub(crate) after: Slot<List<Path>>,
+    pub(crate) wrap: Slot<List<Path>>,
     pub(crate) common: Common,
 }
 
@@ -140,5 +141,11 @@ const KEYS: &[Key<AgentArgs>] = &[
         example: "after = [cache]",
         doc: "agents that first reach the end they saw at start",
         read: |args, entry| entry.read(&mut args.after, value::paths),
+    },
+    Key {
+        name: "wrap",
+        example: "wrap = timing",
+        doc: "middleware around each call, the outermost first; several: `[timing, tenants]`",
+        read: |args, entry| entry.read(&mut args.wrap, value::middlewares),
     },
 ];

@@ -3,10 +3,11 @@
 //! In: the attribute's tokens. Out: [`HookArgs`]; nothing here knows the function.
 
 use proc_macro2::{TokenStream, TokenTree};
+use syn::Path;
 
-use super::keys::{Args, Common, FUNCTION_KEYS, Positional, Table};
+use super::keys::{Args, Common, FUNCTION_KEYS, Key, Positional, Table};
 use super::slot::{KeyToken, Slot};
-use super::value;
+use super::value::{self, List};
 use crate::report::Report;
 
 /// When a hook is called.
@@ -38,6 +39,8 @@ pub(crate) const EVENTS: &str = "`startup`, `shutdown`, `assigned` or `revoked`"
 #[derive(Default)]
 pub(crate) struct HookArgs {
     pub(crate) event: Slot<Event>,
+    pub(crate) sends: Slot<List<Path>>,
+    pub(crate) wrap: Slot<List<Path>>,
     pub(crate) common: Common,
 }
 
@@ -48,7 +51,7 @@ impl Args for HookArgs {
             read: event,
             literal: false,
         }),
-        keys: &[],
+        keys: KEYS,
         common: FUNCTION_KEYS,
     };
 
@@ -56,6 +59,21 @@ impl Args for HookArgs {
         &mut self.common
     }
 }
+
+const KEYS: &[Key<HookArgs>] = &[
+    Key {
+        name: "sends",
+        example: "sends = [ALERTS]",
+        doc: "the topics the `Outbox` may send to",
+        read: |args, entry| entry.read(&mut args.sends, value::paths),
+    },
+    Key {
+        name: "wrap",
+        example: "wrap = timing",
+        doc: "middleware around each call, the outermost first; several: `[timing, tenants]`",
+        read: |args, entry| entry.read(&mut args.wrap, value::middlewares),
+    },
+];
 
 fn event(args: &mut HookArgs, tokens: TokenStream, report: &mut Report) {
     let ident = match tokens.into_iter().next() {

@@ -39,6 +39,10 @@ pub(crate) fn owner_of(argument: &str) -> Option<&'static str> {
             timer::AtArgs::TABLE.names().any(|n| n == argument),
         ),
         (
+            hook::HookArgs::TABLE.attribute,
+            hook::HookArgs::TABLE.names().any(|n| n == argument),
+        ),
+        (
             route::RouteArgs::TABLE.attribute,
             route::RouteArgs::TABLE.names().any(|n| n == argument),
         ),

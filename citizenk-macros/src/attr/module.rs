@@ -2,13 +2,13 @@
 //!
 //! In: the attribute's tokens. Out: [`ModuleArgs`]; nothing here knows the module.
 
-use syn::LitStr;
 use syn::parse::ParseStream;
+use syn::{LitStr, Path};
 
 use super::keys::{Args, Common, Key, MODULE_KEYS, Table, ValueContext};
 use super::policy::{self, Policy};
 use super::slot::Slot;
-use super::value::Guarantee;
+use super::value::{Guarantee, List};
 use super::{route, value};
 
 #[derive(Default)]
@@ -18,6 +18,7 @@ pub(crate) struct ModuleArgs {
     pub(crate) on_error: Slot<Policy>,
     pub(crate) on_produce_error: Slot<Policy>,
     pub(crate) guarantee: Slot<Guarantee>,
+    pub(crate) wrap: Slot<List<Path>>,
     pub(crate) common: Common,
 }
 
@@ -64,6 +65,12 @@ const KEYS: &[Key<ModuleArgs>] = &[
         example: "guarantee = exactly_once",
         doc: "for agents that have none of their own",
         read: |args, entry| entry.read(&mut args.guarantee, value::guarantee),
+    },
+    Key {
+        name: "wrap",
+        example: "wrap = timing",
+        doc: "middleware around each call of its agents, timers and hooks, the outermost first; several: `[timing, tenants]`",
+        read: |args, entry| entry.read(&mut args.wrap, value::middlewares),
     },
 ];
 

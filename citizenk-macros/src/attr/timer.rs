@@ -9,7 +9,7 @@ use syn::{LitStr, Path, parenthesized};
 use super::duration::{self, Fault};
 use super::keys::{Args, Common, FUNCTION_KEYS, Key, Positional, Table, ValueContext};
 use super::slot::{KeyToken, Slot};
-use super::value::{self, Millis, Number};
+use super::value::{self, List, Millis, Number};
 use crate::report::{Report, with_help};
 
 /// Which workers run a timer.
@@ -33,6 +33,8 @@ pub(crate) struct TimerArgs {
     pub(crate) max_repetitions: Slot<Number>,
     pub(crate) on_error: Slot<OnError>,
     pub(crate) on: Slot<Placement>,
+    pub(crate) sends: Slot<List<Path>>,
+    pub(crate) wrap: Slot<List<Path>>,
     pub(crate) common: Common,
 }
 
@@ -109,6 +111,18 @@ macro_rules! timer_keys {
                 example: "on = one",
                 doc: "runs on one worker: the owner of partition 0 of the app's first topic (`one`) or of a topic (`owner(ORDERS)`); default: every worker",
                 read: |args, entry| entry.read(&mut args.timer.on, placement),
+            },
+            Key {
+                name: "sends",
+                example: "sends = [ALERTS]",
+                doc: "the topics the `Outbox` may send to",
+                read: |args, entry| entry.read(&mut args.timer.sends, value::paths),
+            },
+            Key {
+                name: "wrap",
+                example: "wrap = timing",
+                doc: "middleware around each call, the outermost first; several: `[timing, tenants]`",
+                read: |args, entry| entry.read(&mut args.timer.wrap, value::middlewares),
             },
         ]
     };

@@ -8,6 +8,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Path, Token, bracketed};
 
 use super::duration::{self, Fault};
@@ -247,6 +248,36 @@ fn quoted_path(cx: &ValueContext<'_>, text: &LitStr) -> syn::Error {
         return syn::Error::new(text.span(), with_help(fault, format!("`{}`", cx.example)));
     }
     string_topic(text, cx.key)
+}
+
+/// `wrap = timing` or `wrap = [timing, tenants]`.
+pub(crate) fn middlewares(
+    cx: &ValueContext<'_>,
+    input: ParseStream<'_>,
+) -> syn::Result<List<Path>> {
+    let given = if input.peek(syn::token::Bracket) {
+        list(cx, input, |input| input.parse::<Expr>())?
+    } else {
+        let one: Expr = input.parse()?;
+        List {
+            brackets: one.span(),
+            items: vec![one],
+        }
+    };
+    let mut items = Vec::new();
+    for expr in given.items {
+        match ungrouped(expr) {
+            Expr::Path(path) if path.qself.is_none() => items.push(path.path),
+            other => {
+                let text = format!("`{}` takes middlewares by name", cx.key);
+                return fault(other, with_help(text, format!("`{}`", cx.example)));
+            }
+        }
+    }
+    Ok(List {
+        items,
+        brackets: given.brackets,
+    })
 }
 
 /// `output = ALERTS`.

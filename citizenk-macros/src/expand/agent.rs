@@ -168,6 +168,9 @@ fn settings(agent: &Agent) -> TokenStream {
         Some(Start::Latest) => set(function, quote!(start_latest())),
         None => {}
     }
+    for wrap in &agent.wrap {
+        set(wrap.span(), quote_spanned!(wrap.span()=> wrap(#wrap)));
+    }
     for other in &agent.after {
         set(
             other.span(),

@@ -6,8 +6,10 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
-use syn::{Attribute, Index, Type, Visibility};
+use syn::spanned::Spanned;
+use syn::{Attribute, Index, Path, Type, Visibility};
 
+use super::policy::reference;
 use crate::attr::keys::{self, Args};
 use crate::check::{self, Function, Kind};
 use crate::item::{HandlerFn, Item};
@@ -310,6 +312,20 @@ impl Task {
             call,
         }
     }
+}
+
+/// Calls on the builder `__b` of a timer or hook: where it may send, and what stands around its calls.
+pub(crate) fn around(sends: &[Path], wraps: &[Path]) -> TokenStream {
+    let builder = local("__b");
+    let mut code = TokenStream::new();
+    for topic in sends {
+        let reference = reference(topic);
+        code.extend(quote_spanned!(topic.span()=> let #builder = #builder.sends(#reference);));
+    }
+    for wrap in wraps {
+        code.extend(quote_spanned!(wrap.span()=> let #builder = #builder.wrap(#wrap);));
+    }
+    code
 }
 
 /// The span of what is returned.

@@ -39,6 +39,7 @@ fn glue(hook: &Hook) -> TokenStream {
     } else {
         quote_spanned!(span=> __citizenk::Hook)
     };
+    let around = common::around(&hook.sends, &hook.wrap);
     let Task {
         requires,
         prepare,
@@ -47,6 +48,7 @@ fn glue(hook: &Hook) -> TokenStream {
     quote_spanned! {span=>
         type __Mode = #mode;
         let #builder = __citizenk::hook::<__Mode>(#name, #origin, #event);
+        #around
         #requires
         <__citizenk::ComponentDef as ::core::convert::From<_>>::from(__citizenk::hook_handle(#builder, #prepare, #call))
     }

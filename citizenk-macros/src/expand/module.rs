@@ -7,6 +7,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
 use syn::{Attribute, Path, Token, Visibility};
 
 use super::policy;
@@ -147,7 +148,7 @@ fn complete(args: &ModuleArgs, found: &InlineMod) -> TokenStream {
     let (defaults_type, defaults_impl, defaults_call) = if policies.is_empty() {
         Default::default()
     } else {
-        // The policies' topics are named outside of the module, so their code must stand there too.
+        // Topics of policies and middlewares are named outside of the module, so their code must stand there too.
         let import = paths.import();
         (
             quote_spanned!(span=> pub(super) enum __CitizenkDefaults {}),
@@ -196,6 +197,7 @@ fn complete(args: &ModuleArgs, found: &InlineMod) -> TokenStream {
     quote!(#before #body #defaults_impl)
 }
 
+/// What stands at the module itself: policies and middlewares.
 fn policies(args: &ModuleArgs) -> TokenStream {
     let span = Span::mixed_site();
     let expression = |policy: &Policy| policy::expression(policy, span);
@@ -213,7 +215,9 @@ fn policies(args: &ModuleArgs) -> TokenStream {
         let guarantee = policy::guarantee(*guarantee, span);
         quote!(.guarantee(#guarantee))
     });
-    policies.chain(guarantee).collect()
+    let wraps = args.wrap.value().into_iter().flat_map(|wrap| &wrap.items);
+    let wraps = wraps.map(|path| quote_spanned!(path.span()=> .wrap(#path)));
+    policies.chain(guarantee).chain(wraps).collect()
 }
 
 /// One item of a module: its attributes and the tokens up to its end.

@@ -68,6 +68,7 @@ fn glue(timer: &Timer) -> TokenStream {
             quote!(.on_owner(#topic))
         }
     });
+    let around = common::around(&timer.sends, &timer.wrap);
     let Task {
         requires,
         prepare,
@@ -77,6 +78,7 @@ fn glue(timer: &Timer) -> TokenStream {
         type __Mode = __citizenk::Tick;
         let #builder = __citizenk::timer(#name, #origin, #schedule)
             #wait_first #max_repetitions #stop #place;
+        #around
         #requires
         <__citizenk::ComponentDef as ::core::convert::From<_>>::from(__citizenk::timer_handle(#builder, #prepare, #call))
     }

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::extract::{Extract, Mode, Requirements};
+use crate::middleware::{Middleware, Wrap};
 use crate::policy::{Guarantee, Policy};
 use crate::topic::describe::TopicInfo;
 use crate::topic::{InputTopic, Topic};
@@ -76,6 +77,9 @@ pub(crate) struct AgentSpec {
     /// `None`: the module's or the app's.
     pub(crate) guarantee: Option<Guarantee>,
     pub(crate) uses_outbox: bool,
+    /// Whether it must say in `sends` where its outbox may send to.
+    pub(crate) needs_sends: bool,
+    pub(crate) wraps: Vec<Wrap>,
     pub(crate) states: Vec<crate::extract::StateRequirement>,
 }
 
@@ -140,6 +144,8 @@ impl<V: 'static, M> AgentBuilder<V, M> {
                 on_produce_error: None,
                 guarantee: None,
                 uses_outbox: false,
+                needs_sends: false,
+                wraps: Vec::new(),
                 states: Vec::new(),
             },
             inputs: Vec::new(),
@@ -251,6 +257,14 @@ impl<V: 'static, M> AgentBuilder<V, M> {
         self.after_named(A::NAME)
     }
 
+    /// Puts a [middleware](crate::middleware) around each call, inside of those of the app and modules; the
+    /// first one given is the outermost.
+    #[must_use]
+    pub fn wrap(mut self, middleware: impl Middleware) -> Self {
+        self.spec.wraps.push(Wrap::new(middleware));
+        self
+    }
+
     /// What happens to records that cannot be decoded; default `stop`.
     #[must_use]
     pub fn on_decode_error(mut self, policy: Policy) -> Self {
@@ -301,6 +315,7 @@ impl<V: 'static, M: Mode> AgentBuilder<V, M> {
         T::requires(&mut requirements);
         self.spec.states.extend(requirements.states);
         self.spec.uses_outbox |= requirements.uses_outbox;
+        self.spec.needs_sends |= requirements.uses_outbox;
         self
     }
 }

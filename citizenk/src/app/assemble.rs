@@ -3,6 +3,8 @@
 //! In: the app's items and the names and numbers a run overrides. Out: everything that runs, resolved;
 //! or everything that is wrong, at once. Pure.
 
+mod outputs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::agent::{AgentSpec, GroupChoice};
 use crate::error::{BuildError, BuildIssue};
 use crate::extract::{OutputTable, OutputTarget, StateRequirement};
 use crate::lifecycle::HookDef;
+use crate::middleware::{Around, CallKind, Component};
 use crate::policy::{Guarantee, Policy, Then};
 use crate::runtime::engine::{PlannedAgent, resolve_schedule};
 use crate::runtime::plan::AgentPlan;
@@ -76,6 +79,7 @@ pub(crate) fn flatten(items: &[Item], outer: &Defaults) -> Vec<Flat> {
             Item::Module(module) => {
                 let own = &module.defaults;
                 let inner = Defaults {
+                    wraps: [outer.wraps.as_slice(), &own.wraps].concat(),
                     on_decode_error: own
                         .on_decode_error
                         .clone()
@@ -155,9 +159,15 @@ pub(crate) fn assemble(
                 if let Err(issue) = resolve_schedule(timer) {
                     checks.issues.push(issue);
                 }
-                assembled.timers.push((**timer).clone());
+                let mut timer = (**timer).clone();
+                checks.task(component, CallKind::Timer, defaults, &mut timer.task);
+                assembled.timers.push(timer);
             }
-            Kind::Hook(hook) => assembled.hooks.push((**hook).clone()),
+            Kind::Hook(hook) => {
+                let mut hook = (**hook).clone();
+                checks.task(component, CallKind::Hook, defaults, &mut hook.task);
+                assembled.hooks.push(hook);
+            }
             #[cfg(feature = "web")]
             Kind::Route(route) => assembled
                 .routes
@@ -205,14 +215,21 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
             });
         }
     }
+    let group = match &spec.group {
+        GroupChoice::App => Some(overrides.group.clone().unwrap_or_else(|| app.to_owned())),
+        GroupChoice::Named(group) => Some(group.clone()),
+        GroupChoice::None => None,
+    };
+    let component = Component {
+        kind: CallKind::Agent,
+        name: spec.name.clone(),
+        group: group.clone(),
+    };
     AgentPlan {
+        around: Around::of(component, &[&defaults.wraps, &spec.wraps]),
         component: spec.component(),
         module: defaults.module.clone(),
-        group: match &spec.group {
-            GroupChoice::App => Some(overrides.group.clone().unwrap_or_else(|| app.to_owned())),
-            GroupChoice::Named(group) => Some(group.clone()),
-            GroupChoice::None => None,
-        },
+        group,
         real_topics: spec
             .topics
             .iter()
@@ -297,8 +314,8 @@ impl Checks<'_> {
         for Flat { component, .. } in flat {
             let needed = match &component.kind {
                 Kind::Agent(agent) => agent.spec.states.clone(),
-                Kind::Timer(timer) => timer.task.states.clone(),
-                Kind::Hook(hook) => hook.task.states.clone(),
+                Kind::Timer(timer) => timer.task.spec.states.clone(),
+                Kind::Hook(hook) => hook.task.spec.states.clone(),
                 #[cfg(feature = "web")]
                 Kind::Route(route) => route.states(),
             };
@@ -389,17 +406,7 @@ impl Checks<'_> {
                 self.agent_issue(spec, format!("reads topic `{}` twice", topic.name));
             }
         }
-        for topic in spec.output.iter().chain(&spec.sends) {
-            if topic.direction == Direction::Input {
-                self.agent_issue(
-                    spec,
-                    format!(
-                        "writes topic `{}`, which is declared for input only",
-                        topic.name
-                    ),
-                );
-            }
-        }
+        self.agent_outputs(spec);
         if spec.tuning.batch_size == 0 {
             self.agent_issue(spec, "`batch_size` must be at least 1");
         }

@@ -46,14 +46,16 @@ pub(crate) const DEFAULT_VERSION: &str = "0.1.0";
 use self::assemble::Flat;
 use self::module::{Defaults, Item};
 use crate::config::Settings;
-use crate::error::{AgentError, BuildError};
+use crate::error::{AgentError, BuildError, ConfigError};
 use crate::extract::{StateMap, StateRequirement};
+use crate::middleware::{Middleware, Wrap};
 use crate::policy::{Guarantee, Policy};
 use crate::runtime::transact::Defences;
 use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
 
 type StateFuture = Pin<Box<dyn Future<Output = Result<StateInsert, AgentError>> + Send>>;
+type SettingsCheck = fn(&Settings) -> Result<(), ConfigError>;
 type StateInsert = Box<dyn FnOnce(&mut StateMap) + Send>;
 
 #[derive(Clone)]
@@ -127,6 +129,8 @@ pub struct App {
     items: Vec<Item>,
     defaults: Defaults,
     states: Vec<StateEntry>,
+    /// Whether the program's own settings can be read, one per type.
+    own_settings: Vec<(std::any::TypeId, SettingsCheck)>,
     topics: Vec<TopicInfo>,
     pub(crate) api: ApiInfo,
     #[cfg(feature = "web")]
@@ -160,6 +164,7 @@ impl App {
             items: Vec::new(),
             defaults: Defaults::default(),
             states: Vec::new(),
+            own_settings: Vec::new(),
             topics: Vec::new(),
             api: ApiInfo::default(),
             #[cfg(feature = "web")]
@@ -248,11 +253,42 @@ impl App {
         self
     }
 
+    /// Reads typed settings of the program's own, from the `[app]` table of the settings file and `APP_*`
+    /// variables, as a value for [`State<S>`](crate::State).
+    ///
+    /// They are checked when the app is built ([`App::build`], the command `check`); what is missing or
+    /// wrong is named. Values made with [`App::state_with`] behind this line find them with
+    /// [`StateContext::state`].
+    ///
+    /// ```
+    /// use citizenk::prelude::*;
+    ///
+    /// #[derive(Clone, serde::Deserialize)]
+    /// struct Limits { amount: u64 }        // `APP_AMOUNT`, or `amount` below `[app]`
+    ///
+    /// #[citizenk::repeat_every("1m")]
+    /// async fn report(State(limits): State<Limits>) { println!("{}", limits.amount); }
+    ///
+    /// let app = App::new("limits").settings::<Limits>().register::<report>();
+    /// # app.check().unwrap();
+    /// ```
+    #[must_use]
+    pub fn settings<S>(mut self) -> Self
+    where
+        S: serde::de::DeserializeOwned + Clone + Send + Sync + 'static,
+    {
+        let read: SettingsCheck = |settings| settings.app::<S>().map(|_| ());
+        self.own_settings
+            .push((StateRequirement::of::<S>().id, read));
+        self.state_with(async |cx| cx.settings::<S>())
+    }
+
     /// Puts a value in the place of the registered one of its type: for tests.
     #[must_use]
     pub fn override_state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         let what = StateRequirement::of::<T>();
         self.states.retain(|entry| entry.what.id != what.id);
+        self.own_settings.retain(|(id, _)| *id != what.id);
         self.state(value)
     }
 
@@ -274,6 +310,15 @@ impl App {
     #[must_use]
     pub fn on_produce_error(mut self, policy: Policy) -> Self {
         self.defaults.on_produce_error = Some(policy);
+        self
+    }
+
+    /// Puts a [middleware](crate::middleware) around each call of agents, timers and hooks: once per attempt,
+    /// outside of those of modules and components; the first one given is the outermost. HTTP endpoints take
+    /// tower layers instead.
+    #[must_use]
+    pub fn wrap(mut self, middleware: impl Middleware) -> Self {
+        self.defaults.wraps.push(Wrap::new(middleware));
         self
     }
 
@@ -385,6 +430,17 @@ impl App {
     /// All mistakes at once.
     pub fn check(&self) -> Result<(), BuildError> {
         self.assembled(&Overrides::default()).map(|_| ())
+    }
+
+    /// Whether the program's own settings can be read.
+    pub(crate) fn check_settings(&self, settings: &Settings) -> Result<(), Vec<ConfigError>> {
+        let read = self.own_settings.iter();
+        let errors: Vec<_> = read.filter_map(|(_, read)| read(settings).err()).collect();
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
     }
 
     pub(crate) fn assembled(&self, overrides: &Overrides) -> Result<Assembled, BuildError> {

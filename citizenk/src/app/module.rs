@@ -1,11 +1,15 @@
 //! Groups of components.
 
 use super::{Component, ComponentDef};
+use crate::middleware::{Middleware, Wrap};
 use crate::policy::{Guarantee, Policy};
 
-/// Policies that hold where a component has none of its own.
+/// What an app or module says for its components: policies where they have none of their own, middlewares
+/// around all of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Defaults {
+    /// From the outermost to the innermost.
+    pub(crate) wraps: Vec<Wrap>,
     pub(crate) on_decode_error: Option<Policy>,
     pub(crate) on_error: Option<Policy>,
     pub(crate) on_produce_error: Option<Policy>,
@@ -87,6 +91,14 @@ impl Module {
     #[must_use]
     pub fn guarantee(mut self, guarantee: Guarantee) -> Self {
         self.defaults.guarantee = Some(guarantee);
+        self
+    }
+
+    /// Puts a [middleware](crate::middleware) around each call of the module's agents, timers and hooks,
+    /// inside of those of the app and of modules around; the first one given is the outermost.
+    #[must_use]
+    pub fn wrap(mut self, middleware: impl Middleware) -> Self {
+        self.defaults.wraps.push(Wrap::new(middleware));
         self
     }
 

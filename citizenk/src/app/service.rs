@@ -53,6 +53,7 @@ impl App {
             app: self,
             settings: Arc::new(settings),
         };
+        service.app.check_settings(&service.settings)?;
         service.app.assembled(&overrides(&service.settings))?;
         Ok(service)
     }
@@ -157,14 +158,15 @@ impl Service {
         #[cfg(feature = "web")]
         let front = Front::bind(&app, &settings, transport.kind())?;
         #[cfg(feature = "web")]
-        let client_id = front.url();
+        let base_url = Some(front.url());
         #[cfg(not(feature = "web"))]
-        let client_id = app.name.clone();
+        let base_url: Option<String> = None;
         let options = RunOptions {
             overrides: overrides(&settings),
             consumer_settings: merge_consumer(&settings),
             producer_settings: merge_producer(&settings),
-            client_id,
+            client_id: base_url.clone().unwrap_or_else(|| app.name.clone()),
+            base_url,
             settings,
             transport,
             drain,

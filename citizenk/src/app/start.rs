@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use super::{App, Overrides};
 use crate::config::Settings;
 use crate::error::{ConfigError, RunError};
-use crate::extract::{Background, Env, Producer, Shutdown};
+use crate::extract::{AppInfo, Background, Env, Producer, Shutdown};
 use crate::runtime::engine::{Engine, EngineSpec};
 use crate::runtime::produce::Port;
 use crate::runtime::supervisor::Supervisor;
@@ -29,6 +29,8 @@ pub(crate) struct RunOptions {
     pub(crate) producer_settings: BTreeMap<String, String>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) client_id: String,
+    /// Where HTTP is served, if it is.
+    pub(crate) base_url: Option<String>,
     pub(crate) drain: Duration,
     pub(crate) max_chunk: usize,
     pub(crate) executor: Executor,
@@ -74,6 +76,7 @@ impl Prepared {
         let version = app.api.version.as_deref().unwrap_or(super::DEFAULT_VERSION);
         metrics.set_info(&app.name, version, options.transport.kind());
         let env = Env {
+            app: AppInfo::new(&app.name, version, options.base_url.as_deref()),
             states,
             producer: Producer::new(Arc::new(port.clone())),
             background: Background::new(options.handle.clone(), shutdown.clone()),

@@ -13,6 +13,7 @@ use crate::error::BuildError;
 use crate::http::Routes;
 use crate::policy::Policy;
 use crate::runtime::plan::AgentPlan;
+use crate::topic::describe::TopicInfo;
 use crate::transport::BrokerKind;
 use crate::web::{
     AgentDoc, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc, WebConfig, WebLayer,
@@ -123,6 +124,7 @@ impl App {
                     name: timer.name.clone(),
                     doc: timer.origin.doc.to_owned(),
                     schedule: timer.schedule.to_string(),
+                    outputs: names(&timer.task.spec.sends),
                     location: timer.origin.to_string(),
                 })
                 .collect(),
@@ -133,6 +135,7 @@ impl App {
                     name: hook.name.clone(),
                     doc: hook.origin.doc.to_owned(),
                     schedule: hook.event.to_string(),
+                    outputs: names(&hook.task.spec.sends),
                     location: hook.origin.to_string(),
                 })
                 .collect(),
@@ -148,6 +151,10 @@ impl App {
                 .collect(),
         }
     }
+}
+
+fn names(topics: &[TopicInfo]) -> Vec<String> {
+    topics.iter().map(|topic| topic.name.to_owned()).collect()
 }
 
 fn agent_doc(plan: &AgentPlan) -> AgentDoc {

@@ -1,7 +1,9 @@
 //! What a handler answers when it fails.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// Why a handler failed, and what should happen to its records.
 ///
@@ -27,6 +29,29 @@ pub struct AgentError(Box<Inner>);
 struct Inner {
     source: Box<dyn Error + Send + Sync>,
     wish: Option<Wish>,
+    kind: FailureKind,
+}
+
+/// How a call failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// It returned an error, or its arguments could not be made.
+    #[default]
+    Error,
+    /// It panicked.
+    Panic,
+    /// It was cut off by the agent's `timeout`.
+    Timeout,
+}
+
+/// The text of a panic.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "(a payload that is not text)".to_owned())
 }
 
 /// What a handler asked for by its error.
@@ -44,13 +69,37 @@ impl AgentError {
         Self(Box::new(Inner {
             source: source.into(),
             wish: None,
+            kind: FailureKind::Error,
         }))
+    }
+
+    fn of_kind(kind: FailureKind, text: String) -> Self {
+        Self(Box::new(Inner {
+            source: text.into(),
+            wish: None,
+            kind,
+        }))
+    }
+
+    pub(crate) fn panicked(text: &str) -> Self {
+        Self::of_kind(FailureKind::Panic, format!("panicked: {text}"))
+    }
+
+    pub(crate) fn timed_out(limit: Duration) -> Self {
+        Self::of_kind(FailureKind::Timeout, format!("took longer than {limit:?}"))
+    }
+
+    /// How the call failed, as a [middleware](crate::middleware) sees it.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        self.0.kind
     }
 
     fn wishing(wish: Wish, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Box::new(Inner {
             source: source.into(),
             wish: Some(wish),
+            kind: FailureKind::Error,
         }))
     }
 

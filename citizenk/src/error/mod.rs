@@ -8,8 +8,8 @@ mod locate;
 mod run;
 mod transport;
 
-pub(crate) use agent::Wish;
-pub use agent::{AgentError, IntoAgentError, ResultExt};
+pub use agent::{AgentError, FailureKind, IntoAgentError, ResultExt};
+pub(crate) use agent::{Wish, panic_text};
 pub use build::{BuildError, BuildIssue};
 pub use codec::{DecodeError, EncodeError};
 pub(crate) use excerpt::Excerpt;

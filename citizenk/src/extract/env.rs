@@ -1,12 +1,13 @@
 //! What all components of a running app share.
 
-use super::{Background, Producer, Shutdown, StateMap};
+use super::{AppInfo, Background, Producer, Shutdown, StateMap};
 use crate::telemetry::Metrics;
 use crate::time::Clock;
 
 /// Shared by lanes, timers, hooks and routes of one app.
 #[derive(Clone, Debug)]
 pub(crate) struct Env {
+    pub(crate) app: AppInfo,
     pub(crate) states: StateMap,
     pub(crate) producer: Producer,
     pub(crate) background: Background,

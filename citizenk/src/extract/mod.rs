@@ -5,6 +5,7 @@
 
 use std::marker::PhantomData;
 
+mod app;
 mod background;
 mod env;
 mod info;
@@ -14,6 +15,7 @@ mod producer;
 mod record;
 mod state;
 
+pub use app::AppInfo;
 pub use background::Background;
 pub(crate) use env::Env;
 pub use info::{AgentInfo, Shutdown, ShutdownTrigger};

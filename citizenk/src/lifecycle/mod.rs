@@ -1,20 +1,19 @@
 //! Functions called when the service starts, stops, or gets and loses partitions.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Poll;
 
 mod partitions;
 
-pub(crate) use partitions::{PartitionHooks, PreparedHook, call_all};
+pub(crate) use partitions::{PartitionHooks, call_all};
 
 use crate::agent::Origin;
 use crate::error::{AgentError, BuildIssue};
-use crate::extract::{Call, Extract, Mode, PrepareContext, StateRequirement};
-use crate::runtime::lane::core::panic_text;
-use crate::runtime::task::{self, TaskDef, TaskFuture};
+use crate::extract::{Call, Extract, Mode, PrepareContext};
+use crate::middleware::Middleware;
+use crate::runtime::task::{self, TaskDef, TaskSpec};
+use crate::topic::Topic;
 
 /// When a hook is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +54,7 @@ pub struct HookBuilder<M> {
     name: String,
     origin: Origin,
     event: HookEvent,
-    states: Vec<StateRequirement>,
+    task: TaskSpec,
     mode: PhantomData<fn() -> M>,
 }
 
@@ -67,16 +66,31 @@ pub fn hook<M: Mode>(name: &str, origin: Origin, event: HookEvent) -> HookBuilde
         name: name.to_owned(),
         origin,
         event,
-        states: Vec::new(),
+        task: TaskSpec::default(),
         mode: PhantomData,
     }
 }
 
 impl<M: Mode> HookBuilder<M> {
+    /// Declares a topic the function's outbox may send to.
+    #[must_use]
+    pub fn sends<V: 'static, K: 'static>(mut self, topic: &Topic<V, K>) -> Self {
+        self.task.send_to(topic);
+        self
+    }
+
+    /// Puts a [middleware](crate::middleware) around each call, inside of those of the app and modules; the
+    /// first one given is the outermost.
+    #[must_use]
+    pub fn wrap(mut self, middleware: impl Middleware) -> Self {
+        self.task.wrap(middleware);
+        self
+    }
+
     /// Declares an argument type of the function.
     #[must_use]
     pub fn requires<T: Extract<M>>(mut self) -> Self {
-        task::require::<M, T>(&mut self.states);
+        self.task.require::<M, T>();
         self
     }
 }
@@ -94,24 +108,13 @@ where
         name,
         origin,
         event,
-        states,
+        task,
         ..
     } = builder;
     HookDef {
         name,
         origin,
         event,
-        task: task::task(states, prepare, handler),
+        task: task::task(task, prepare, handler),
     }
-}
-
-/// Runs a hook's or timer's call; a panic is an error.
-pub(crate) async fn contained(mut future: TaskFuture) -> Result<(), String> {
-    poll_fn(
-        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map_err(|error| error.to_string()),
-            Err(panic) => Poll::Ready(Err(format!("panicked: {}", panic_text(&*panic)))),
-        },
-    )
-    .await
 }

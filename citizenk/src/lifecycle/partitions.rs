@@ -6,22 +6,16 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::extract::{Env, Outbox, Partitions};
+use crate::extract::Partitions;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::task::Task;
+use crate::runtime::task::PreparedTask;
 use crate::transport::Drain;
-
-/// A prepared hook with its name for messages.
-pub(crate) struct PreparedHook {
-    pub(crate) component: String,
-    pub(crate) task: Box<dyn Task>,
-}
 
 /// The hooks of one app; called on the polling thread, run on the runtime.
 #[derive(Clone)]
 pub(crate) struct PartitionHooks {
-    pub(crate) assigned: Arc<Vec<PreparedHook>>,
-    pub(crate) revoked: Arc<Vec<PreparedHook>>,
+    pub(crate) assigned: Arc<Vec<PreparedTask>>,
+    pub(crate) revoked: Arc<Vec<PreparedTask>>,
     pub(crate) handle: Handle,
     pub(crate) supervisor: Supervisor,
 }
@@ -37,21 +31,12 @@ impl fmt::Debug for PartitionHooks {
     }
 }
 
-async fn run(hooks: &[PreparedHook], partitions: &Partitions, supervisor: &Supervisor) {
+async fn run(hooks: &[PreparedTask], partitions: &Partitions, supervisor: &Supervisor) {
     for hook in hooks {
-        if let Err(reason) = call(hook, partitions).await {
+        if let Err(reason) = hook.call(Some(partitions)).await {
             supervisor.stop(&hook.component, &reason);
         }
     }
-}
-
-async fn call(hook: &PreparedHook, partitions: &Partitions) -> Result<(), String> {
-    let outbox = Outbox::detached();
-    let future = hook
-        .task
-        .call(&outbox, Some(partitions))
-        .map_err(|error| error.to_string())?;
-    super::contained(future).await
 }
 
 impl PartitionHooks {
@@ -89,9 +74,9 @@ impl PartitionHooks {
 }
 
 /// Calls start-up or shutdown hooks in order; the first error ends it.
-pub(crate) async fn call_all(hooks: &[PreparedHook], _: &Env) -> Result<(), (String, String)> {
+pub(crate) async fn call_all(hooks: &[PreparedTask]) -> Result<(), (String, String)> {
     for hook in hooks {
-        call(hook, &Partitions::default())
+        hook.call(None)
             .await
             .map_err(|reason| (hook.component.clone(), reason))?;
     }

@@ -21,12 +21,13 @@ use super::plan::AgentPlan;
 use super::produce::{Port, Sender, TopicNames};
 use super::status::GroupStatus;
 use super::supervisor::Supervisor;
+use super::task::PreparedTask;
 use super::transact::book::Book;
 use super::transact::{Defences, Transactor, TransactorContext};
 use super::worker::Executor;
 use crate::error::{BuildError, BuildIssue, RunError};
 use crate::extract::{Env, ShutdownTrigger};
-use crate::lifecycle::{HookDef, HookEvent, PartitionHooks, PreparedHook, call_all};
+use crate::lifecycle::{HookDef, HookEvent, PartitionHooks, call_all};
 use crate::policy::Guarantee;
 use crate::timer::{Placement, RunningTimer, TimerDef};
 use crate::transport::transaction::TransactionSpec;
@@ -78,7 +79,7 @@ pub(crate) struct Engine {
     pub(crate) groups: Vec<Group>,
     pub(crate) sender: Arc<Sender>,
     running_timers: JoinSet<()>,
-    shutdown_hooks: Vec<PreparedHook>,
+    shutdown_hooks: Vec<PreparedTask>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -90,18 +91,18 @@ impl std::fmt::Debug for Engine {
 }
 
 struct PreparedHooks {
-    startup: Vec<PreparedHook>,
-    shutdown: Vec<PreparedHook>,
+    startup: Vec<PreparedTask>,
+    shutdown: Vec<PreparedTask>,
     partitions: PartitionHooks,
 }
 
 fn prepare_hooks(spec: &EngineSpec, issues: &mut Vec<BuildIssue>) -> PreparedHooks {
-    let mut by_event = |event: HookEvent| -> Vec<PreparedHook> {
+    let mut by_event = |event: HookEvent| -> Vec<PreparedTask> {
         let mut hooks = Vec::new();
         for hook in spec.hooks.iter().filter(|hook| hook.event == event) {
             let component = format!("hook `{}`", hook.name);
-            match hook.task.factory.prepare(&spec.env, &component) {
-                Ok(task) => hooks.push(PreparedHook { component, task }),
+            match hook.task.prepare(&spec.env, &spec.port, component) {
+                Ok(task) => hooks.push(task),
                 Err(issue) => issues.push(issue),
             }
         }
@@ -129,11 +130,8 @@ impl Engine {
         let hooks = prepare_hooks(&spec, &mut issues);
         let mut tasks = Vec::new();
         for timer in &spec.timers {
-            match timer
-                .task
-                .factory
-                .prepare(&spec.env, &format!("timer `{}`", timer.name))
-            {
+            let component = format!("timer `{}`", timer.name);
+            match timer.task.prepare(&spec.env, &spec.port, component) {
                 Ok(task) => tasks.push(task),
                 Err(issue) => issues.push(issue),
             }
@@ -148,7 +146,7 @@ impl Engine {
         })?;
         let sender = Arc::new(Sender::new(producer, spec.names.clone()));
         spec.port.set(Some(sender.clone()));
-        if let Err((component, reason)) = call_all(&hooks.startup, &spec.env).await {
+        if let Err((component, reason)) = call_all(&hooks.startup).await {
             return Err(RunError::Startup { component, reason });
         }
         let mut engine = Self {
@@ -313,7 +311,7 @@ impl Engine {
         Ok(book)
     }
 
-    fn start_timers(&mut self, tasks: Vec<Box<dyn super::task::Task>>) -> Result<(), RunError> {
+    fn start_timers(&mut self, tasks: Vec<PreparedTask>) -> Result<(), RunError> {
         let timers = self.spec.timers.clone();
         for (def, task) in timers.into_iter().zip(tasks) {
             let schedule = resolve_schedule(&def).map_err(BuildError::from)?;
@@ -322,7 +320,6 @@ impl Engine {
                 schedule,
                 task,
                 env: self.spec.env.clone(),
-                port: self.spec.port.clone(),
                 supervisor: self.spec.supervisor.clone(),
                 metrics: self.spec.env.metrics.timer(&def.name),
                 def,
@@ -400,15 +397,14 @@ impl Engine {
             unfinished += 1;
             self.running_timers.abort_all();
         }
-        if let Err((component, reason)) =
-            timeout_at(left + LEAVE, call_all(&self.shutdown_hooks, &spec.env))
-                .await
-                .unwrap_or_else(|_| {
-                    Err((
-                        "a shutdown hook".to_owned(),
-                        "did not end before the deadline".to_owned(),
-                    ))
-                })
+        if let Err((component, reason)) = timeout_at(left + LEAVE, call_all(&self.shutdown_hooks))
+            .await
+            .unwrap_or_else(|_| {
+                Err((
+                    "a shutdown hook".to_owned(),
+                    "did not end before the deadline".to_owned(),
+                ))
+            })
         {
             tracing::error!(component, reason, "failed");
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::agent::AgentSpec;
 use crate::extract::OutputTable;
+use crate::middleware::Around;
 use crate::policy::{Guarantee, Policy};
 use crate::topic::describe::TopicInfo;
 
@@ -40,6 +41,8 @@ pub(crate) struct AgentPlan {
     pub(crate) on_produce: Policy,
     /// Everything the agent may write: output, sends, dead-letter topics.
     pub(crate) table: Arc<OutputTable>,
+    /// The middlewares around its calls, if there are any.
+    pub(crate) around: Option<Around>,
 }
 
 impl AgentPlan {

@@ -293,6 +293,7 @@ impl TestApp {
                 consumer_settings: BTreeMap::new(),
                 producer_settings: BTreeMap::new(),
                 client_id: format!("worker-{number}"),
+                base_url: None,
                 drain: app.drain.unwrap_or(settings.drain.value),
                 settings: settings.clone(),
                 transport: self.cluster.transport(),
@@ -546,6 +547,6 @@ impl TestApp {
 
     /// What the records of the log were and are handed out as; for assertions on time.
     pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
-        self.clock.now_utc()
+        self.clock.now()
     }
 }

@@ -2,9 +2,21 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The injected clock: the system's, or wall time derived from tokio's instant, which a test can pause.
+/// What time it is: the system's clock, or under `TestApp` the test's own, which it moves itself.
+///
+/// An argument of agents, timers, hooks and HTTP endpoints; a handler that asks it, and not
+/// `Utc::now()`, can be tested at any time of the day.
+///
+/// ```
+/// use citizenk::prelude::*;
+///
+/// #[citizenk::repeat_every("1m")]
+/// async fn report(clock: Clock) {
+///     println!("it is {}", clock.now());
+/// }
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Clock(Kind);
+pub struct Clock(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
@@ -17,13 +29,15 @@ enum Kind {
 
 impl Clock {
     /// The system's clock.
-    pub(crate) fn system() -> Self {
+    #[must_use]
+    pub fn system() -> Self {
         Self(Kind::System)
     }
 
     /// `base` now, and as much later as tokio's clock moves on from here; with a paused tokio clock it
     /// moves only when the test advances it.
-    pub(crate) fn tokio(base: DateTime<Utc>) -> Self {
+    #[must_use]
+    pub fn tokio(base: DateTime<Utc>) -> Self {
         Self(Kind::Tokio {
             base,
             start: tokio::time::Instant::now(),
@@ -31,7 +45,8 @@ impl Clock {
     }
 
     /// The wall time; may jump when the system's clock is set.
-    pub(crate) fn now_utc(&self) -> DateTime<Utc> {
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
             Kind::System => Utc::now(),
             Kind::Tokio { base, start } => TimeDelta::from_std(start.elapsed())
@@ -43,7 +58,7 @@ impl Clock {
 
     /// The wall time in milliseconds since 1970, as Kafka writes timestamps.
     pub(crate) fn millis(&self) -> i64 {
-        self.now_utc().timestamp_millis()
+        self.now().timestamp_millis()
     }
 }
 
@@ -66,12 +81,9 @@ mod tests {
                 .to_utc();
             let clock = Clock::tokio(base);
             let same = clock.clone();
-            assert_eq!(clock.now_utc(), base);
+            assert_eq!(clock.now(), base);
             tokio::time::advance(Duration::from_millis(2_500)).await;
-            assert_eq!(
-                clock.now_utc().to_rfc3339(),
-                "2026-03-29T01:00:01.500+00:00"
-            );
+            assert_eq!(clock.now().to_rfc3339(), "2026-03-29T01:00:01.500+00:00");
             assert_eq!(same.millis(), base.timestamp_millis() + 2_500);
         });
     }
@@ -79,6 +91,6 @@ mod tests {
     #[test]
     fn the_system_clock_is_utc() {
         let clock = Clock::system();
-        assert!((clock.now_utc() - Utc::now()).abs() < TimeDelta::seconds(5));
+        assert!((clock.now() - Utc::now()).abs() < TimeDelta::seconds(5));
     }
 }

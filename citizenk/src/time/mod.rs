@@ -8,6 +8,6 @@ mod clock;
 mod duration;
 mod schedule;
 
-pub(crate) use clock::Clock;
+pub use clock::Clock;
 pub(crate) use duration::{Human, parse_duration};
 pub(crate) use schedule::Schedule;

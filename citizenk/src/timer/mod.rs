@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use crate::agent::Origin;
 use crate::error::{AgentError, BuildIssue};
-use crate::extract::{Call, Extract, PrepareContext, StateRequirement, Tick};
-use crate::runtime::task::{self, TaskDef};
+use crate::extract::{Call, Extract, PrepareContext, Tick};
+use crate::middleware::Middleware;
+use crate::runtime::task::{self, TaskDef, TaskSpec};
 use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
 
@@ -91,7 +92,7 @@ pub struct TimerBuilder {
     max_repetitions: Option<u64>,
     stop_on_error: bool,
     placement: Placement,
-    states: Vec<StateRequirement>,
+    task: TaskSpec,
 }
 
 /// Starts a timer.
@@ -105,7 +106,7 @@ pub fn timer(name: &str, origin: Origin, schedule: Schedule) -> TimerBuilder {
         max_repetitions: None,
         stop_on_error: false,
         placement: Placement::Every,
-        states: Vec::new(),
+        task: TaskSpec::default(),
     }
 }
 
@@ -145,10 +146,25 @@ impl TimerBuilder {
         self
     }
 
+    /// Declares a topic the function's outbox may send to.
+    #[must_use]
+    pub fn sends<V: 'static, K: 'static>(mut self, topic: &Topic<V, K>) -> Self {
+        self.task.send_to(topic);
+        self
+    }
+
+    /// Puts a [middleware](crate::middleware) around each call, inside of those of the app and modules; the
+    /// first one given is the outermost.
+    #[must_use]
+    pub fn wrap(mut self, middleware: impl Middleware) -> Self {
+        self.task.wrap(middleware);
+        self
+    }
+
     /// Declares an argument type of the function.
     #[must_use]
     pub fn requires<T: Extract<Tick>>(mut self) -> Self {
-        task::require::<Tick, T>(&mut self.states);
+        self.task.require::<Tick, T>();
         self
     }
 }
@@ -169,9 +185,9 @@ where
         max_repetitions,
         stop_on_error,
         placement,
-        states,
+        task,
     } = builder;
-    let task = task::task(states, prepare, handler);
+    let task = task::task(task, prepare, handler);
     TimerDef {
         name,
         origin,

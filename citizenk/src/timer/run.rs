@@ -7,12 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{Schedule, TimerDef};
-use crate::error::AgentError;
-use crate::extract::{Env, Outbox};
-use crate::lifecycle::contained;
-use crate::runtime::produce::Port;
+use crate::extract::Env;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::task::Task;
+use crate::runtime::task::PreparedTask;
 use crate::telemetry::{TickResult, TimerMetrics};
 use crate::time;
 
@@ -23,9 +20,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 pub(crate) struct RunningTimer {
     pub(crate) def: TimerDef,
     pub(crate) schedule: time::Schedule,
-    pub(crate) task: Box<dyn Task>,
+    pub(crate) task: PreparedTask,
     pub(crate) env: Env,
-    pub(crate) port: Port,
     pub(crate) supervisor: Supervisor,
     /// Whether this worker runs the timer now.
     pub(crate) placed_here: Box<dyn Fn() -> bool + Send + Sync>,
@@ -38,7 +34,7 @@ impl RunningTimer {
     /// Runs until the service stops or the repetitions are used up. A call that runs when the service
     /// stops is waited for.
     pub(crate) async fn run(self) {
-        let now = self.env.clock.now_utc();
+        let now = self.env.clock.now();
         let at_once = !self.def.wait_first && matches!(self.def.schedule, Schedule::Every(_));
         let mut due = if at_once {
             Some(now)
@@ -67,10 +63,10 @@ impl RunningTimer {
                             tracing::warn!(timer = self.def.name, "due while the last call still runs; skipped");
                         } else {
                             calls += 1;
-                            running = Some(self.call());
+                            running = Some(Box::pin(self.task.call(None)));
                         }
                     }
-                    due = self.schedule.next_after(self.env.clock.now_utc().max(next));
+                    due = self.schedule.next_after(self.env.clock.now().max(next));
                 }
             }
         }
@@ -82,35 +78,12 @@ impl RunningTimer {
 
     async fn until(&self, due: DateTime<Utc>) {
         loop {
-            let left = (due - self.env.clock.now_utc())
-                .to_std()
-                .unwrap_or_default();
+            let left = (due - self.env.clock.now()).to_std().unwrap_or_default();
             if left.is_zero() {
                 return;
             }
             tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
         }
-    }
-
-    fn call(&self) -> Running {
-        let outbox = Outbox::detached();
-        let future = self.task.call(&outbox, None);
-        let port = self.port.clone();
-        Box::pin(async move {
-            contained(Box::pin(async move { future?.await })).await?;
-            let (table, batch) = outbox.finish();
-            if batch.is_empty() {
-                return Ok(());
-            }
-            let sender = port
-                .get()
-                .ok_or_else(|| "the producer is not running".to_owned())?;
-            sender
-                .send_table(&table, batch)
-                .await
-                .map(|_| ())
-                .map_err(|error| AgentError::from(error).to_string())
-        })
     }
 
     /// Answers whether the timer goes on.
@@ -121,8 +94,7 @@ impl RunningTimer {
         };
         self.metrics.ticked(TickResult::Failed);
         if self.def.stop_on_error {
-            self.supervisor
-                .stop(&format!("timer `{}`", self.def.name), &error);
+            self.supervisor.stop(&self.task.component, &error);
             return false;
         }
         tracing::error!(timer = self.def.name, error, "failed");

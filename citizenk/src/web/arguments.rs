@@ -1,4 +1,5 @@
-//! The library's own arguments in HTTP handlers: `State`, `Producer`, `Background`, `Shutdown`.
+//! The library's own arguments in HTTP handlers: `State`, `Producer`, `Background`, `Shutdown`,
+//! `AppInfo`, `Clock`.
 //!
 //! They come from the environment the app puts into each request.
 
@@ -6,7 +7,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::{ApiInput, Operation, Problem};
-use crate::extract::{Background, Env, Producer, Shutdown, State, StateRequirement};
+use crate::extract::{AppInfo, Background, Env, Producer, Shutdown, State, StateRequirement};
+use crate::time::Clock;
 
 /// The environment of the app that serves the request.
 fn env(parts: &Parts) -> Result<&Env, Problem> {
@@ -47,4 +49,4 @@ macro_rules! from_env {
     )*};
 }
 
-from_env!(Producer: producer, Background: background, Shutdown: shutdown);
+from_env!(Producer: producer, Background: background, Shutdown: shutdown, AppInfo: app, Clock: clock);

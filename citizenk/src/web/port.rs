@@ -97,6 +97,8 @@ pub(crate) struct TaskDoc {
     pub(crate) doc: String,
     /// When it runs, e.g. `every 5s` or `startup`.
     pub(crate) schedule: String,
+    /// Topics it may send to.
+    pub(crate) outputs: Vec<String>,
     pub(crate) location: String,
 }
 

@@ -45,7 +45,7 @@ pub async fn large(payment: Event<Payment>, State(settings): State<Settings>) ->
 /// The service.
 pub fn app() -> App {
     App::new("payments")
-        .state_with(async |cx| cx.settings::<Settings>())
+        .settings::<Settings>()
         .register::<large>()
 }
 // [/settings]

@@ -6,9 +6,11 @@ use crate::{Counts, Traffic};
 
 /// Greets.
 #[citizenk::on_event(startup)]
-pub(crate) async fn started(State(traffic): State<Traffic>) {
+pub(crate) async fn started(State(traffic): State<Traffic>, app: AppInfo) {
     println!("{traffic}; set APP_RATE to change that");
-    println!("moving counters: /live and /counts, beside /docs");
+    if let Some(url) = app.base_url() {
+        println!("moving counters: {url}/live, as JSON {url}/counts");
+    }
 }
 
 /// Says which partitions this worker got.

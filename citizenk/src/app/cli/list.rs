@@ -4,6 +4,7 @@ use super::super::{App, overrides};
 use crate::config::Settings;
 use crate::error::RunError;
 use crate::policy::{Guarantee, Policy};
+use crate::topic::describe::TopicInfo;
 
 /// Prints; a reader that has seen enough (`| head`) is no error.
 pub(super) fn write(text: &str) -> Result<(), RunError> {
@@ -43,6 +44,11 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 
 fn summary(doc: &str) -> String {
     doc.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+fn names(topics: &[TopicInfo]) -> String {
+    let names: Vec<&str> = topics.iter().map(|topic| topic.name).collect();
+    names.join(", ")
 }
 
 pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
@@ -87,7 +93,7 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
             timer.name.clone(),
             "timer".to_owned(),
             when,
-            none.clone(),
+            names(&timer.task.spec.sends),
             none.clone(),
             none,
             summary(timer.origin.doc),
@@ -100,7 +106,7 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
             hook.name.clone(),
             "hook".to_owned(),
             when,
-            none.clone(),
+            names(&hook.task.spec.sends),
             none.clone(),
             none,
             summary(hook.origin.doc),

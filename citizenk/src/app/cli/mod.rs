@@ -247,6 +247,7 @@ const REACH: Duration = Duration::from_secs(10);
 
 async fn check(app: App, flags: Flags) -> Result<(), RunError> {
     let settings = settings(&app, flags, false)?;
+    app.check_settings(&settings)?;
     app.assembled(&super::overrides(&settings))?;
     #[cfg(feature = "web")]
     super::front::plan(&app, &settings, crate::transport::BrokerKind::Kafka)?;

@@ -14,11 +14,11 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
-use super::core::{Core, Failure, panic_text};
+use super::core::{Core, Failure};
 use crate::agent::{AgentInput, Verdict};
-use crate::error::AgentError;
+use crate::error::{AgentError, panic_text};
 use crate::extract::{Call, Outbox};
-use crate::record::Chunk;
+use crate::middleware::{CallRecords, Wrapped};
 
 /// Where a call's future is; empty between two calls.
 pub(super) type Slot<'a, Fut> = Pin<&'a mut Option<Fut>>;
@@ -30,10 +30,18 @@ pub(super) enum Begun {
     Waits(Waiting),
 }
 
+/// Where a call's future is while it waits.
+enum Place {
+    Slot,
+    /// On the pool of blocking threads.
+    Pool(JoinHandle<Verdict>),
+    /// Within its middlewares.
+    Wrapped(Wrapped),
+}
+
 /// A call that has to wait for something.
 pub(super) struct Waiting {
-    /// On the pool of blocking threads; else its future is in the slot.
-    task: Option<JoinHandle<Verdict>>,
+    place: Place,
     /// When it is dropped, and the limit that says so.
     deadline: Option<(Instant, Duration)>,
 }
@@ -61,12 +69,12 @@ where
     fn create(
         &self,
         input: In,
-        record: Option<(&Chunk, usize)>,
+        records: CallRecords<'_>,
         outbox: &Outbox,
         attempt: u32,
     ) -> Result<Fut, AgentError> {
         let call = Call {
-            record,
+            record: records.single(),
             outbox,
             partitions: None,
             attempt,
@@ -81,7 +89,7 @@ where
     pub(super) fn begin(
         &self,
         input: In,
-        record: Option<(&Chunk, usize)>,
+        records: CallRecords<'_>,
         outbox: &mut Outbox,
         attempt: u32,
         mut slot: Slot<'_, Fut>,
@@ -90,13 +98,13 @@ where
         if self.stages {
             outbox.begin();
         }
-        if self.blocking {
-            return self.begin_on_pool(input, record, outbox, attempt);
+        if self.aside {
+            return self.begin_aside(input, records, outbox, attempt, cx);
         }
         let deadline = self.deadline();
         let outbox = &*outbox;
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            slot.set(Some(self.create(input, record, outbox, attempt)?));
+            slot.set(Some(self.create(input, records, outbox, attempt)?));
             let poll = poll_slot(slot.as_mut(), cx);
             if poll.is_ready() {
                 slot.set(None);
@@ -106,7 +114,7 @@ where
         match polled {
             Ok(Ok(Poll::Ready(verdict))) => Begun::Over(self.end(outbox, Ok(verdict))),
             Ok(Ok(Poll::Pending)) => Begun::Waits(Waiting {
-                task: None,
+                place: Place::Slot,
                 deadline,
             }),
             Ok(Err(error)) => Begun::Over(self.end(outbox, Err(Failure::Error(error)))),
@@ -118,29 +126,42 @@ where
         }
     }
 
-    /// Begins a call on the pool of blocking threads. One that is cut off by its timeout goes on there,
-    /// but what it stages is refused.
-    #[cold]
-    fn begin_on_pool(
+    /// Begins a call whose future is not in the slot: on the pool of blocking threads, within
+    /// middlewares, or both. One on the pool that is cut off by its timeout goes on there, but what it
+    /// stages is refused.
+    fn begin_aside(
         &self,
         input: In,
-        record: Option<(&Chunk, usize)>,
+        records: CallRecords<'_>,
         outbox: &Outbox,
         attempt: u32,
+        cx: &mut Context<'_>,
     ) -> Begun {
         let deadline = self.deadline();
         let made = catch_unwind(AssertUnwindSafe(|| {
-            self.create(input, record, outbox, attempt)
+            self.create(input, records, outbox, attempt)
         }));
-        let failure = match made {
-            Ok(Ok(future)) => {
-                let handle = tokio::runtime::Handle::current();
-                let task = tokio::task::spawn_blocking(move || handle.block_on(future));
-                return Begun::Waits(Waiting {
-                    task: Some(task),
-                    deadline,
-                });
+        if let Some(around) = &self.cx.plan.around {
+            let limit = self.cx.plan.spec.tuning.timeout;
+            let mut call = around.call(records, attempt, made, limit);
+            if self.blocking {
+                return on_pool(call, deadline);
             }
+            let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
+            return match polled {
+                Ok(Poll::Ready(verdict)) => Begun::Over(self.end(outbox, Ok(verdict))),
+                Ok(Poll::Pending) => Begun::Waits(Waiting {
+                    place: Place::Wrapped(call),
+                    deadline,
+                }),
+                Err(panic) => {
+                    let failure = Failure::Panic(panic_text(&*panic));
+                    Begun::Over(self.end(outbox, Err(failure)))
+                }
+            };
+        }
+        let failure = match made {
+            Ok(Ok(future)) => return on_pool(future, deadline),
             Ok(Err(error)) => Failure::Error(error),
             Err(panic) => Failure::Panic(panic_text(&*panic)),
         };
@@ -160,13 +181,17 @@ where
         outbox: &Outbox,
         mut slot: Slot<'_, Fut>,
     ) -> Result<Verdict, Failure> {
-        let Waiting { mut task, deadline } = waiting;
-        let call = poll_fn(|cx| match &mut task {
-            Some(task) => Pin::new(task).poll(cx).map(joined),
-            None => match catch_unwind(AssertUnwindSafe(|| poll_slot(slot.as_mut(), cx))) {
-                Ok(poll) => poll.map(Ok),
-                Err(panic) => Poll::Ready(Err(Failure::Panic(panic_text(&*panic)))),
-            },
+        let Waiting {
+            mut place,
+            deadline,
+        } = waiting;
+        let call = poll_fn(|cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| match &mut place {
+                Place::Pool(task) => Pin::new(task).poll(cx).map(joined),
+                Place::Wrapped(call) => call.as_mut().poll(cx).map(Ok),
+                Place::Slot => poll_slot(slot.as_mut(), cx).map(Ok),
+            }));
+            polled.unwrap_or_else(|panic| Poll::Ready(Err(Failure::Panic(panic_text(&*panic)))))
         });
         let result = match deadline {
             None => call.await,
@@ -176,6 +201,7 @@ where
         };
         // Before its outputs are judged: what it does when it is dropped still belongs to it.
         clear(slot);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(place)));
         self.end(outbox, result)
     }
 
@@ -183,13 +209,13 @@ where
     pub(super) async fn attempt(
         &self,
         input: In,
-        record: Option<(&Chunk, usize)>,
+        records: CallRecords<'_>,
         outbox: &mut Outbox,
         attempt: u32,
         mut slot: Slot<'_, Fut>,
     ) -> Result<Verdict, Failure> {
         let begun =
-            with_context(|cx| self.begin(input, record, outbox, attempt, slot.as_mut(), cx)).await;
+            with_context(|cx| self.begin(input, records, outbox, attempt, slot.as_mut(), cx)).await;
         match begun {
             Begun::Over(result) => result,
             Begun::Waits(waiting) => self.resume(waiting, outbox, slot).await,
@@ -207,6 +233,18 @@ where
         }
         result
     }
+}
+
+fn on_pool(
+    future: impl Future<Output = Verdict> + Send + 'static,
+    deadline: Option<(Instant, Duration)>,
+) -> Begun {
+    let handle = tokio::runtime::Handle::current();
+    let task = tokio::task::spawn_blocking(move || handle.block_on(future));
+    Begun::Waits(Waiting {
+        place: Place::Pool(task),
+        deadline,
+    })
 }
 
 #[inline]

@@ -59,8 +59,11 @@ impl<V: Send + 'static, M: crate::extract::Mode> AgentBuilder<V, M> {
         R: IntoOutcome<M>,
         Outbox: Extract<M>,
     {
+        let mut builder = self.requires::<Outbox>();
+        // Every handler made by hand gets an outbox, whether it sends or not.
+        builder.spec.needs_sends = false;
         handle::<In, _, _, _, _>(
-            self.requires::<Outbox>(),
+            builder,
             |_| Ok(()),
             move |(), call, input: In| {
                 let future = handler(input, call.outbox());

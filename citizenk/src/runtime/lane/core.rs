@@ -1,6 +1,5 @@
 //! What every kind of lane does with a record: decode it, call the handler, decide about failures.
 
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,8 +10,9 @@ use super::inbox::Closing;
 use super::letters::{self, Letter, Stage};
 use super::returned;
 use crate::agent::AgentInput;
-use crate::error::{AgentError, DecodeError};
+use crate::error::{AgentError, DecodeError, FailureKind};
 use crate::extract::Outbox;
+use crate::middleware::LAST_WORD;
 use crate::policy::{Decision, Policy};
 use crate::record::Chunk;
 use crate::telemetry;
@@ -37,7 +37,11 @@ impl Failure {
     /// For metrics.
     pub(crate) fn kind(&self) -> telemetry::Stage {
         match self {
-            Self::Error(_) => telemetry::Stage::Handler,
+            Self::Error(error) => match error.kind() {
+                FailureKind::Error => telemetry::Stage::Handler,
+                FailureKind::Panic => telemetry::Stage::Panic,
+                FailureKind::Timeout => telemetry::Stage::Timeout,
+            },
             Self::Panic(_) => telemetry::Stage::Panic,
             Self::Timeout(_) => telemetry::Stage::Timeout,
         }
@@ -74,6 +78,8 @@ pub(crate) struct Core<In: AgentInput, P, H> {
     pub(super) stages: bool,
     /// Whether calls run on the pool of blocking threads.
     pub(super) blocking: bool,
+    /// Whether the future of a call is elsewhere than in the slot: on that pool, or within middlewares.
+    pub(super) aside: bool,
     /// How long a call may take.
     pub(super) limit: Option<Duration>,
     input: PhantomData<fn(In)>,
@@ -87,10 +93,16 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         cx: LaneContext,
     ) -> Self {
         let spec = &cx.plan.spec;
+        let wrapped = cx.plan.around.is_some();
         Self {
             stages: spec.output.is_some() || spec.uses_outbox,
             blocking: spec.blocking,
-            limit: spec.tuning.timeout,
+            aside: spec.blocking || wrapped,
+            limit: if wrapped {
+                spec.tuning.timeout.map(|limit| limit + LAST_WORD)
+            } else {
+                spec.tuning.timeout
+            },
             decode,
             prepared,
             handler,
@@ -300,12 +312,4 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         }
         self.cx.inbox.closing() == Closing::No
     }
-}
-
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "(a payload that is not text)".to_owned())
 }

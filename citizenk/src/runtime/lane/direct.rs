@@ -10,6 +10,7 @@ use super::shipping::Shipping;
 use crate::agent::{AgentInput, Verdict};
 use crate::error::AgentError;
 use crate::extract::Call;
+use crate::middleware::CallRecords;
 use crate::record::{Chunk, OwnedRecord};
 
 /// One call: the record, and what a lane would work with.
@@ -44,10 +45,13 @@ where
     };
     let mut outbox = core.outbox();
     let slot = pin!(None);
-    match core
-        .attempt(input, Some((&chunk, 0)), &mut outbox, 1, slot)
-        .await
-    {
+    let record = (chunk, 0);
+    let records = if In::BATCH {
+        CallRecords::Batch(std::slice::from_ref(&record))
+    } else {
+        CallRecords::One(&record.0, 0)
+    };
+    match core.attempt(input, records, &mut outbox, 1, slot).await {
         Ok(Verdict::PerRecord(mut verdicts)) => {
             if let Some(error) = verdicts.pop().flatten() {
                 return Err(error);

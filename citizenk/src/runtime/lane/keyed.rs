@@ -17,6 +17,7 @@ use super::shipping::Shipping;
 use crate::agent::{AgentInput, Verdict};
 use crate::error::AgentError;
 use crate::extract::{Call, Outbox};
+use crate::middleware::CallRecords;
 use crate::record::Chunk;
 use crate::runtime::ack::Ticket;
 use crate::staging::StagedBatch;
@@ -186,7 +187,7 @@ where
         let Some(input) = In::take(&mut buffer) else {
             break Next::Done;
         };
-        let record = Some((&chunk, index));
+        let record = CallRecords::One(&chunk, index);
         let result = core
             .attempt(
                 input,

@@ -110,7 +110,7 @@ pub(crate) fn stage(
             (
                 "time",
                 &clock
-                    .now_utc()
+                    .now()
                     .to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
             ),
         ];

@@ -18,6 +18,7 @@ use super::shipping::Shipping;
 use crate::agent::{AgentInput, Verdict};
 use crate::error::{AgentError, DecodeError};
 use crate::extract::{Call, Outbox};
+use crate::middleware::CallRecords;
 use crate::policy::Decision;
 use crate::record::Chunk;
 use crate::telemetry::{InFlight, SkipReason};
@@ -285,7 +286,7 @@ where
             }
             match self.core.decode_one(chunk, *index) {
                 Ok(Some(input)) => {
-                    let record = Some((chunk, *index));
+                    let record = CallRecords::One(chunk, *index);
                     let slot = self.slot.as_mut();
                     let outbox = &mut self.outbox;
                     match self.core.begin(input, record, outbox, attempt, slot, cx) {
@@ -346,7 +347,8 @@ where
             match self.core.decode_one(chunk, index) {
                 Ok(Some(input)) => {
                     let tries = earlier.saturating_add(attempt);
-                    result = self.attempt(input, Some((chunk, index)), tries).await;
+                    let record = CallRecords::One(chunk, index);
+                    result = self.attempt(input, record, tries).await;
                 }
                 Ok(None) => break,
                 Err(error) => return self.undecodable(chunk, index, error).await,
@@ -361,11 +363,11 @@ where
     async fn attempt(
         &mut self,
         input: In,
-        record: Option<(&Chunk, usize)>,
+        records: CallRecords<'_>,
         attempt: u32,
     ) -> Result<Verdict, Failure> {
         let (core, slot, outbox) = (&self.core, self.slot.as_mut(), &mut self.outbox);
-        let begun = with_context(|cx| core.begin(input, record, outbox, attempt, slot, cx)).await;
+        let begun = with_context(|cx| core.begin(input, records, outbox, attempt, slot, cx)).await;
         match begun {
             Begun::Over(result) => result,
             Begun::Waits(waiting) => self.resume(waiting).await,
@@ -455,7 +457,9 @@ where
                 Some(batch) => batch,
                 None => return Next::Done,
             };
-            let result = self.attempt(batch, None, attempt).await;
+            let result = self
+                .attempt(batch, CallRecords::Batch(&records), attempt)
+                .await;
             match result {
                 Ok(Verdict::PerRecord(verdicts)) => {
                     if verdicts.len() != records.len() {
@@ -527,7 +531,8 @@ where
             if self.core.cx.inbox.is_closing() {
                 return Next::Halt;
             }
-            let Some(input) = self.decode_again(&[(chunk.clone(), index)]) else {
+            let record = [(chunk, index)];
+            let Some(input) = self.decode_again(&record) else {
                 continue;
             };
             let retries = self
@@ -538,7 +543,9 @@ where
                 .retry
                 .map_or(0, |retry| retry.count);
             let attempt = retries + 1;
-            let result = self.attempt(input, None, attempt).await;
+            let result = self
+                .attempt(input, CallRecords::Batch(&record), attempt)
+                .await;
             let failure = match result {
                 Ok(Verdict::PerRecord(mut verdicts)) => match verdicts.pop().flatten() {
                     Some(error) => Failure::Error(error),
@@ -547,9 +554,10 @@ where
                 Ok(_) => continue,
                 Err(failure) => failure,
             };
+            let [(chunk, index)] = &record;
             if self
                 .core
-                .failed(&failure, attempt, &self.outbox, &chunk, index)
+                .failed(&failure, attempt, &self.outbox, chunk, *index)
                 .await
                 == Next::Halt
             {

@@ -89,6 +89,7 @@ pub(super) fn info() -> ServiceInfo {
             name: "report".into(),
             doc: String::new(),
             schedule: "every 5s".into(),
+            outputs: Vec::new(),
             location: "src/main.rs:9".into(),
         }],
         hooks: Vec::new(),

@@ -3,5 +3,6 @@
 pub mod agents;
 pub mod delivery;
 pub mod errors;
+pub mod middleware;
 pub mod topics;
 pub mod web;

@@ -1,5 +1,11 @@
 // All arguments of the attribute at once.
+use citizenk::middleware::{CallInfo, Handled, Next};
 use ui_tests::*;
+
+async fn timing(call: CallInfo, next: Next) -> citizenk::Result<Handled> {
+    drop(call);
+    next.run().await
+}
 
 #[citizenk::agent(topics = [REFUNDS], group = none, start = earliest)]
 async fn cache(refund: Event<Refund>) {
@@ -22,6 +28,7 @@ async fn cache(refund: Event<Refund>) {
     group = "audit",
     start = latest,
     after = [cache],
+    wrap = [timing, self::timing],
     handle = AllOrders,
 )]
 async fn orders(orders: Batch<Order>) {

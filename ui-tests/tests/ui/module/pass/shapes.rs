@@ -6,7 +6,16 @@ mod topics {
 }
 use topics::LETTERS;
 
-#[citizenk::module(prefix = "/billing", name = "bills", on_error = retry(3, then = dead_letter(LETTERS)), on_decode_error = skip, on_produce_error = stop)]
+mod outside {
+    use citizenk::middleware::{CallInfo, Handled, Next};
+
+    pub(super) async fn timing(call: CallInfo, next: Next) -> citizenk::Result<Handled> {
+        drop(call);
+        next.run().await
+    }
+}
+
+#[citizenk::module(prefix = "/billing", name = "bills", on_error = retry(3, then = dead_letter(LETTERS)), on_decode_error = skip, on_produce_error = stop, wrap = outside::timing)]
 mod billing {
     //! Bills.
 

@@ -1,5 +1,11 @@
 // Every argument of timers and hooks.
+use citizenk::middleware::{CallInfo, Handled, Next};
 use ui_tests::*;
+
+async fn timing(call: CallInfo, next: Next) -> citizenk::Result<Handled> {
+    drop(call);
+    next.run().await
+}
 
 #[citizenk::repeat_every("5s", wait_first = true, max_repetitions = 10, on_error = log)]
 async fn often(State(counter): State<u32>) {
@@ -12,12 +18,12 @@ async fn hourly(producer: Producer) -> citizenk::Result<()> {
     Ok(())
 }
 
-#[citizenk::repeat_at("0 6 * * *", tz = "Europe/Rome", on = one, name = "daily-report")]
+#[citizenk::repeat_at("0 6 * * *", tz = "Europe/Rome", on = one, name = "daily-report", sends = [ALERTS], wrap = timing)]
 async fn daily(out: Outbox) {
     drop(out);
 }
 
-#[citizenk::on_event(startup)]
+#[citizenk::on_event(startup, sends = [ALERTS, ORDERS], wrap = [timing, timing])]
 async fn starting(background: Background) -> std::io::Result<()> {
     drop(background);
     Ok(())
