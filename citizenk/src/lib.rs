@@ -62,6 +62,33 @@ pub mod cli {
     pub use crate::app::cli::{Command, RunArgs, SendArgs, TailArgs};
 }
 
+/// OpenTelemetry traces, for programs with a `tracing` subscriber of their own; those that start with
+/// [`run`] need nothing of this.
+///
+/// The crates are those the library works with: a layer of another version would see no spans' parents.
+///
+/// ```no_run
+/// use tracing_subscriber::prelude::*;
+///
+/// # async fn start() -> Result<(), citizenk::RunError> {
+/// // As the `OTEL_*` variables say; any other `SdkTracerProvider` does as well.
+/// let provider = citizenk::otel::tracer_provider("orders")?;
+/// tracing_subscriber::registry()
+///     .with(tracing_subscriber::fmt::layer())
+///     .with(provider.as_ref().map(citizenk::otel::layer))
+///     .init();
+/// // .. run, and at the end, so that the last spans leave:
+/// if let Some(provider) = provider {
+///     let _ = provider.shutdown();
+/// }
+/// # Ok(()) }
+/// ```
+#[cfg(feature = "otel")]
+pub mod otel {
+    pub use crate::telemetry::trace::export::{layer, tracer_provider};
+    pub use {opentelemetry, opentelemetry_sdk, tracing_opentelemetry};
+}
+
 #[cfg(feature = "web")]
 pub use web::Problem;
 

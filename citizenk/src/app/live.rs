@@ -161,6 +161,11 @@ impl Service for Live {
             for (name, value) in request.headers.iter() {
                 writer.header(name, value);
             }
+            crate::telemetry::trace::inject(|name, value| {
+                if request.headers.get(name).is_none() {
+                    writer.header(name, Some(value.as_bytes()));
+                }
+            });
             writer
                 .partition(request.partition)
                 .timestamp(request.timestamp)
@@ -235,10 +240,10 @@ impl Service for Live {
                 plan,
             };
             // Where user code may block; this runs on the web's own thread.
-            let called = self
-                .handle
-                .spawn(planned.factory.call(DirectCall { cx, record }))
-                .await;
+            let call = planned.factory.call(DirectCall { cx, record });
+            #[cfg(feature = "otel")]
+            let call = crate::telemetry::trace::carried(call);
+            let called = self.handle.spawn(call).await;
             match called {
                 Ok(Ok(outputs)) => Ok(CallReport {
                     outcome: "processed".to_owned(),

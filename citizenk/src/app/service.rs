@@ -323,8 +323,18 @@ impl Signals {
 #[cfg(not(feature = "cli"))]
 pub fn run(app: App) -> Exit {
     block_on(async move {
+        let exporting = crate::telemetry::trace::export::Exporting::start(&app.name)?;
+        #[cfg(feature = "otel")]
+        if let Some(layer) = exporting.layer() {
+            use tracing_subscriber::layer::SubscriberExt as _;
+            use tracing_subscriber::util::SubscriberInitExt as _;
+            let installed = tracing_subscriber::registry().with(layer).try_init();
+            exporting.announce(installed.is_ok());
+        }
         let service = app.build().await?;
-        service.run_until(signalled()).await
+        let ended = service.run_until(signalled()).await;
+        exporting.end().await;
+        ended
     })
 }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::producer::trace_headers;
 use super::{Call, Extract, Mode, PrepareContext, Requirements};
 use crate::error::{AgentError, BuildIssue, DecodeError, EncodeError};
 use crate::record::{Headers, RecordRef};
@@ -493,6 +494,7 @@ impl<'a, V, K> OutboxRecord<'a, V, K> {
                     for (name, value) in &self.headers {
                         writer.header(name, Some(value));
                     }
+                    trace_headers(&self.headers, &mut writer);
                     writer.partition(self.partition).timestamp(self.timestamp);
                     match value {
                         Some(value) => writer.finish_with(|out| encode(value, out)),

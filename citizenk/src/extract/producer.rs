@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::{Call, Extract, Mode, PrepareContext};
 use crate::error::TransportError;
 use crate::error::{AgentError, BuildIssue, EncodeError};
-use crate::staging::{OutputTopic, StagedBatch};
+use crate::staging::{OutputTopic, RecordWriter, StagedBatch};
+use crate::telemetry;
 use crate::topic::Topic;
 
 /// Where an acknowledged record stands.
@@ -214,6 +215,7 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
             for (name, value) in &self.headers {
                 writer.header(name, Some(value));
             }
+            trace_headers(&self.headers, &mut writer);
             writer.partition(self.partition).timestamp(self.timestamp);
             match value {
                 Some(value) => writer.finish_with(|out| encode(value, out)).map_err(wrap)?,
@@ -229,6 +231,15 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
             self.producer.port.send(output, batch),
         ))
     }
+}
+
+/// Adds the current trace, unless the record has one of its own.
+pub(super) fn trace_headers(own: &[(&str, &[u8])], writer: &mut RecordWriter<'_>) {
+    telemetry::trace::inject(|name, value| {
+        if own.iter().all(|(given, _)| *given != name) {
+            writer.header(name, Some(value.as_bytes()));
+        }
+    });
 }
 
 async fn finish(reply: Result<(String, ProduceReply), ProduceError>) -> Result<Sent, ProduceError> {

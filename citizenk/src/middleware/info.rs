@@ -132,6 +132,11 @@ impl CallInfo {
         }
     }
 
+    #[cfg(feature = "otel")]
+    pub(crate) fn is_batch(&self) -> bool {
+        matches!(self.records, Records::Batch(_))
+    }
+
     fn one(&self) -> Option<&RecordRef> {
         match &self.records {
             Records::One(record) => Some(record),

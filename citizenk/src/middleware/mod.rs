@@ -47,6 +47,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 mod info;
+#[cfg(feature = "otel")]
+mod trace;
 
 pub use self::info::{CallInfo, CallKind};
 pub(crate) use self::info::{CallRecords, Component};
@@ -191,6 +193,14 @@ impl fmt::Debug for Wrap {
 #[derive(Clone, Debug)]
 struct Chain(Arc<[Wrap]>);
 
+/// What the library itself puts around all calls: with the feature `otel`, a span.
+fn builtin() -> Vec<Wrap> {
+    #[cfg(feature = "otel")]
+    return vec![Wrap::new(trace::traced)];
+    #[cfg(not(feature = "otel"))]
+    Vec::new()
+}
+
 /// What stands around all calls of one component.
 #[derive(Clone, Debug)]
 pub(crate) struct Around {
@@ -201,7 +211,7 @@ pub(crate) struct Around {
 impl Around {
     /// `None`: nothing stands around its calls.
     pub(crate) fn of(component: Component, wraps: &[&[Wrap]]) -> Option<Self> {
-        let wraps: Vec<Wrap> = wraps.concat();
+        let wraps: Vec<Wrap> = builtin().into_iter().chain(wraps.concat()).collect();
         (!wraps.is_empty()).then(|| Self {
             chain: Chain(wraps.into()),
             component: Arc::new(component),

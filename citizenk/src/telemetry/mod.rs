@@ -7,6 +7,7 @@
 #[cfg(feature = "cli")]
 pub(crate) mod logs;
 mod metrics;
+pub(crate) mod trace;
 
 pub(crate) use metrics::{
     CONTENT_TYPE, CommitResult, ConsumerMetrics, InFlight, LaneId, LaneMetrics, Metrics,

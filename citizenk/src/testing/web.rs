@@ -91,7 +91,24 @@ impl TestApp {
     /// # Panics
     /// When the path or method is not valid.
     pub async fn request(&self, method: &str, path: &str, body: Option<String>) -> TestResponse {
+        self.request_with_headers(method, path, &[], body).await
+    }
+
+    /// As [`TestApp::request`], with headers.
+    ///
+    /// # Panics
+    /// When the path, method or a header is not valid.
+    pub async fn request_with_headers(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Option<String>,
+    ) -> TestResponse {
         let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }

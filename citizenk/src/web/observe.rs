@@ -1,4 +1,4 @@
-//! Counts answered requests by the route that matched.
+//! Counts answered requests by the route that matched, and puts a span around them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,8 +33,31 @@ pub(super) async fn observe(
 ) -> Response {
     let begun = Instant::now();
     let method = name(request.method());
+    #[cfg(feature = "otel")]
+    let response = traced(method, matched.as_ref(), request, next).await;
+    #[cfg(not(feature = "otel"))]
     let response = next.run(request).await;
     let route = matched.as_ref().map_or("(none)", MatchedPath::as_str);
     service.answered(method, route, response.status().as_u16(), begun.elapsed());
     response
+}
+
+/// Within a span that continues the client's trace.
+#[cfg(feature = "otel")]
+async fn traced(
+    method: &'static str,
+    matched: Option<&MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    use crate::telemetry::trace::{context_of, of_request};
+
+    let sender = context_of(|visit| {
+        for (name, value) in request.headers() {
+            visit(name.as_str(), Some(value.as_bytes()));
+        }
+    });
+    let route = matched.map(MatchedPath::as_str);
+    let status = |response: &Response| response.status().as_u16();
+    of_request(method, route, sender, next.run(request), status).await
 }

@@ -17,6 +17,7 @@ use super::service::{block_on, signalled, transport};
 use crate::config::{Flags, Settings};
 use crate::error::{ConfigError, Exit, RunError};
 use crate::telemetry::logs;
+use crate::telemetry::trace::export::Exporting;
 
 /// What a citizenk program can be asked to do.
 ///
@@ -197,12 +198,33 @@ pub fn run(app: App) -> Exit {
     }
 }
 
-fn settings(app: &App, mut flags: Flags, offline: bool) -> Result<Settings, RunError> {
+fn loaded(app: &App, mut flags: Flags, offline: bool) -> Result<Settings, RunError> {
     flags.embedded_by_default = app.embedded_by_default;
     flags.offline = offline;
-    let settings = Settings::load(flags)?;
-    logs::init(&settings.log_filter, settings.log_format.value)?;
+    Ok(Settings::load(flags)?)
+}
+
+fn settings(app: &App, flags: Flags, offline: bool) -> Result<Settings, RunError> {
+    let settings = loaded(app, flags, offline)?;
+    logs::init(&settings.log_filter, settings.log_format.value, None)?;
     Ok(settings)
+}
+
+async fn run_service(app: App, flags: Flags) -> Result<(), RunError> {
+    let settings = loaded(&app, flags, false)?;
+    let exporting = Exporting::start(&app.name)?;
+    #[cfg(feature = "otel")]
+    let traces = exporting
+        .layer()
+        .map(|layer| Box::new(layer) as logs::Traces);
+    #[cfg(not(feature = "otel"))]
+    let traces = None;
+    let installed = logs::init(&settings.log_filter, settings.log_format.value, traces)?;
+    exporting.announce(installed);
+    let service = app.build_with(settings).await?;
+    let ended = service.run_until(signalled()).await;
+    exporting.end().await;
+    ended
 }
 
 impl Command {
@@ -213,10 +235,7 @@ impl Command {
 
     async fn perform(self, app: App) -> Result<(), RunError> {
         match self {
-            Self::Run(args) => {
-                let settings = settings(&app, args.flags, false)?;
-                app.build_with(settings).await?.run_until(signalled()).await
-            }
+            Self::Run(args) => run_service(app, args.flags).await,
             Self::Agents(args) => list::agents(&app, &settings(&app, args.flags, true)?),
             Self::Topics(args) => list::topics(&app, &settings(&app, args.flags, true)?),
             #[cfg(feature = "web")]

@@ -226,7 +226,21 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         }
     }
 
+    /// Does what the policy decided, within the trace of the record: its log lines belong there.
     async fn carry_out(
+        &self,
+        decision: Decision,
+        policy: &Policy,
+        outbox: &Outbox,
+        letter: &Letter<'_>,
+    ) -> Next {
+        let done = self.decided(decision, policy, outbox, letter);
+        #[cfg(feature = "otel")]
+        let done = telemetry::trace::under(letter.trace(), done);
+        done.await
+    }
+
+    async fn decided(
         &self,
         decision: Decision,
         policy: &Policy,

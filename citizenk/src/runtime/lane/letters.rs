@@ -67,6 +67,12 @@ impl<'a> Letter<'a> {
     pub(crate) fn place(&self) -> PlaceText<'a> {
         PlaceText(self.chunk, self.index)
     }
+
+    /// The trace the record came with.
+    #[cfg(feature = "otel")]
+    pub(crate) fn trace(&self) -> Option<opentelemetry::Context> {
+        crate::telemetry::trace::context_of(|visit| self.chunk.headers(self.index, visit))
+    }
 }
 
 /// Headers a dead letter gets besides the record's own.
