@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::failure::{Failure, Result};
 use crate::kafka::{INSTALL_JAVA, INSTALL_MAVEN};
-use crate::openapi::INSTALL_PYTHON;
+use crate::python::INSTALL_PYTHON;
 use crate::workspace::{Workspace, under_ci};
 use crate::{faults, openapi, process, real};
 

@@ -10,6 +10,7 @@ mod ci;
 mod faults;
 mod misuse;
 mod openapi;
+mod python;
 mod real;
 
 use std::path::PathBuf;
@@ -76,6 +77,8 @@ enum Task {
     },
     /// Check the demo's OpenAPI document with a validator that is not ours (needs Python 3)
     OpenapiCheck,
+    /// One group of a confluent-kafka-python member and ours, on a real Kafka (needs Python 3)
+    PythonMember,
     /// The tiers that `.ci/run` adds to `cargo test --workspace`
     Ci,
     /// Print the cargo features that lints and tests switch on, as one `--features` value
@@ -108,6 +111,7 @@ fn run(task: Task) -> Result<()> {
         } => bench::run(&workspace, &name, work.as_deref(), real, &args),
         Task::Faults { args } => faults::run(&workspace, &args),
         Task::OpenapiCheck => openapi::run(&workspace),
+        Task::PythonMember => python::member(&workspace),
         Task::Ci => ci::run(&workspace),
         Task::Features => {
             println!("{}", workspace.features().join(","));

@@ -1,26 +1,25 @@
 //! The demo's OpenAPI document, judged by a validator that is not ours.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::failure::{Failure, OrFail, Result};
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{process, python};
 
 /// Pinned: a newer validator must not turn a build red by itself.
 const VALIDATOR: &str = "openapi-spec-validator==0.9.0";
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
-pub(crate) const INSTALL_PYTHON: &str = "Python 3.10 or later with venv (Debian: python3-venv)";
-
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let folder = workspace.target().join("openapi");
-    let python = validator(&folder)?;
+    fs::create_dir_all(&folder).or_fail(|| format!("create {}", folder.display()))?;
+    let python = python::with(&folder.join("venv"), VALIDATOR)?;
     let document = folder.join("demo.json");
     print_document(workspace, &document)?;
     let paths = check_shape(&document)?;
@@ -42,47 +41,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         document.display()
     );
     Ok(())
-}
-
-/// A Python of its own with the validator; made once per version of it.
-fn validator(folder: &Path) -> Result<PathBuf> {
-    let environment = folder.join("venv");
-    let python = environment.join("bin/python");
-    let done = environment.join("installed");
-    if fs::read_to_string(&done).is_ok_and(|text| text == VALIDATOR) {
-        return Ok(python);
-    }
-    let system = process::find_program("python3", INSTALL_PYTHON)?;
-    fs::create_dir_all(folder).or_fail(|| format!("create {}", folder.display()))?;
-    eprintln!(
-        "openapi-check: installing {VALIDATOR} into {}",
-        environment.display()
-    );
-    let mut make = Command::new(system);
-    make.args(["-m", "venv", "--clear"])
-        .arg(&environment)
-        .stdout(std::io::stderr());
-    process::run(make, "`python3 -m venv`", LIMIT).map_err(|failure| {
-        if failure.is_interrupted() {
-            failure
-        } else {
-            Failure::new(format!("{failure}; install {INSTALL_PYTHON}"))
-        }
-    })?;
-    let mut install = Command::new(&python);
-    install
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            VALIDATOR,
-        ])
-        .stdout(std::io::stderr());
-    process::run(install, &format!("`pip install {VALIDATOR}`"), LIMIT)?;
-    fs::write(&done, VALIDATOR).or_fail(|| format!("write {}", done.display()))?;
-    Ok(python)
 }
 
 fn print_document(workspace: &Workspace, document: &Path) -> Result<()> {

@@ -9,8 +9,18 @@ use crate::workspace::Workspace;
 
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// Also what `python-member` runs.
+pub(crate) const GROUPS: &[&str] = &[
+    "test",
+    "-p",
+    "citizenk",
+    "--features",
+    "testing",
+    "--test",
+    "real_groups",
+];
 const TESTS: &str = "citizenk/tests/real.rs";
-const TARGETS: [&[&str]; 3] = [
+const TARGETS: [&[&str]; 4] = [
     // The cases that every broker passes, on this one.
     &[
         "test",
@@ -31,6 +41,7 @@ const TARGETS: [&[&str]; 3] = [
         "--test",
         "real",
     ],
+    GROUPS,
     // Of the transport's own tests, those that need a real broker.
     &[
         "test",

@@ -53,6 +53,8 @@ pub(crate) struct Tuning {
     pub(crate) batch_timeout: Duration,
     pub(crate) concurrency: usize,
     pub(crate) timeout: Option<Duration>,
+    /// Bytes of a partition that may wait; `None`: as the settings say.
+    pub(crate) buffer_bytes: Option<usize>,
 }
 
 /// What an agent is, without its handler.
@@ -134,6 +136,7 @@ impl<V: 'static, M> AgentBuilder<V, M> {
                     batch_timeout: Duration::from_secs(10),
                     concurrency: 1,
                     timeout: None,
+                    buffer_bytes: None,
                 },
                 blocking: false,
                 group: GroupChoice::App,

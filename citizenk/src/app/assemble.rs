@@ -41,6 +41,7 @@ pub(crate) struct AgentOverride {
     pub(crate) batch_timeout: Option<Duration>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) buffer_bytes: Option<usize>,
     pub(crate) enabled: Option<bool>,
     /// Where the settings say so.
     pub(crate) source: String,
@@ -377,6 +378,7 @@ impl Checks<'_> {
             tuning.batch_timeout = over.batch_timeout.unwrap_or(tuning.batch_timeout);
             tuning.concurrency = over.concurrency.unwrap_or(tuning.concurrency);
             tuning.timeout = over.timeout.or(tuning.timeout);
+            tuning.buffer_bytes = over.buffer_bytes;
         }
         spec
     }

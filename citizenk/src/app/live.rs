@@ -13,8 +13,9 @@ use crate::runtime::ack::LaneAck;
 use crate::runtime::engine::{Engine, EngineSpec, PlannedAgent};
 use crate::runtime::lane::LaneContext;
 use crate::runtime::lane::direct::DirectCall;
-use crate::runtime::lane::inbox::{Inbox, Poller};
+use crate::runtime::lane::inbox::{Inbox, Poller, Room};
 use crate::runtime::produce::{Port, Sender};
+use crate::runtime::stall::Cause;
 use crate::runtime::status::GroupStatus;
 use crate::runtime::supervisor::Supervisor;
 use crate::staging::StagedBatch;
@@ -24,8 +25,6 @@ use crate::web::{
     AgentCall, Answer, CallReport, Condition, Problem, ProduceRequest, Service, ServiceInfo,
 };
 
-/// A partition without progress for this long, though records wait, is stalled.
-const STALLED: Duration = Duration::from_secs(30);
 /// The broker must have been heard within this time.
 const BROKER_SILENCE: Duration = Duration::from_secs(30);
 
@@ -76,6 +75,32 @@ impl Live {
     }
 }
 
+impl Live {
+    /// What of the group makes no progress, since when, and what it waits for.
+    fn stalls(&self, group: &GroupStatus) -> Vec<String> {
+        let now = self.env.clock.now();
+        let line =
+            |what: &dyn std::fmt::Display, waiting: Duration, cause: &dyn std::fmt::Display| {
+                let since = chrono::TimeDelta::from_std(waiting)
+                    .ok()
+                    .and_then(|waiting| now.checked_sub_signed(waiting))
+                    .unwrap_or(now)
+                    .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+                format!("{what} since {since}: {cause}")
+            };
+        let partitions = group.list();
+        let silence = group.heart.silence(tokio::time::Instant::now());
+        silence
+            .map(|silence| line(&"polling", silence, &Cause::Poll))
+            .into_iter()
+            .chain(partitions.iter().filter_map(|status| {
+                let stall = status.stall.as_ref()?;
+                Some(line(&status.partition, stall.waiting, stall))
+            }))
+            .collect()
+    }
+}
+
 fn condition(name: impl Into<String>, ok: bool, detail: impl Into<String>) -> Condition {
     Condition {
         name: name.into(),
@@ -99,6 +124,7 @@ fn group_stats(group: &GroupStatus) -> Value {
                 "lag": status.lag(),
                 "queued": status.queued,
                 "paused": status.paused,
+                "stalled": status.stall.as_ref().map(ToString::to_string),
             })
         })
         .collect();
@@ -229,7 +255,7 @@ impl Service for Live {
                 env: self.env.clone(),
                 input,
                 stage: 0,
-                inbox: Arc::new(Inbox::new(1, Arc::new(Poller::default()))),
+                inbox: Arc::new(Inbox::new(Room::of(1), Arc::new(Poller::default()))),
                 ack: Arc::new(LaneAck::at(None)),
                 outlet,
                 ledger: None,
@@ -277,12 +303,7 @@ impl Service for Live {
                     .unwrap_or_else(|| "waiting for the first assignment".to_owned())
             };
             conditions.push(condition(format!("assigned: {}", group.name), ok, detail));
-            let stalled: Vec<String> = group
-                .list()
-                .iter()
-                .filter(|status| status.waiting >= STALLED)
-                .map(|status| format!("{} for {:?}", status.partition, status.waiting))
-                .collect();
+            let stalled = self.stalls(group);
             conditions.push(condition(
                 format!("progress: {}", group.name),
                 stalled.is_empty(),

@@ -83,6 +83,7 @@ pub(crate) fn overrides(settings: &Settings) -> Overrides {
                     batch_timeout: tuning.batch_timeout.as_ref().map(|s| s.value),
                     concurrency: tuning.concurrency.as_ref().map(|s| s.value),
                     timeout: tuning.timeout.as_ref().map(|s| s.value),
+                    buffer_bytes: tuning.buffer_bytes.as_ref().map(|s| s.value),
                     enabled: tuning.enabled.as_ref().map(|s| s.value),
                     source: tuning.source.to_string(),
                 };

@@ -14,6 +14,7 @@ use crate::config::Settings;
 use crate::error::{ConfigError, RunError};
 use crate::extract::{AppInfo, Background, Env, Producer, Shutdown};
 use crate::runtime::engine::{Engine, EngineSpec};
+use crate::runtime::limits::Limits;
 use crate::runtime::produce::Port;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::worker::Executor;
@@ -98,6 +99,7 @@ impl Prepared {
             drain: options.drain,
             commit_every: app.commit_every,
             defences: app.defences,
+            limits: Limits::of(&options.settings),
             executor: options.executor,
             handle: options.handle,
             env,

@@ -20,6 +20,8 @@ pub(crate) struct AgentTuning {
     pub(crate) concurrency: Option<Setting<usize>>,
     /// How long one attempt may take.
     pub(crate) timeout: Option<Setting<Duration>>,
+    /// Bytes of one partition that may wait for this agent.
+    pub(crate) buffer_bytes: Option<Setting<usize>>,
     /// `false`: the agent does not start.
     pub(crate) enabled: Option<Setting<bool>>,
 }
@@ -54,6 +56,7 @@ pub(super) fn read(
         batch_timeout,
         concurrency: reader.positive(&mut table, path, "concurrency"),
         timeout,
+        buffer_bytes: reader.positive(&mut table, path, "buffer_bytes"),
         enabled: reader.boolean(&mut table, path, "enabled"),
     };
     reader.rest(
@@ -64,6 +67,7 @@ pub(super) fn read(
             "batch_timeout",
             "concurrency",
             "timeout",
+            "buffer_bytes",
             "enabled",
         ],
     );

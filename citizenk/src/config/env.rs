@@ -14,6 +14,8 @@ pub(super) const PREFIX: &str = "CITIZENK_PREFIX";
 pub(super) const HTTP_TOKEN: &str = "CITIZENK_HTTP_TOKEN";
 pub(super) const HTTP_OPEN: &str = "CITIZENK_HTTP_OPEN";
 pub(super) const DRAIN: &str = "CITIZENK_DRAIN";
+pub(super) const STALL_AFTER: &str = "CITIZENK_STALL_AFTER";
+pub(super) const PARTITION_BUFFER_BYTES: &str = "CITIZENK_PARTITION_BUFFER_BYTES";
 pub(super) const LOG: &str = "RUST_LOG";
 pub(super) const LOG_FORMAT: &str = "CITIZENK_LOG_FORMAT";
 pub(super) const CONFIG: &str = "CITIZENK_CONFIG";
@@ -21,7 +23,7 @@ pub(super) const CONSUMER: &str = "KAFKA_CONSUMER_";
 pub(super) const PRODUCER: &str = "KAFKA_PRODUCER_";
 pub(super) const APP: &str = "APP_";
 
-const ALL: [&str; 12] = [
+const ALL: [&str; 14] = [
     BOOTSTRAP_SERVERS,
     GROUP,
     TOPICS,
@@ -31,6 +33,8 @@ const ALL: [&str; 12] = [
     HTTP_TOKEN,
     HTTP_OPEN,
     DRAIN,
+    STALL_AFTER,
+    PARTITION_BUFFER_BYTES,
     LOG,
     LOG_FORMAT,
     CONFIG,

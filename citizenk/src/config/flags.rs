@@ -78,6 +78,16 @@ pub struct Flags {
     #[cfg_attr(feature = "cli", arg(long, value_name = "DURATION"))]
     pub drain: Option<String>,
 
+    /// A partition without progress for this long, though records wait, is reported, and one whose client
+    /// delivers nothing is healed; `0s` switches that off [env: CITIZENK_STALL_AFTER] [default: 30s]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "DURATION"))]
+    pub stall_after: Option<String>,
+
+    /// How many bytes of one partition may wait for an agent
+    /// [env: CITIZENK_PARTITION_BUFFER_BYTES] [default: 1048576]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BYTES"))]
+    pub partition_buffer_bytes: Option<String>,
+
     /// What is logged: a level, or levels by module, e.g. `info,librdkafka=debug` [env: RUST_LOG;
     /// default: info]
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILTER"))]
@@ -116,6 +126,11 @@ impl fmt::Debug for Flags {
             ("--consumer", !self.consumer.is_empty()),
             ("--producer", !self.producer.is_empty()),
             ("--drain", self.drain.is_some()),
+            ("--stall-after", self.stall_after.is_some()),
+            (
+                "--partition-buffer-bytes",
+                self.partition_buffer_bytes.is_some(),
+            ),
             ("--log", self.log.is_some()),
             ("--log-format", self.log_format.is_some()),
             ("--config", self.config.is_some()),

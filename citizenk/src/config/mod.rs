@@ -9,6 +9,8 @@
 //! group = "orders"                    # --group, CITIZENK_GROUP
 //! topic_prefix = "staging."           # --topic-prefix, CITIZENK_TOPIC_PREFIX
 //! drain = "10s"                       # --drain, CITIZENK_DRAIN
+//! stall_after = "30s"                 # --stall-after, CITIZENK_STALL_AFTER
+//! partition_buffer_bytes = 1048576    # --partition-buffer-bytes, CITIZENK_PARTITION_BUFFER_BYTES
 //!
 //! [topics]                            # --topic, CITIZENK_TOPICS
 //! videos = "videos-v2"                # the exact name on the broker: no prefix is added
@@ -36,6 +38,7 @@
 //! batch_timeout = "200ms"
 //! concurrency = 4
 //! timeout = "20s"
+//! buffer_bytes = 1048576
 //! enabled = true
 //!
 //! [app]                               # APP_<KEY>: the program's own
@@ -95,6 +98,10 @@ pub struct Settings {
     pub(crate) log_format: Setting<LogFormat>,
     /// How long started calls may go on when the service stops.
     pub(crate) drain: Setting<Duration>,
+    /// A partition without progress for this long, though records wait, is stalled; zero: never.
+    pub(crate) stall_after: Setting<Duration>,
+    /// How many bytes of one partition may wait for an agent.
+    pub(crate) partition_buffer_bytes: Setting<usize>,
     pub(in crate::config) consumer: ClientSettings,
     pub(in crate::config) producer: ClientSettings,
     pub(in crate::config) app: app::AppSettings,
@@ -167,6 +174,12 @@ impl LogFormat {
 /// Started calls may go on this long when the service stops, unless told otherwise.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// As long as librdkafka needs to notice a dead connection, with some room.
+const STALL_AFTER: Duration = Duration::from_secs(30);
+
+/// More than small records ever take: of those, their number is the limit.
+const PARTITION_BUFFER_BYTES: usize = 1024 * 1024;
+
 impl Default for Settings {
     /// Every default and no broker: for tests that bring their own.
     fn default() -> Self {
@@ -180,6 +193,8 @@ impl Default for Settings {
             log_filter: Setting::default_of("info".to_owned()),
             log_format: Setting::default(),
             drain: Setting::default_of(DRAIN),
+            stall_after: Setting::default_of(STALL_AFTER),
+            partition_buffer_bytes: Setting::default_of(PARTITION_BUFFER_BYTES),
             consumer: ClientSettings::new(),
             producer: ClientSettings::new(),
             app: app::AppSettings::default(),

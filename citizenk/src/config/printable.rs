@@ -51,6 +51,16 @@ impl<'a> Printable<'a> {
             Human(settings.drain.value).to_string(),
             &settings.drain.source,
         );
+        view.add(
+            "stall_after",
+            Human(settings.stall_after.value).to_string(),
+            &settings.stall_after.source,
+        );
+        view.add(
+            "partition_buffer_bytes",
+            settings.partition_buffer_bytes.to_string(),
+            &settings.partition_buffer_bytes.source,
+        );
         view.text("log.filter", Some(&settings.log_filter));
         view.add(
             "log.format",
@@ -77,6 +87,7 @@ impl<'a> Printable<'a> {
                 ("batch_timeout", tuning.batch_timeout.as_ref().map(time)),
                 ("concurrency", tuning.concurrency.as_ref().map(number)),
                 ("timeout", tuning.timeout.as_ref().map(time)),
+                ("buffer_bytes", tuning.buffer_bytes.as_ref().map(number)),
                 ("enabled", tuning.enabled.as_ref().map(switch)),
             ] {
                 if let Some((value, source)) = entry {

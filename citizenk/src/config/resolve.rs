@@ -120,6 +120,7 @@ impl Resolver<'_> {
             &flags.producer,
             &file,
         );
+        self.errors.extend(kafka::group::check(&consumer));
         let Self {
             errors, warnings, ..
         } = self;
@@ -147,6 +148,21 @@ impl Resolver<'_> {
             file.topic_prefix,
         );
         let drain = self.pick("--drain", flags.drain, env::DRAIN, file.drain);
+        let stall_after = self.pick(
+            "--stall-after",
+            flags.stall_after,
+            env::STALL_AFTER,
+            file.stall_after,
+        );
+        let from_file = file.partition_buffer_bytes;
+        let buffer = self
+            .pick(
+                "--partition-buffer-bytes",
+                flags.partition_buffer_bytes,
+                env::PARTITION_BUFFER_BYTES,
+                None,
+            )
+            .or_else(|| from_file.map(|bytes| Setting::new(bytes.to_string(), bytes.source)));
         let log_filter = self.pick("--log", flags.log, env::LOG, file.log_filter);
         let log_format = self.pick(
             "--log-format",
@@ -198,6 +214,12 @@ impl Resolver<'_> {
             drain: self
                 .parse(drain, "drain", parse_positive)
                 .unwrap_or(defaults.drain),
+            stall_after: self
+                .parse(stall_after, "stall_after", parse_duration)
+                .unwrap_or(defaults.stall_after),
+            partition_buffer_bytes: self
+                .parse(buffer, "partition_buffer_bytes", parse_bytes)
+                .unwrap_or(defaults.partition_buffer_bytes),
             consumer,
             producer,
             app: AppSettings {
@@ -402,6 +424,16 @@ fn parse_positive(text: &str) -> Result<Duration, String> {
         Ok(duration) if duration.is_zero() => Err("must be longer than zero".to_owned()),
         Ok(duration) => Ok(duration),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    match text.trim().parse() {
+        Ok(bytes) if bytes > 0 => Ok(bytes),
+        _ => Err(format!(
+            "`{}` is not a number of bytes, at least 1",
+            text.escape_debug()
+        )),
     }
 }
 

@@ -84,6 +84,17 @@ pub enum RunError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The client delivered nothing of a partition any more, and neither a seek nor fetching anew helped.
+    #[error(
+        "the Kafka client delivers nothing of {partition} from offset {next} on, though the broker has records there; \
+         a seek and a new start of fetching did not help, so the process has to be started again"
+    )]
+    Stalled {
+        /// Topic and partition.
+        partition: String,
+        /// The next offset.
+        next: i64,
+    },
     /// Started calls did not end within the drain deadline.
     #[error(
         "the drain deadline passed with {calls} calls and {outputs} outputs unfinished; they will be processed again"
@@ -105,6 +116,7 @@ pub enum RunError {
 /// | 2 | wrong usage, settings or app |
 /// | 3 | a policy said `stop` |
 /// | 4 | the drain deadline passed |
+/// | 5 | the Kafka client delivers nothing any more; start the process again |
 /// | 130 | a second signal ended the program at once |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "return it from `main`, otherwise the exit code is lost"]
@@ -121,6 +133,8 @@ impl Exit {
     pub const STOPPED: Self = Self(3);
     /// The drain deadline passed.
     pub const DRAIN: Self = Self(4);
+    /// The Kafka client delivers nothing any more.
+    pub const STALLED: Self = Self(5);
     /// A second signal.
     pub const KILLED: Self = Self(130);
 
@@ -137,6 +151,7 @@ impl From<&RunError> for Exit {
             RunError::Build(_) | RunError::Config(_) => Self::USAGE,
             RunError::Stopped { .. } => Self::STOPPED,
             RunError::Drain { .. } => Self::DRAIN,
+            RunError::Stalled { .. } => Self::STALLED,
             RunError::Transport(_) | RunError::Startup { .. } | RunError::Listen { .. } => {
                 Self::FAILED
             }

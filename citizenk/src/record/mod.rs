@@ -87,6 +87,14 @@ pub(crate) trait ChunkStore: Send + Sync + fmt::Debug {
     fn payload(&self, index: usize) -> Option<&[u8]>;
     /// Calls `visit` for every header, in order, duplicates included.
     fn headers(&self, index: usize, visit: &mut dyn FnMut(&str, Option<&[u8]>));
+    /// Bytes of all keys and values. Reads every record: to be asked for once.
+    fn bytes(&self) -> usize {
+        (0..self.len())
+            .map(|index| {
+                self.key(index).map_or(0, <[u8]>::len) + self.payload(index).map_or(0, <[u8]>::len)
+            })
+            .sum()
+    }
 }
 
 pub(crate) type Chunk = Arc<dyn ChunkStore>;

@@ -15,8 +15,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::dispatch::{Dispatcher, GroupAgent, GroupContext};
+use super::heart::Heart;
 use super::lane::LaneFactory;
 use super::lane::inbox::Poller;
+use super::limits::Limits;
 use super::plan::AgentPlan;
 use super::produce::{Port, Sender, TopicNames};
 use super::status::GroupStatus;
@@ -58,6 +60,7 @@ pub(crate) struct EngineSpec {
     /// `None`: 1 s, and 100 ms with exactly once.
     pub(crate) commit_every: Option<Duration>,
     pub(crate) defences: Defences,
+    pub(crate) limits: Limits,
     pub(crate) executor: Executor,
     pub(crate) handle: Handle,
     pub(crate) env: Env,
@@ -206,7 +209,13 @@ impl Engine {
                 if latest { "latest" } else { "earliest" }
             ),
         };
-        let status = Arc::new(GroupStatus::new(name.clone(), group.clone()));
+        let metrics = spec
+            .env
+            .metrics
+            .consumer(group.as_deref().unwrap_or_default());
+        let heart = Heart::new(name.clone(), spec.limits.stall_after, metrics);
+        let status = Arc::new(GroupStatus::new(Arc::new(heart), group.clone()));
+        spec.executor.watch(&status.heart);
         let mut topics: Vec<String> = agents
             .iter()
             .flat_map(|agent| agent.plan.consumed().map(|topic| topic.to_string()))
@@ -252,6 +261,7 @@ impl Engine {
             hooks: hooks.clone(),
             status: status.clone(),
             commit_every: spec.commit_every.unwrap_or(COMMIT_EVERY),
+            limits: spec.limits,
             poller: poller.clone(),
             book,
         });

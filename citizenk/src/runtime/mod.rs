@@ -6,9 +6,12 @@
 pub(crate) mod ack;
 pub(crate) mod dispatch;
 pub(crate) mod engine;
+pub(crate) mod heart;
 pub(crate) mod lane;
+pub(crate) mod limits;
 pub(crate) mod plan;
 pub(crate) mod produce;
+pub(crate) mod stall;
 mod start;
 pub(crate) mod status;
 pub(crate) mod supervisor;

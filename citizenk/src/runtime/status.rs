@@ -2,12 +2,15 @@
 //! once a second and at rebalances.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::heart::Heart;
+use super::stall::Cause;
 use crate::record::TopicPartition;
 use crate::transport::TransportError;
 
@@ -20,8 +23,30 @@ pub(crate) struct PartitionStatus {
     pub(crate) high: Option<i64>,
     pub(crate) queued: usize,
     pub(crate) paused: bool,
-    /// How long records have been waiting without any progress.
+    pub(crate) stall: Option<StallStatus>,
+}
+
+/// A partition that makes no progress.
+#[derive(Clone, Debug)]
+pub(crate) struct StallStatus {
     pub(crate) waiting: Duration,
+    pub(crate) cause: Cause,
+    /// Whose lane is behind all others, where a lane is the cause.
+    pub(crate) agent: Option<String>,
+    pub(crate) paused: bool,
+}
+
+impl fmt::Display for StallStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(agent) = &self.agent {
+            write!(f, "agent `{agent}`: ")?;
+        }
+        self.cause.fmt(f)?;
+        if self.paused {
+            f.write_str(" (fetching is paused)")?;
+        }
+        Ok(())
+    }
 }
 
 impl PartitionStatus {
@@ -36,6 +61,8 @@ pub(crate) struct GroupStatus {
     /// For listings: the group, or what reads without one.
     pub(crate) name: String,
     pub(crate) group: Option<String>,
+    /// Of the polling thread.
+    pub(crate) heart: Arc<Heart>,
     assigned: AtomicBool,
     partitions: Mutex<Vec<PartitionStatus>>,
     owned: Mutex<BTreeSet<TopicPartition>>,
@@ -55,10 +82,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl GroupStatus {
-    pub(crate) fn new(name: String, group: Option<String>) -> Self {
+    pub(crate) fn new(heart: Arc<Heart>, group: Option<String>) -> Self {
         Self {
-            name,
+            name: heart.name().to_owned(),
             group,
+            heart,
             assigned: AtomicBool::new(false),
             partitions: Mutex::default(),
             owned: Mutex::default(),
@@ -153,6 +181,7 @@ impl GroupStatus {
     pub(crate) fn closed(&self) {
         lock(&self.partitions).clear();
         lock(&self.owned).clear();
+        self.heart.stop();
         self.closed.send_replace(true);
     }
 

@@ -15,6 +15,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 mod embedded;
 mod faults;
+mod stalls;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -34,6 +35,7 @@ use crate::runtime::worker::Executor;
 use crate::time::{Clock, parse_duration};
 use crate::topic::Topic;
 use crate::transport::memory::MemoryCluster;
+pub use crate::transport::memory::Withheld;
 
 /// When a test's clock starts: 2025-01-01T00:00:00Z.
 const START: i64 = 1_735_689_600_000;

@@ -104,6 +104,14 @@ pub(crate) trait Control {
         reason = "a command of the line; so far only tests of the transports give it"
     )]
     fn seek(&mut self, positions: &[(TopicPartition, i64)]);
+    /// Makes a client that delivers nothing show that it is alive: asks again for records before `next`,
+    /// which are not handed over, and goes on there. With `anew` fetching of the partition begins anew.
+    fn knock(&mut self, partition: &TopicPartition, next: i64, anew: bool);
+    /// Whether anything came for the partition since the last [`Control::knock`].
+    fn answered(&mut self, partition: &TopicPartition) -> bool;
+    /// Asks the broker for the partitions' ends, without waiting; what is answered comes to
+    /// [`ConsumerEvents::ends`].
+    fn ask_ends(&mut self, partitions: &[TopicPartition]);
     /// Commits next offsets; the result comes to [`ConsumerEvents::committed`].
     fn commit(&mut self, offsets: &[(TopicPartition, i64)]);
     /// Commits and waits for the broker's answer.
@@ -154,6 +162,10 @@ pub(crate) trait ConsumerEvents: Send {
     fn records(&mut self, control: &mut dyn Control, chunk: Chunk);
     /// Called after every poll and whenever the handle was woken; answers how to go on.
     fn tick(&mut self, control: &mut dyn Control) -> Pace;
+    /// The broker answered [`Control::ask_ends`]: the offset each partition's next record will get.
+    fn ends(&mut self, ends: &[(TopicPartition, i64)]) {
+        let _ = ends;
+    }
     /// An asynchronous commit ended.
     fn committed(&mut self, offsets: &[(TopicPartition, i64)], result: Result<(), TransportError>);
     /// The client reported an error; `fatal` ones end the consumer.

@@ -11,6 +11,7 @@
 //! here, from the operator's own static settings (the weak ones with a warning); settings that arrive by
 //! HTTP or Kafka must never reach a client.
 
+pub(super) mod group;
 mod keys;
 mod owned;
 

@@ -15,9 +15,11 @@ use super::ack::{LaneAck, next_offset};
 use super::lane::LaneFactory;
 use super::lane::inbox::{Closing, Inbox, Poller};
 use super::lane::shipping::Outlet;
+use super::limits::Limits;
 use super::plan::AgentPlan;
+use super::stall::StallWatch;
 use super::start;
-use super::status::{GroupStatus, PartitionStatus};
+use super::status::GroupStatus;
 use super::supervisor::Supervisor;
 use super::transact::book::Book;
 use super::worker::Executor;
@@ -28,11 +30,16 @@ use crate::record::{Chunk, TopicPartition};
 use crate::telemetry::{CommitResult, ConsumerMetrics, PartitionMetrics};
 use crate::transport::{ConsumerEvents, Control, Drain, Pace, Start, TransportError};
 
+mod look;
 mod open;
+
+use self::look::Ages;
 
 /// A full lane waits this long before its partition is paused for the sake of the others: a pause
 /// throws away what was fetched.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// The same while nobody is known to be hungry: what is not taken may hide that others are.
+const LONG_PATIENCE: Duration = Duration::from_secs(1);
 /// How often lag and stalls are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,6 +64,7 @@ pub(crate) struct GroupContext {
     pub(crate) hooks: PartitionHooks,
     pub(crate) status: Arc<GroupStatus>,
     pub(crate) commit_every: Duration,
+    pub(crate) limits: Limits,
     pub(crate) poller: Arc<Poller>,
     /// With exactly once: what is settled is committed by a transactor and not here.
     pub(crate) book: Option<Arc<Book>>,
@@ -64,6 +72,7 @@ pub(crate) struct GroupContext {
 
 struct Lane {
     agent: usize,
+    batch_size: usize,
     inbox: Arc<Inbox>,
     ack: Arc<LaneAck>,
 }
@@ -78,8 +87,12 @@ struct Partition {
     /// The end when the partition was assigned: what `after` waits for.
     target: Option<i64>,
     metrics: PartitionMetrics,
-    /// Where the slowest lane stood, and since when.
-    progress: (Option<i64>, Instant),
+    stalls: StallWatch,
+    /// What the broker answered when it was asked.
+    known_end: Option<i64>,
+    /// Records came since the partition was assigned.
+    delivered: bool,
+    ages: Ages,
 }
 
 impl Partition {
@@ -93,7 +106,13 @@ impl Partition {
     }
 
     fn is_full(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.inbox.is_full())
+        self.lanes.iter().any(|lane| lane.inbox.is_full()) || self.is_overdrawn()
+    }
+
+    /// Whether it is still full once its lanes know that fetching waits for them.
+    fn starves(&self) -> bool {
+        let starving = |lane: &Lane| lane.inbox.is_full() && lane.inbox.starve();
+        self.lanes.iter().any(starving) || self.is_overdrawn()
     }
 
     /// A lane waits for the time of a record: no progress, and no stall.
@@ -187,7 +206,8 @@ impl Dispatcher {
 
     fn resume_if_hungry(&mut self, control: &mut dyn Control) {
         for (partition, state) in &mut self.partitions {
-            if !state.paused || !state.lanes.iter().all(|lane| lane.inbox.has_room()) {
+            let room = state.lanes.iter().all(|lane| lane.inbox.has_room());
+            if !state.paused || !room || state.is_overdrawn() {
                 continue;
             }
             if let Some(next) = state.next {
@@ -202,17 +222,13 @@ impl Dispatcher {
     fn pace(&mut self, control: &mut dyn Control, now: Instant) -> Pace {
         let mut full = Vec::new();
         let mut resting = Vec::new();
-        let mut hungry = false;
+        let (mut hungry, mut empty, mut overdrawn) = (false, false, false);
         for (partition, state) in &mut self.partitions {
+            overdrawn |= state.is_overdrawn();
             if state.paused {
                 continue;
             }
-            if state.is_full()
-                && state
-                    .lanes
-                    .iter()
-                    .any(|lane| lane.inbox.is_full() && lane.inbox.starve())
-            {
+            if state.is_full() && state.starves() {
                 let since = *state.full_since.get_or_insert(now);
                 if state.is_resting() {
                     resting.push((partition.clone(), since));
@@ -222,10 +238,12 @@ impl Dispatcher {
             } else {
                 state.full_since = None;
                 // An empty lane is hungry only where the broker has something for it.
-                hungry |= state.queued() == 0
-                    && control
-                        .cached_high_watermark(partition)
-                        .is_some_and(|high| state.next.is_none_or(|next| high > next));
+                let is_empty = state.queued() == 0;
+                empty |= is_empty;
+                hungry |= is_empty
+                    && state
+                        .end(partition, control)
+                        .is_some_and(|end| state.next.is_none_or(|next| end > next));
             }
         }
         // An interval of zero commits at every tick; there is no time to wait for.
@@ -234,7 +252,11 @@ impl Dispatcher {
         } else {
             self.commit_due.saturating_duration_since(now)
         };
-        let wait = until_commit.min(LOOK_EVERY).max(Duration::from_millis(1));
+        let mut wait = until_commit.min(LOOK_EVERY).max(Duration::from_millis(1));
+        if overdrawn {
+            // Nothing wakes this thread when records settle.
+            wait = wait.min(PATIENCE);
+        }
         // A lane that waits for the time of a record stays full for long: its partition is paused at once.
         if !resting.is_empty() {
             self.pause(control, resting);
@@ -242,8 +264,9 @@ impl Dispatcher {
         if full.is_empty() {
             return Pace { wait, take: true };
         }
-        if hungry {
-            let patient = now.checked_sub(PATIENCE);
+        if hungry || empty {
+            let patience = if hungry { PATIENCE } else { LONG_PATIENCE };
+            let patient = now.checked_sub(patience);
             full.retain(|(_, since)| patient.is_some_and(|limit| *since <= limit));
             if !full.is_empty() {
                 self.pause(control, full);
@@ -264,44 +287,6 @@ impl Dispatcher {
                 state.paused = true;
             }
         }
-    }
-
-    /// Lag, stalls, and who has caught up.
-    fn look(&mut self, control: &mut dyn Control, now: Instant) {
-        if self.waiting_for_ends {
-            self.open_gates();
-        }
-        if now < self.look_due {
-            return;
-        }
-        self.look_due = now + LOOK_EVERY;
-        let mut list = Vec::with_capacity(self.partitions.len());
-        for (partition, state) in &mut self.partitions {
-            let position = state.position();
-            if position != state.progress.0 || state.queued() == 0 || state.is_resting() {
-                state.progress = (position, now);
-            }
-            if let Some(book) = &self.cx.book {
-                state.committed = book.committed(partition);
-            }
-            let high = control.cached_high_watermark(partition);
-            let status = PartitionStatus {
-                partition: partition.clone(),
-                position,
-                committed: state.committed,
-                high,
-                queued: state.queued(),
-                paused: state.paused,
-                waiting: now.saturating_duration_since(state.progress.1),
-            };
-            if let Some(lag) = status.lag() {
-                state.metrics.lag(lag);
-            }
-            state.metrics.paused(state.paused);
-            list.push(status);
-        }
-        list.sort_by(|a, b| a.partition.cmp(&b.partition));
-        self.cx.status.partitions(list);
     }
 
     fn open_gates(&mut self) {
@@ -482,14 +467,19 @@ impl ConsumerEvents for Dispatcher {
         let Some(state) = self.partitions.get_mut(&key) else {
             return;
         };
-        state.next = Some(next_offset(chunk.offset(last)));
+        let next = next_offset(chunk.offset(last));
+        state.next = Some(next);
+        state.delivered = true;
+        state.ages.push(&chunk, next);
+        let bytes = chunk.bytes();
         for lane in &state.lanes {
-            lane.inbox.push(chunk.clone());
+            lane.inbox.push(chunk.clone(), bytes);
         }
     }
 
     fn tick(&mut self, control: &mut dyn Control) -> Pace {
         let now = Instant::now();
+        self.cx.status.heart.beat(now);
         self.commit_if_due(control, now);
         self.resume_if_hungry(control);
         self.look(control, now);
@@ -514,7 +504,16 @@ impl ConsumerEvents for Dispatcher {
         }
     }
 
-    fn error(&mut self, error: TransportError) {
+    fn error(&mut self, mut error: TransportError) {
+        if matches!(
+            &*error.code,
+            "FENCED_INSTANCE_ID" | "UNRELEASED_INSTANCE_ID" | "_FENCED"
+        ) {
+            error.message.push_str(
+                "; another member has the same `group.instance.id`: every worker needs one of its own",
+            );
+            error.fatal = true;
+        }
         if error.fatal {
             self.cx.supervisor.fail(RunError::Transport(error));
         } else {
@@ -523,8 +522,22 @@ impl ConsumerEvents for Dispatcher {
         }
     }
 
+    fn ends(&mut self, ends: &[(TopicPartition, i64)]) {
+        for (partition, end) in ends {
+            if let Some(state) = self.partitions.get_mut(partition) {
+                state.known_end = state.known_end.max(Some(*end));
+            }
+        }
+    }
+
     fn skipped(&mut self, partition: &TopicPartition, from: i64, to: i64) {
+        // A look back for a sign of life may begin before what was read already.
+        let read = self.partitions.get(partition).and_then(|state| state.next);
+        let from = read.map_or(from, |next| from.max(next));
         let count = to - from;
+        if count <= 0 {
+            return;
+        }
         self.cx.status.skipped(count);
         if let Some(state) = self.partitions.get(partition) {
             state.metrics.lost(count.unsigned_abs());

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::look::Ages;
 use super::{Dispatcher, Lane, Partition};
 use crate::error::RunError;
 use crate::record::TopicPartition;
 use crate::runtime::ack::LaneAck;
 use crate::runtime::lane::LaneContext;
 use crate::runtime::lane::inbox::Inbox;
+use crate::runtime::stall::StallWatch;
 use crate::telemetry::LaneId;
 use crate::transport::Start;
 
@@ -32,11 +34,8 @@ impl Dispatcher {
             let Some((input, stage)) = agent.plan.reads(&partition.topic) else {
                 continue;
             };
-            let tuning = &agent.plan.spec.tuning;
-            // Records on a retry topic wait for long: no more of them in memory than makes a batch.
-            let least = if stage == 0 { 4096 } else { 256 };
-            let capacity = (tuning.batch_size * 2).max(least);
-            let inbox = Arc::new(Inbox::new(capacity, self.cx.poller.clone()));
+            let room = self.cx.limits.room(&agent.plan.spec, stage > 0);
+            let inbox = Arc::new(Inbox::new(room, self.cx.poller.clone()));
             let metrics = self.cx.env.metrics.lane(&LaneId {
                 agent: agent.plan.spec.name.clone(),
                 topic: partition.topic.to_string(),
@@ -75,6 +74,7 @@ impl Dispatcher {
             }
             lanes.push(Lane {
                 agent: number,
+                batch_size: agent.plan.spec.tuning.batch_size,
                 inbox,
                 ack,
             });
@@ -90,7 +90,10 @@ impl Dispatcher {
             full_since: None,
             committed: position,
             target,
-            progress: (position, Instant::now()),
+            stalls: StallWatch::new(self.cx.limits.stall_after, Instant::now()),
+            known_end: None,
+            delivered: false,
+            ages: Ages::default(),
             metrics: self
                 .metrics
                 .partition(&partition.topic, partition.partition),

@@ -306,6 +306,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
     /// Waits before a retry; a lane that is told to end discards it.
     pub(crate) async fn pause(&self, pause: Duration) -> Next {
         self.cx.metrics.retried(1);
+        self.cx.inbox.signs.retried();
         tokio::select! {
             biased;
             _ = self.cx.inbox.closed() => Next::Halt,
@@ -315,6 +316,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
 
     /// Waits for the agents this one comes after; `false`: the lane is told to end.
     pub(crate) async fn gates_open(&self) -> bool {
+        let _rest = self.cx.inbox.signs.rest();
         for gate in &self.cx.gates {
             let mut gate = gate.clone();
             tokio::select! {

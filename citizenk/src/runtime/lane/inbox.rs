@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::signs::Signs;
 use crate::record::Chunk;
 use crate::transport::{ConsumerHandle, DrainToken};
 
@@ -49,10 +50,28 @@ pub(crate) enum Closing {
 
 #[derive(Debug, Default)]
 struct Queue {
-    chunks: VecDeque<Chunk>,
+    /// With the bytes of their keys and values.
+    chunks: VecDeque<(Chunk, usize)>,
     /// Held until the lane has ended.
     tokens: Vec<DrainToken>,
     ended: bool,
+}
+
+/// How much may wait for one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Room {
+    /// For so many records of any size.
+    pub(crate) fn of(records: usize) -> Self {
+        Self {
+            records: records.max(1),
+            bytes: usize::MAX,
+        }
+    }
 }
 
 /// Chunks on their way to one lane.
@@ -60,11 +79,14 @@ struct Queue {
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     records: AtomicUsize,
+    bytes: AtomicUsize,
     closing: AtomicU8,
     /// Set by the dispatcher when it stopped fetching because of this inbox.
     starving: AtomicBool,
-    /// Full above this many records; hungry again below half of it.
-    capacity: usize,
+    /// Full above so much; hungry again below half of it.
+    capacity: Room,
+    /// What the watchdog sees of the lane.
+    pub(crate) signs: Signs,
     /// How many waits for a time of a record's own are going on.
     resting: AtomicUsize,
     pub(crate) notify: Notify,
@@ -75,13 +97,15 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) fn new(capacity: usize, poller: Arc<Poller>) -> Self {
+    pub(crate) fn new(capacity: Room, poller: Arc<Poller>) -> Self {
         Self {
             queue: Mutex::default(),
             records: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             closing: AtomicU8::new(0),
             starving: AtomicBool::new(false),
-            capacity: capacity.max(1),
+            capacity,
+            signs: Signs::default(),
             resting: AtomicUsize::new(0),
             notify: Notify::new(),
             told: Notify::new(),
@@ -94,26 +118,29 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Called by the dispatcher only.
-    pub(crate) fn push(&self, chunk: Chunk) {
+    /// Called by the dispatcher only, with the bytes of the chunk's keys and values.
+    pub(crate) fn push(&self, chunk: Chunk, bytes: usize) {
         self.records.fetch_add(chunk.len(), Ordering::Relaxed);
-        self.lock().chunks.push_back(chunk);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.lock().chunks.push_back((chunk, bytes));
         self.notify.notify_one();
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.records.load(Ordering::Relaxed) >= self.capacity
+        self.records.load(Ordering::Relaxed) >= self.capacity.records
+            || self.bytes.load(Ordering::Relaxed) >= self.capacity.bytes
     }
 
     /// Remembers that fetching waits for this inbox; `false` when there is room after all.
     pub(crate) fn starve(&self) -> bool {
         self.starving.store(true, Ordering::SeqCst);
         // The lane may have emptied the inbox between the check and the mark.
-        self.records.load(Ordering::SeqCst) >= self.capacity / 2
+        !self.has_room()
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.records.load(Ordering::Relaxed) <= self.capacity / 2
+        self.records.load(Ordering::SeqCst) <= self.capacity.records / 2
+            && self.bytes.load(Ordering::SeqCst) <= self.capacity.bytes / 2
     }
 
     /// Records handed over and not yet taken.
@@ -121,14 +148,20 @@ impl Inbox {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// Called by the lane only.
-    pub(crate) fn pop(&self) -> Option<Chunk> {
-        let chunk = self.lock().chunks.pop_front()?;
-        let left = self.records.fetch_sub(chunk.len(), Ordering::SeqCst) - chunk.len();
-        if left <= self.capacity / 2 && self.starving.swap(false, Ordering::SeqCst) {
+    /// Bytes of keys and values handed over and not yet taken.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// A chunk and the bytes of its keys and values. Called by the lane only.
+    pub(crate) fn pop(&self) -> Option<(Chunk, usize)> {
+        let (chunk, bytes) = self.lock().chunks.pop_front()?;
+        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        self.records.fetch_sub(chunk.len(), Ordering::SeqCst);
+        if self.has_room() && self.starving.swap(false, Ordering::SeqCst) {
             self.poller.wake();
         }
-        Some(chunk)
+        Some((chunk, bytes))
     }
 
     pub(crate) fn closing(&self) -> Closing {
@@ -182,6 +215,7 @@ impl Inbox {
         queue.chunks.clear();
         queue.tokens.clear();
         self.records.store(0, Ordering::SeqCst);
+        self.bytes.store(0, Ordering::SeqCst);
     }
 
     /// Waits until the lane is told to end.
@@ -242,7 +276,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_the_end_leaves_new_records_to_the_lane() {
-        let inbox = Inbox::new(1, Arc::new(Poller::default()));
+        let inbox = Inbox::new(Room::of(1), Arc::new(Poller::default()));
         let mut closed = pin!(inbox.closed());
         assert_eq!(closed.as_mut().now_or_never(), None);
         inbox.notify.notify_one();

@@ -53,7 +53,7 @@ where
         return;
     }
     let hasher = RandomState::new();
-    let mut shipping = Shipping::new(&core.cx);
+    let mut shipping = Shipping::new(&core.cx).timed(&core.cx.metrics);
     let mut schedule: KeySchedule<Job> = KeySchedule::new(limit);
     let mut running = FuturesUnordered::new();
     let mut outboxes: Vec<Outbox> = Vec::new();
@@ -63,8 +63,10 @@ where
     loop {
         let closing = inbox.closing();
         while closing == Closing::No && schedule.waiting() < look_ahead {
-            let Some(chunk) = inbox.pop() else { break };
-            core.cx.received(&chunk);
+            let Some((chunk, bytes)) = inbox.pop() else {
+                break;
+            };
+            core.cx.received(&chunk, bytes);
             for index in 0..chunk.len() {
                 let key = chunk.key(index).map(|key| hasher.hash_one(key));
                 let ticket = core.cx.ack.open(chunk.offset(index));

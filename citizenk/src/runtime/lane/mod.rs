@@ -25,6 +25,7 @@ pub(crate) mod returned;
 mod schedule;
 mod sequential;
 pub(crate) mod shipping;
+pub(crate) mod signs;
 
 pub(crate) use self::letters::HEADER_PREFIX as DEAD_LETTER_HEADERS;
 
@@ -69,10 +70,7 @@ pub(crate) struct LaneContext {
 
 impl LaneContext {
     /// Counts a chunk that was taken out of the inbox.
-    fn received(&self, chunk: &Chunk) {
-        let bytes = (0..chunk.len())
-            .map(|index| chunk.payload(index).map_or(0, <[u8]>::len))
-            .sum();
+    fn received(&self, chunk: &Chunk, bytes: usize) {
         self.metrics.taken(chunk.len(), bytes);
     }
 

@@ -59,6 +59,12 @@ pub(super) async fn attend<In: AgentInput, P, H>(
             let Some(topic) = letter_topic(plan) else {
                 return core.stop_for("has no dead-letter topic").await;
             };
+            if refused.batch.get(*first).topic == topic {
+                // A letter is as large as what it holds; sending it there again would fail for ever.
+                return core
+                    .stop_for(&format!("could not deliver a dead letter: {error}"))
+                    .await;
+            }
             tracing::warn!(agent, %partition, count, %error, "outputs sent to the dead-letter topic");
             core.cx.metrics.dead_lettered(count);
             shipping.redirect(refused, topic, agent, &plan.table).await;

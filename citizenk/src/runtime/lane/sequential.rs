@@ -80,7 +80,7 @@ where
         return;
     }
     let outbox = core.outbox();
-    let shipping = Shipping::new(&core.cx);
+    let shipping = Shipping::new(&core.cx).timed(&core.cx.metrics);
     let mut lane = Sequential {
         core,
         others,
@@ -116,7 +116,8 @@ where
             if inbox.is_closing() || self.attend().await == Next::Halt {
                 return;
             }
-            if let Some(chunk) = inbox.pop() {
+            if let Some((chunk, bytes)) = inbox.pop() {
+                self.core.cx.received(&chunk, bytes);
                 let next = match self.core.cx.stage {
                     0 => self.taken(&chunk, &in_flight).await,
                     _ => self.returned(&chunk, &in_flight).await,
@@ -136,7 +137,10 @@ where
             match self.deadline {
                 None => notified.await,
                 Some(deadline) => {
+                    // A batch that fills is no stall.
+                    let rest = inbox.signs.rest();
                     let due = tokio::time::timeout_at(deadline, notified).await.is_err();
+                    drop(rest);
                     if due {
                         if self.batch().await == Next::Halt {
                             return;
@@ -215,7 +219,6 @@ where
     }
 
     async fn chunk(&mut self, chunk: &Chunk) -> Next {
-        self.core.cx.received(chunk);
         let mut index = 0;
         loop {
             let stop = with_context(|cx| self.quick(chunk, &mut index, cx)).await;

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::time::Instant;
+
 use crate::extract::OutputTable;
 use crate::runtime::ack::{LaneAck, Ticket};
 use crate::runtime::lane::LaneContext;
@@ -16,6 +18,7 @@ use crate::runtime::lane::inbox::{Closing, Inbox};
 use crate::runtime::lane::letters;
 use crate::runtime::transact::ledger::Ledger;
 use crate::staging::StagedBatch;
+use crate::telemetry::LaneMetrics;
 use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
 
 /// With this many records of the producer on their way, a lane with some among them waits: a longer queue
@@ -43,6 +46,8 @@ struct Shipment {
     failures: Mutex<Vec<(usize, TransportError)>>,
     span: Option<(Arc<LaneAck>, Ticket)>,
     lane: Arc<Inbox>,
+    sent: Instant,
+    metrics: Option<LaneMetrics>,
 }
 
 impl DeliverySink for Shipment {
@@ -59,6 +64,10 @@ impl DeliverySink for Shipment {
                 && let Some((ack, ticket)) = &self.span
             {
                 ack.settle(*ticket);
+            }
+            self.lane.signs.answered();
+            if let Some(metrics) = &self.metrics {
+                metrics.shipped(self.sent.elapsed());
             }
             self.lane.notify.notify_one();
         }
@@ -104,6 +113,7 @@ pub(crate) struct Shipping {
     /// With exactly once: outputs are noted here, and a transaction takes them.
     ledger: Option<Arc<Ledger>>,
     inbox: Arc<Inbox>,
+    metrics: Option<LaneMetrics>,
     in_flight: VecDeque<InFlight>,
     /// Waits until enough has landed.
     congested: bool,
@@ -117,10 +127,17 @@ impl Shipping {
             outlet: cx.outlet.clone(),
             ledger: cx.ledger.clone(),
             inbox: cx.inbox.clone(),
+            metrics: None,
             in_flight: VecDeque::new(),
             congested: false,
             spare: Vec::new(),
         }
+    }
+
+    /// Measures how long shipments take.
+    pub(crate) fn timed(self, metrics: &LaneMetrics) -> Self {
+        let metrics = Some(metrics.clone());
+        Self { metrics, ..self }
     }
 
     /// An empty batch to stage into.
@@ -206,7 +223,10 @@ impl Shipping {
             failures: Mutex::default(),
             span,
             lane: self.inbox.clone(),
+            sent: Instant::now(),
+            metrics: self.metrics.clone(),
         });
+        self.inbox.signs.shipped();
         let sink: Arc<dyn DeliverySink> = shipment.clone();
         let mut taken = 0;
         loop {

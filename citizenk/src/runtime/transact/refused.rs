@@ -109,8 +109,16 @@ fn judge(
         }
         Decision::Skip => None,
         Decision::DeadLetter => match refusal::letter_topic(plan) {
-            Some(topic) => Some(topic),
             None => return Err("has no dead-letter topic".to_owned()),
+            // A letter is as large as what it holds; sending it there again would fail for ever.
+            Some(topic)
+                if refused
+                    .keys()
+                    .any(|index| part.piece.batch.get(*index).topic == topic) =>
+            {
+                return Err("could not deliver a dead letter".to_owned());
+            }
+            Some(topic) => Some(topic),
         },
         // No produce policy has retry topics: the app would not have been built.
         Decision::Stop | Decision::Later(_) => {

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 mod spread;
 
 use self::spread::{LaneNumber, Move, Seen, WINDOW};
+use super::heart::Heart;
 use super::lane::LaneFuture;
 use super::lane::inbox::Inbox;
 
@@ -46,6 +47,8 @@ pub(crate) struct Workers {
 #[derive(Debug)]
 struct Inner {
     workers: Vec<Worker>,
+    /// Polling threads to look after.
+    hearts: Mutex<Vec<Weak<Heart>>>,
     /// The number of the next lane.
     next: AtomicU64,
     orders: Arc<Orders>,
@@ -86,6 +89,7 @@ impl Executor {
         let (workers, seats): (Vec<_>, Vec<_>) = (0..count.max(1)).map(|_| Worker::new()).unzip();
         let inner = Arc::new(Inner {
             workers,
+            hearts: Mutex::default(),
             next: AtomicU64::new(0),
             orders: Arc::default(),
         });
@@ -97,6 +101,20 @@ impl Executor {
             .name("citizenk-watch".to_owned())
             .spawn(move || watch(&watched, &until))?;
         Ok(Self::Pinned(Arc::new(Workers { inner, over })))
+    }
+
+    /// Reports this polling thread when it does not come round. Without threads of our own nobody could
+    /// see that: then the heart is looked at when somebody asks for the health.
+    pub(crate) fn watch(&self, heart: &Arc<Heart>) {
+        if let Self::Pinned(workers) = self {
+            let mut hearts = workers
+                .inner
+                .hearts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            hearts.retain(|known| known.strong_count() > 0);
+            hearts.push(Arc::downgrade(heart));
+        }
     }
 
     pub(crate) fn spawn(&self, agent: &str, inbox: Arc<Inbox>, lane: LaneFuture) {
@@ -335,6 +353,17 @@ fn watch(inner: &Weak<Inner>, over: &Over) {
                 );
             }
         }
+        let now = tokio::time::Instant::now();
+        for heart in inner
+            .hearts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            if let Some(heart) = heart.upgrade() {
+                heart.check(now);
+            }
+        }
         looks += 1;
         if looks == WINDOW {
             looks = 0;
@@ -352,7 +381,7 @@ mod tests {
     use std::thread::ThreadId;
 
     use super::*;
-    use crate::runtime::lane::inbox::Poller;
+    use crate::runtime::lane::inbox::{Poller, Room};
 
     /// Busy lanes that yield often: they begin on one thread and end up on two.
     #[test]
@@ -367,7 +396,7 @@ mod tests {
         let stop = Arc::new(AtomicBool::new(false));
         for lane in 0..4_u32 {
             let (report, stop) = (report.clone(), stop.clone());
-            let inbox = Arc::new(Inbox::new(1, Arc::new(Poller::default())));
+            let inbox = Arc::new(Inbox::new(Room::of(1), Arc::new(Poller::default())));
             executor.spawn(
                 "busy",
                 inbox,

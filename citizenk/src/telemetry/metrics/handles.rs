@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::labels::{
     AgentLabels, CommitLabels, CommitResult, ErrorLabels, GroupLabels, LaneId, PartitionLabels,
-    SkipLabels, SkipReason, Stage, TickLabels, TickResult,
+    SkipLabels, SkipReason, Stage, StallLabels, TickLabels, TickResult,
 };
 use super::{Families, Floats};
 
@@ -31,6 +31,7 @@ struct Lane {
     outputs: Counter,
     in_flight: Gauge,
     handler: Histogram,
+    shipments: Histogram,
     // Made when first needed: most lanes never fail, and each would be a line of `/metrics`.
     skipped: [OnceLock<Counter>; SkipReason::ALL.len()],
     errors: [OnceLock<Counter>; Stage::ALL.len()],
@@ -62,6 +63,7 @@ impl LaneMetrics {
             outputs: families.outputs.get_or_create_owned(&id),
             in_flight: families.in_flight.get_or_create_owned(&id),
             handler: families.handler.get_or_create_owned(&agent),
+            shipments: families.shipments.get_or_create_owned(&agent),
             skipped: Default::default(),
             errors: Default::default(),
             id,
@@ -91,6 +93,11 @@ impl LaneMetrics {
     /// A call, or a slice of calls, took this long.
     pub(crate) fn handled(&self, took: Duration) {
         self.0.handler.observe(took.as_secs_f64());
+    }
+
+    /// Outputs that were sent together took this long to be acknowledged.
+    pub(crate) fn shipped(&self, took: Duration) {
+        self.0.shipments.observe(took.as_secs_f64());
     }
 
     /// Attempts after the first.
@@ -237,6 +244,13 @@ impl ConsumerMetrics {
         self.rebalances.inc();
     }
 
+    /// A stall began.
+    pub(crate) fn stalled(&self, cause: &'static str) {
+        let group = self.group.clone();
+        let labels = StallLabels { group, cause };
+        self.families.stalls.get_or_create_owned(&labels).inc();
+    }
+
     /// A commit ended; `now` in milliseconds since 1970.
     pub(crate) fn committed(&self, result: CommitResult, now: i64) {
         match result {
@@ -264,6 +278,10 @@ impl ConsumerMetrics {
         }
         let gauges = Arc::new(PartitionGauges {
             lag: self.families.lag.get_or_create_owned(&labels),
+            age: self.families.age.get_or_create_owned(&labels),
+            queued: self.families.queued.get_or_create_owned(&labels),
+            queued_bytes: self.families.queued_bytes.get_or_create_owned(&labels),
+            stalled: self.families.stalled.get_or_create_owned(&labels),
             paused: self.families.paused.get_or_create_owned(&labels),
             families: self.families.clone(),
             assigned: Arc::clone(&self.assigned),
@@ -284,6 +302,10 @@ pub(crate) struct PartitionMetrics(Arc<PartitionGauges>);
 pub(super) struct PartitionGauges {
     labels: PartitionLabels,
     lag: Gauge,
+    age: Floats,
+    queued: Gauge,
+    queued_bytes: Gauge,
+    stalled: Gauge,
     paused: Gauge,
     families: Families,
     assigned: Assigned,
@@ -301,6 +323,22 @@ impl PartitionMetrics {
     /// Records between the settled position and the end.
     pub(crate) fn lag(&self, records: i64) {
         self.0.lag.set(records);
+    }
+
+    /// How old the oldest record is that is not settled, in milliseconds.
+    pub(crate) fn age(&self, millis: i64) {
+        // Lossless below 285,000 years; clocks may differ, but no record comes from the future.
+        self.0.age.set(millis.max(0) as f64 / 1000.0);
+    }
+
+    /// What waits for the slowest agent.
+    pub(crate) fn queued(&self, records: usize, bytes: usize) {
+        self.0.queued.set(signed(records));
+        self.0.queued_bytes.set(signed(bytes));
+    }
+
+    pub(crate) fn stalled(&self, stalled: bool) {
+        self.0.stalled.set(i64::from(stalled));
     }
 
     pub(crate) fn paused(&self, paused: bool) {
@@ -324,6 +362,10 @@ impl Drop for PartitionGauges {
             // A partition that moved away has no lag here; a frozen value would raise false alarms.
             self.families.lag.remove(&self.labels);
             self.families.paused.remove(&self.labels);
+            self.families.age.remove(&self.labels);
+            self.families.queued.remove(&self.labels);
+            self.families.queued_bytes.remove(&self.labels);
+            self.families.stalled.remove(&self.labels);
         }
     }
 }

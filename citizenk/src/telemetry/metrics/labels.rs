@@ -117,6 +117,12 @@ pub(super) struct GroupLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StallLabels {
+    pub(super) group: String,
+    pub(super) cause: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CommitLabels {
     pub(super) group: String,
     pub(super) result: CommitResult,

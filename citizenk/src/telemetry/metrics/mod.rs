@@ -29,7 +29,7 @@ pub(crate) use handles::{
 };
 use labels::{
     AgentLabels, CommitLabels, ErrorLabels, GroupLabels, HttpLabels, InfoLabels, PartitionLabels,
-    ProducerLabels, RouteLabels, SkipLabels, TickLabels,
+    ProducerLabels, RouteLabels, SkipLabels, StallLabels, TickLabels,
 };
 pub(crate) use labels::{CommitResult, LaneId, SkipReason, Stage, TickResult};
 
@@ -64,6 +64,12 @@ pub(super) struct Families {
     commits: Family<CommitLabels, Counter>,
     last_commit: Family<GroupLabels, Floats>,
     lag: Family<PartitionLabels, Gauge>,
+    age: Family<PartitionLabels, Floats>,
+    queued: Family<PartitionLabels, Gauge>,
+    queued_bytes: Family<PartitionLabels, Gauge>,
+    stalled: Family<PartitionLabels, Gauge>,
+    stalls: Family<StallLabels, Counter>,
+    shipments: Family<AgentLabels, Histogram, Seconds>,
     paused: Family<PartitionLabels, Gauge>,
     lost: Family<PartitionLabels, Counter>,
     produced: Family<ProducerLabels, Gauge>,
@@ -118,6 +124,12 @@ impl Metrics {
             commits: Family::default(),
             last_commit: Family::default(),
             lag: Family::default(),
+            age: Family::default(),
+            queued: Family::default(),
+            queued_bytes: Family::default(),
+            stalled: Family::default(),
+            stalls: Family::default(),
+            shipments: family(),
             paused: Family::default(),
             lost: Family::default(),
             produced: Family::default(),
@@ -232,6 +244,12 @@ fn registry(families: &Families) -> Registry {
         commits,
         last_commit,
         lag,
+        age,
+        queued,
+        queued_bytes,
+        stalled,
+        stalls,
+        shipments,
         paused,
         lost,
         produced,
@@ -288,6 +306,35 @@ fn registry(families: &Families) -> Registry {
         "consumer_lag_records",
         "Records between the settled position and the end",
         lag,
+    );
+    registry.register_with_unit(
+        "consumer_lag",
+        "Age of the oldest record that is not settled, by its own time; 0 without lag",
+        Unit::Seconds,
+        age,
+    );
+    registry.register(
+        "consumer_queued_records",
+        "Records handed over and not yet taken by the slowest agent",
+        queued,
+    );
+    registry.register_with_unit(
+        "consumer_queued",
+        "Bytes of the keys and values of those records",
+        Unit::Bytes,
+        queued_bytes,
+    );
+    registry.register(
+        "consumer_stalled",
+        "1 while a partition makes no progress though there are records",
+        stalled,
+    );
+    registry.register("stalls", "Stalls that began, by cause", stalls);
+    registry.register_with_unit(
+        "produce_duration",
+        "Time from sending outputs together to the last one's acknowledgement",
+        Unit::Seconds,
+        shipments,
     );
     registry.register(
         "consumer_paused",

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -18,8 +20,8 @@ fn has(text: &str, line: &str) {
     );
 }
 
-#[test]
-fn everything_has_a_name_a_unit_and_labels() {
+/// With a value for each metric there is.
+fn full() -> Metrics {
     let metrics = Metrics::new();
     metrics.set_info("video-counter", "1.2.3", "kafka");
     metrics.set_info("video-counter", "1.2.3", "embedded");
@@ -38,15 +40,27 @@ fn everything_has_a_name_a_unit_and_labels() {
     consumer.rebalanced();
     consumer.committed(CommitResult::Ok, 1_500);
     consumer.committed(CommitResult::Failed, 9_000);
+    consumer.stalled("handler");
+    process.shipped(Duration::from_millis(3));
     let partition = consumer.partition("videos", 0);
     partition.lag(7);
+    partition.age(2_500);
+    partition.queued(8, 900);
+    partition.stalled(true);
     partition.paused(true);
     partition.lost(2);
     metrics.producer("main").in_flight(6);
     metrics.timer("report").ticked(TickResult::Skipped);
     metrics.request("GET", "/cameras/{camera_id}", 200, Duration::from_millis(3));
     metrics.pinned_chunks(2);
-    let text = metrics.render();
+    // Gauges of partitions end with their handle.
+    std::mem::forget((in_flight, partition));
+    metrics
+}
+
+#[test]
+fn everything_has_a_name_a_unit_and_labels() {
+    let text = full().render();
     let at = r#"agent="process",topic="videos",partition="0",group="g""#;
     for line in [
         format!("citizenk_records_total{{{at}}} 10"),
@@ -69,6 +83,12 @@ fn everything_has_a_name_a_unit_and_labels() {
         r#"citizenk_last_commit_timestamp_seconds{group="g"} 1.5"#,
         r#"citizenk_consumer_lag_records{group="g",topic="videos",partition="0"} 7"#,
         r#"citizenk_consumer_paused{group="g",topic="videos",partition="0"} 1"#,
+        r#"citizenk_consumer_lag_seconds{group="g",topic="videos",partition="0"} 2.5"#,
+        r#"citizenk_consumer_queued_records{group="g",topic="videos",partition="0"} 8"#,
+        r#"citizenk_consumer_queued_bytes{group="g",topic="videos",partition="0"} 900"#,
+        r#"citizenk_consumer_stalled{group="g",topic="videos",partition="0"} 1"#,
+        r#"citizenk_stalls_total{group="g",cause="handler"} 1"#,
+        r#"citizenk_produce_duration_seconds_count{agent="process",group="g"} 1"#,
         r#"citizenk_retention_lost_records_total{group="g",topic="videos",partition="0"} 2"#,
         r#"citizenk_producer_in_flight_records{producer="main"} 6"#,
         r#"citizenk_timer_ticks_total{timer="report",result="skipped"} 1"#,
@@ -85,6 +105,116 @@ fn everything_has_a_name_a_unit_and_labels() {
         !text.contains("reason=\"handler\""),
         "reasons appear when they occur"
     );
+}
+
+/// Name, type and labels of every metric, as Prometheus stores them.
+fn known() -> BTreeSet<(String, String, String)> {
+    let text = full().render();
+    let types = text.lines().filter_map(|line| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some((name, kind))
+    });
+    types
+        .map(|(name, kind)| {
+            let stored = match kind {
+                "counter" => format!("{name}_total"),
+                _ => name.to_owned(),
+            };
+            let sample = match kind {
+                "histogram" => format!("{name}_count"),
+                _ => stored.clone(),
+            };
+            let rest = text
+                .lines()
+                .find_map(|line| line.strip_prefix(&*sample))
+                .unwrap_or_else(|| panic!("`full` gives {name} no value"));
+            let labels = match rest.strip_prefix('{') {
+                Some(rest) => rest
+                    .split_once("} ")
+                    .map_or(rest, |(labels, _)| labels)
+                    .split(',')
+                    .filter_map(|label| Some(format!("`{}`", label.split_once('=')?.0)))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                None => String::new(),
+            };
+            (stored, kind.to_owned(), labels)
+        })
+        .collect()
+}
+
+#[test]
+fn the_guide_lists_every_metric() {
+    let guide = include_str!("../../../../docs/metrics.md");
+    let listed: BTreeSet<_> = guide
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `citizenk_")?.split('|').map(str::trim);
+            let name = format!("citizenk_{}", cells.next()?.trim_end_matches('`'));
+            let (kind, labels) = (cells.next()?.to_owned(), cells.next()?.to_owned());
+            assert!(
+                cells.next().is_some_and(|text| !text.is_empty()),
+                "{name} means something"
+            );
+            Some((name, kind, labels))
+        })
+        .collect();
+    let known = known();
+    let missing: Vec<_> = known.difference(&listed).collect();
+    let unknown: Vec<_> = listed.difference(&known).collect();
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "not in docs/metrics.md: {missing:#?}\nnot in the code: {unknown:#?}"
+    );
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_exist() {
+    fn queries(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    match value.as_str() {
+                        Some(text) if matches!(&**key, "expr" | "query" | "definition") => {
+                            found.push(text.to_owned());
+                        }
+                        _ => queries(value, found),
+                    }
+                }
+            }
+            serde_json::Value::Array(list) => list.iter().for_each(|value| queries(value, found)),
+            _ => {}
+        }
+    }
+    let text = include_str!("../../../../docs/grafana/citizenk.json");
+    let dashboard: serde_json::Value = serde_json::from_str(text).expect("the dashboard is JSON");
+    let mut found = Vec::new();
+    queries(&dashboard, &mut found);
+    let known = known();
+    let mut asked = BTreeSet::new();
+    for query in &found {
+        for part in query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+            if part.starts_with("citizenk_") {
+                let name = part
+                    .trim_end_matches("_bucket")
+                    .trim_end_matches("_count")
+                    .trim_end_matches("_sum");
+                assert!(
+                    known.iter().any(|(known, ..)| known == name),
+                    "{name} in `{query}`"
+                );
+                asked.insert(name.to_owned());
+            }
+        }
+    }
+    assert!(asked.len() >= 15, "{asked:?}");
+    let variables: Vec<_> = dashboard["templating"]["list"]
+        .as_array()
+        .expect("variables")
+        .iter()
+        .filter_map(|variable| variable["name"].as_str())
+        .collect();
+    assert_eq!(variables, ["datasource", "job", "group", "agent"]);
 }
 
 #[test]

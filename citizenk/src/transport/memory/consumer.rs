@@ -127,6 +127,7 @@ struct ConsumerTask {
 #[derive(Default)]
 struct View {
     partitions: BTreeMap<TopicPartition, Position>,
+    ends: Offsets,
     commits: VecDeque<(Offsets, Result<(), TransportError>)>,
 }
 
@@ -135,6 +136,8 @@ struct Position {
     next: i64,
     paused: bool,
     high: Option<i64>,
+    /// A fetch was answered since the last knock.
+    answered: bool,
 }
 
 struct MemoryControl<'a> {
@@ -159,6 +162,10 @@ impl ConsumerTask {
                 break;
             }
             self.report_commits();
+            let ends = std::mem::take(&mut self.view.ends);
+            if !ends.is_empty() {
+                self.events.ends(&ends);
+            }
             if self.pace.take {
                 self.poll();
             }
@@ -297,6 +304,7 @@ impl ConsumerTask {
             };
             let count = fetched.chunk.as_ref().map_or(0, ChunkStore::len) as i64;
             position.high = Some(fetched.high);
+            position.answered = true;
             position.next = fetched.from + count;
             if asked < fetched.from {
                 self.events.skipped(&partition, asked, fetched.from);
@@ -353,6 +361,17 @@ async fn to_the_back_of_the_queue() {
     .await;
 }
 
+impl MemoryControl<'_> {
+    /// What an ordered stall may wait for.
+    fn sought<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition>, anew: bool) {
+        self.membership.shared.with(|state| {
+            for partition in partitions {
+                state.stalls.sought(partition, anew);
+            }
+        });
+    }
+}
+
 impl Control for MemoryControl<'_> {
     fn pause(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
@@ -369,6 +388,32 @@ impl Control for MemoryControl<'_> {
                 position.next = *next;
             }
         }
+        self.sought(positions.iter().map(|(partition, _)| partition), false);
+    }
+
+    fn knock(&mut self, partition: &TopicPartition, next: i64, anew: bool) {
+        if let Some(position) = self.view.partitions.get_mut(partition) {
+            position.next = next;
+            position.answered = false;
+        }
+        self.sought(std::iter::once(partition), anew);
+    }
+
+    fn answered(&mut self, partition: &TopicPartition) -> bool {
+        let position = self.view.partitions.get(partition);
+        position.is_some_and(|position| position.answered)
+    }
+
+    fn ask_ends(&mut self, partitions: &[TopicPartition]) {
+        let ends = self.membership.shared.with(|state| {
+            let end = |partition: &TopicPartition| {
+                let marks = state.watermarks(partition).ok()?;
+                Some((partition.clone(), marks.high))
+            };
+            partitions.iter().filter_map(end).collect()
+        });
+        // The answer comes with a later poll, as from a real client.
+        self.view.ends = ends;
     }
 
     fn seek(&mut self, positions: &[(TopicPartition, i64)]) {
@@ -377,6 +422,7 @@ impl Control for MemoryControl<'_> {
                 position.next = *next;
             }
         }
+        self.sought(positions.iter().map(|(partition, _)| partition), false);
     }
 
     fn commit(&mut self, offsets: &[(TopicPartition, i64)]) {

@@ -26,6 +26,7 @@ mod errors;
 mod group;
 mod log;
 mod producer;
+mod stalls;
 mod state;
 mod transaction;
 
@@ -33,6 +34,7 @@ mod transaction;
 mod tests;
 
 pub(crate) use log::NewRecord;
+pub use stalls::Withheld;
 #[cfg(test)]
 pub(crate) use transaction::TransactionOrder;
 
@@ -250,6 +252,22 @@ impl MemoryCluster {
     /// commits fail, produced records wait; each consumer hears one retriable error.
     pub(crate) fn set_available(&self, available: bool) {
         self.shared.with(|state| state.set_available(available));
+    }
+
+    /// Hands out nothing of the partition until then, though the broker is there; `None` ends it.
+    pub(crate) fn withhold(&self, topic: &str, partition: i32, until: Option<Withheld>) {
+        let partition = TopicPartition::new(topic, partition);
+        self.shared.with(|state| {
+            state.stalls.order(partition, until);
+            state.bump();
+        });
+    }
+
+    /// Offsets at the end of the partition that are no records, as marks of transactions are.
+    pub(crate) fn set_empty_end(&self, topic: &str, partition: i32, offsets: i64) {
+        let partition = TopicPartition::new(topic, partition);
+        self.shared
+            .with(|state| state.stalls.set_empty(partition, offsets));
     }
 
     /// Keeps delivery reports back, or lets them go again.

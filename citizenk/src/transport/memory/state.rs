@@ -16,6 +16,7 @@ use super::errors::{all_down, error, no_group, unknown_partition};
 use super::group::{Group, GroupEvent};
 use super::log::{Fetched, NewRecord, TopicLog};
 use super::producer::{Producers, Report, Waiting};
+use super::stalls::Stalls;
 use crate::record::TopicPartition;
 use crate::transport::{Delivered, TransportError, Watermarks, lock};
 
@@ -83,6 +84,7 @@ pub(super) struct State {
     outage: Option<Instant>,
     failures: BTreeMap<String, VecDeque<TransportError>>,
     commit_failures: VecDeque<TransportError>,
+    pub(super) stalls: Stalls,
     sequence: u64,
     activity: u64,
     next_id: u64,
@@ -102,6 +104,7 @@ impl Default for State {
             outage: None,
             failures: BTreeMap::new(),
             commit_failures: VecDeque::new(),
+            stalls: Stalls::default(),
             sequence: 0,
             activity: 0,
             next_id: 0,
@@ -289,11 +292,12 @@ impl State {
         max: usize,
     ) -> Option<Fetched> {
         let max = max.min(self.permits.unwrap_or(usize::MAX));
-        if !self.is_available() || max == 0 {
+        if !self.is_available() || max == 0 || self.stalls.holds(partition) {
             return None;
         }
         let log = self.topics.get(&partition.topic)?;
-        let fetched = log.fetch(partition.partition, position, max)?;
+        let mut fetched = log.fetch(partition.partition, position, max)?;
+        fetched.high += self.stalls.empty(partition);
         if let (Some(permits), Some(chunk)) = (&mut self.permits, &fetched.chunk) {
             *permits -= crate::record::ChunkStore::len(chunk);
         }
@@ -311,7 +315,10 @@ impl State {
         self.topics
             .get(&partition.topic)
             .and_then(|log| log.watermarks(partition.partition))
-            .map(|(low, high)| Watermarks { low, high })
+            .map(|(low, high)| Watermarks {
+                low,
+                high: high + self.stalls.empty(partition),
+            })
             .ok_or_else(|| unknown_partition(&partition.topic, partition.partition))
     }
 
@@ -506,6 +513,9 @@ impl State {
     ) -> bool {
         let work = self.is_permitted()
             && positions.any(|(partition, next)| {
+                if self.stalls.holds(&partition) {
+                    return false;
+                }
                 let log = self.topics.get(&partition.topic);
                 let high = log.and_then(|log| log.watermarks(partition.partition));
                 high.is_some_and(|(_, high)| high != next)

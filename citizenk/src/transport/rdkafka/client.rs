@@ -30,6 +30,7 @@ pub(super) enum Mail {
     Committed(Vec<(TopicPartition, i64)>, Result<(), TransportError>),
     Error(TransportError),
     Statistics(String),
+    Ends(Vec<(TopicPartition, i64)>),
 }
 
 /// What callbacks reach through the client's opaque pointer.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as rd;
@@ -12,9 +13,9 @@ use super::super::client::{Client, Mail, TopicHandle};
 use super::super::conf::{c_text, millis};
 use super::super::error;
 use super::super::list::{self, List};
-use super::callbacks;
 use super::reset::{Reset, SEEK_AGAIN};
 use super::slots::Slots;
+use super::{callbacks, ends};
 use crate::record::TopicPartition;
 use crate::transport::{Control, TransportError, Watermarks};
 
@@ -34,6 +35,8 @@ pub(super) struct Core {
     /// Seeks that came before the fetcher ran.
     pub(super) seeks: Vec<(TopicPartition, i64, Instant)>,
     pub(super) resets: Vec<Reset>,
+    /// A question for ends is on its way.
+    asking: Arc<AtomicBool>,
 }
 
 impl Core {
@@ -47,6 +50,7 @@ impl Core {
             topics: HashMap::new(),
             seeks: Vec::new(),
             resets: Vec::new(),
+            asking: Arc::default(),
         }
     }
 
@@ -188,6 +192,18 @@ impl Control for Core {
     fn seek(&mut self, positions: &[(TopicPartition, i64)]) {
         let known = self.reposition(positions, false);
         self.seek_now(&known);
+    }
+
+    fn knock(&mut self, partition: &TopicPartition, next: i64, anew: bool) {
+        self.knock_at(partition, next, anew);
+    }
+
+    fn answered(&mut self, partition: &TopicPartition) -> bool {
+        self.slots.get_mut(partition).is_some_and(|slot| slot.echo)
+    }
+
+    fn ask_ends(&mut self, partitions: &[TopicPartition]) {
+        ends::ask(&self.client, partitions, &self.asking);
     }
 
     fn commit(&mut self, offsets: &[(TopicPartition, i64)]) {

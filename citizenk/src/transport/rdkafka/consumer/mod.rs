@@ -28,6 +28,7 @@ mod callbacks;
 mod close;
 mod control;
 mod discover;
+mod ends;
 mod poll;
 mod rebalance;
 mod reset;
@@ -213,6 +214,10 @@ fn configure(
         // A queue that is full is looked at again after this time; librdkafka's 1000 ms stall it.
         ("fetch.queue.backoff.ms", "2"),
         ("queued.min.messages", "5000"),
+        // What is fetched and not handed over; with `fetch.max.bytes`, which one answer may add, this
+        // bounds the client's memory (docs/settings.md).
+        ("queued.max.messages.kbytes", "16384"),
+        ("fetch.max.bytes", "16777216"),
         // A broker answers as soon as it has a record, but the embedded one only after the whole wait: there
         // this is what an idle topic's next record waits at most. Less costs CPU time for nothing (measured
         // on idle `hello`: 2 % of a core with 10 ms, 0.3 % with 100).

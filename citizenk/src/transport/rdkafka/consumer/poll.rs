@@ -123,6 +123,7 @@ impl Poller {
                 Mail::Committed(offsets, result) => self.events.committed(&offsets, result),
                 Mail::Error(error) => self.events.error(error),
                 Mail::Statistics(json) => self.events.statistics(&json),
+                Mail::Ends(ends) => self.events.ends(&ends),
             }
         }
         for error in std::mem::take(&mut self.errors) {

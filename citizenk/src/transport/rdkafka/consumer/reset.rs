@@ -117,6 +117,7 @@ impl Poller {
             slot.staged.clear();
             slot.next = target;
             slot.seen = false;
+            slot.echo = true;
         }
         if let Err(error) = self.core.restart(&id) {
             self.events.error(error);

@@ -19,6 +19,8 @@ pub(super) struct Slot {
     pub(super) assigning: bool,
     /// A record has come: the fetcher is known to run.
     pub(super) seen: bool,
+    /// A record from before `next` has come, which only a seek back can have asked for.
+    pub(super) echo: bool,
     pub(super) staged: Messages,
 }
 
@@ -30,6 +32,7 @@ impl Slot {
             paused: false,
             assigning: true,
             seen: false,
+            echo: false,
             staged: Messages::default(),
         }
     }
@@ -121,6 +124,7 @@ impl Slots {
                 unsafe { slot.staged.push(raw) };
                 return;
             }
+            slot.echo |= message.offset < slot.next;
         }
         // SAFETY: ours, and not used after.
         unsafe { rd::rd_kafka_message_destroy(raw) }

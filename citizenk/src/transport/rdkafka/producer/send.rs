@@ -189,7 +189,15 @@ impl Call<'_> {
         }
         let record = self.batch.get(at);
         let size = record.value.map_or(0, <[u8]>::len);
-        if code != Code::RD_KAFKA_RESP_ERR__QUEUE_FULL {
+        if code == Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE {
+            let size = size + record.key.map_or(0, <[u8]>::len);
+            let error = error::with_message(
+                describe(topic, &record),
+                code,
+                format!("{size} bytes are more than the producer's `message.max.bytes`"),
+            );
+            self.fail(at, error, sent);
+        } else if code != Code::RD_KAFKA_RESP_ERR__QUEUE_FULL {
             self.fail(at, error::error(describe(topic, &record), code), sent);
         } else if size > self.queue_bytes {
             let error = error::with_message(

@@ -156,7 +156,11 @@ unsafe fn failure(message: &rd::rd_kafka_message_t) -> TransportError {
     } else {
         format!("producing to {topic}/{}", message.partition)
     };
-    if detail.is_empty() {
+    if message.err == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE {
+        let size = message.len + message.key_len;
+        let text = format!("{size} bytes are more than the topic's `max.message.bytes`");
+        error::with_message(context, message.err, text)
+    } else if detail.is_empty() {
         error::error(context, message.err)
     } else {
         error::with_message(context, message.err, detail)

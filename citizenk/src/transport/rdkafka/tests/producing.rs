@@ -211,6 +211,15 @@ fn records_that_cannot_be_accepted_are_reported_and_the_others_go() {
             "ok"
         ]
     );
+    let text = results[1]
+        .as_ref()
+        .map_or_else(ToString::to_string, |_| String::new());
+    assert!(
+        text.contains(
+            "producing to `t`: 5000 bytes are more than the producer's `message.max.bytes`"
+        ),
+        "{text}"
+    );
     assert_eq!(producer.flush(PATIENCE), 0);
 }
 

@@ -1,0 +1,221 @@
+//! What the dispatcher looks at once a second: lag, queues, stalls, and who has caught up.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Dispatcher, LOOK_EVERY, Lane, Partition};
+use crate::error::RunError;
+use crate::record::{Chunk, TopicPartition};
+use crate::runtime::limits::too_many_unsettled;
+use crate::runtime::stall::{Cause, Change, Observation, Remedy, Stall};
+use crate::runtime::status::{PartitionStatus, StallStatus};
+use crate::transport::Control;
+
+/// When the records of the chunks that are not settled were written: the next offset behind each chunk,
+/// and its first record's time in milliseconds since 1970.
+#[derive(Debug, Default)]
+pub(super) struct Ages {
+    chunks: VecDeque<(i64, i64)>,
+    /// Of the last chunk.
+    last: Option<i64>,
+}
+
+impl Ages {
+    pub(super) fn push(&mut self, chunk: &Chunk, next: i64) {
+        if let Some(time) = chunk.timestamp(0).millis() {
+            self.chunks.push_back((next, time));
+            self.last = Some(time);
+        }
+    }
+
+    /// When the oldest record that is not settled was written; records that are not fetched yet are no
+    /// older than the last that was.
+    fn oldest(&mut self, position: Option<i64>, lag: i64) -> Option<i64> {
+        while let Some((next, _)) = self.chunks.front()
+            && position.is_some_and(|position| position >= *next)
+        {
+            self.chunks.pop_front();
+        }
+        if lag == 0 {
+            return None;
+        }
+        self.chunks.front().map(|(_, time)| *time).or(self.last)
+    }
+}
+
+impl Partition {
+    /// The lane that is behind all others.
+    fn slowest(&self) -> Option<&Lane> {
+        self.lanes.iter().min_by_key(|lane| lane.ack.position())
+    }
+
+    /// The next offset the partition will give a record, as far as it is known.
+    pub(super) fn end(&self, id: &TopicPartition, control: &mut dyn Control) -> Option<i64> {
+        control.cached_high_watermark(id).max(self.known_end)
+    }
+
+    pub(super) fn queued_bytes(&self) -> usize {
+        let bytes = self.lanes.iter().map(|lane| lane.inbox.queued_bytes());
+        bytes.max().unwrap_or(0)
+    }
+
+    /// A lane has taken so many records that are not settled that it gets no more for now.
+    pub(super) fn is_overdrawn(&self) -> bool {
+        self.lanes.iter().any(|lane| {
+            let (Some(next), Some(position)) = (self.next, lane.ack.position()) else {
+                return false;
+            };
+            let queued = i64::try_from(lane.inbox.queued()).unwrap_or(i64::MAX);
+            too_many_unsettled(next - position - queued, lane.batch_size)
+        })
+    }
+
+    fn observe(&self, id: &TopicPartition, control: &mut dyn Control) -> Observation {
+        let slowest = self.slowest();
+        let signs = slowest.map(|lane| &lane.inbox.signs);
+        let (shipped, answered) = signs.map_or((0, 0), |signs| signs.shipments());
+        Observation {
+            position: slowest.and_then(|lane| lane.ack.position()),
+            next: self.next,
+            end: self.end(id, control),
+            paused: self.paused,
+            resting: slowest
+                .is_some_and(|lane| lane.inbox.is_resting() || lane.inbox.signs.is_resting()),
+            retries: signs.map_or(0, |signs| signs.retries()),
+            shipped,
+            answered,
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Lag, stalls, and who has caught up.
+    pub(super) fn look(&mut self, control: &mut dyn Control, now: Instant) {
+        if self.waiting_for_ends {
+            self.open_gates();
+        }
+        if now < self.look_due {
+            return;
+        }
+        self.look_due = now + LOOK_EVERY;
+        let clock = self.cx.env.clock.millis();
+        let mut list = Vec::with_capacity(self.partitions.len());
+        let (mut unsure, mut told) = (Vec::new(), Vec::new());
+        for (id, state) in &mut self.partitions {
+            if state.stalls.is_healing() && control.answered(id) {
+                let end = state.end(id, control);
+                state.stalls.alive(end);
+            }
+            if let Some(book) = &self.cx.book {
+                state.committed = book.committed(id);
+            }
+            let seen = state.observe(id, control);
+            let verdict = state.stalls.look(now, &seen);
+            if verdict.ask_end {
+                unsure.push(id.clone());
+            }
+            if let Some(change) = verdict.change {
+                told.push((id.clone(), change, state.slowest().map(|lane| lane.agent)));
+            }
+            if let (Some(remedy), Some(next)) = (verdict.remedy, state.next) {
+                let proven = state.delivered;
+                if let Some(error) = heal(control, id, next, remedy, proven) {
+                    self.cx.supervisor.fail(error);
+                }
+            }
+            let stall = state.stalls.stall().map(|stall| StallStatus {
+                waiting: now.saturating_duration_since(stall.since),
+                cause: stall.cause,
+                agent: match stall.cause {
+                    Cause::Client | Cause::Poll => None,
+                    _ => state.slowest().map(|lane| lane.agent),
+                }
+                .map(|agent| self.cx.agents[agent].plan.spec.name.clone()),
+                paused: state.paused,
+            });
+            let status = PartitionStatus {
+                partition: id.clone(),
+                position: seen.position,
+                committed: state.committed,
+                high: seen.end,
+                queued: state.queued(),
+                paused: state.paused,
+                stall,
+            };
+            if let Some(lag) = status.lag() {
+                state.metrics.lag(lag);
+                let oldest = state.ages.oldest(seen.position, lag);
+                state.metrics.age(oldest.map_or(0, |time| clock - time));
+            }
+            state.metrics.paused(state.paused);
+            state.metrics.stalled(status.stall.is_some());
+            state.metrics.queued(status.queued, state.queued_bytes());
+            list.push(status);
+        }
+        if !unsure.is_empty() {
+            control.ask_ends(&unsure);
+        }
+        for (id, change, lane) in told {
+            self.tell(&id, change, lane, now);
+        }
+        list.sort_by(|a, b| a.partition.cmp(&b.partition));
+        self.cx.status.partitions(list);
+    }
+
+    /// One line when a stall begins and one when it ends.
+    fn tell(&self, partition: &TopicPartition, change: Change, agent: Option<usize>, now: Instant) {
+        let agent = agent.map(|agent| &*self.cx.agents[agent].plan.spec.name);
+        let group = self.cx.group.as_deref();
+        let since = |stall: Stall| Seconds(now.saturating_duration_since(stall.since));
+        match change {
+            Change::Began(stall) => {
+                self.metrics.stalled(stall.cause.name());
+                tracing::error!(group, %partition, agent, waiting = %since(stall), cause = stall.cause.name(), "no progress: {}", stall.cause);
+            }
+            Change::Ended(stall) => {
+                tracing::info!(group, %partition, agent, stood = %since(stall), cause = stall.cause.name(), "progress again");
+            }
+        }
+    }
+}
+
+/// For people: whole seconds.
+struct Seconds(Duration);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} s", self.0.as_secs())
+    }
+}
+
+/// Tries a remedy; answers why the service has to end. `proven`: records came from the partition before,
+/// so a client that lives would have answered by one of them.
+fn heal(
+    control: &mut dyn Control,
+    partition: &TopicPartition,
+    next: i64,
+    remedy: Remedy,
+    proven: bool,
+) -> Option<RunError> {
+    match remedy {
+        Remedy::Seek => {
+            tracing::warn!(%partition, next, "the client delivers nothing; seeking to the next offset");
+            control.knock(partition, next, false);
+        }
+        Remedy::Restart => {
+            tracing::warn!(%partition, next, "the seek did not help; fetching the partition anew");
+            control.knock(partition, next, true);
+        }
+        Remedy::GiveUp if proven => {
+            return Some(RunError::Stalled {
+                partition: partition.to_string(),
+                next,
+            });
+        }
+        // What lies there may be no records at all.
+        Remedy::GiveUp => control.knock(partition, next, true),
+    }
+    None
+}

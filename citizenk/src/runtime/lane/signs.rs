@@ -1,0 +1,58 @@
+//! What the watchdog sees of a lane; plain counters, touched when a lane waits and never per record.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+#[derive(Debug, Default)]
+pub(crate) struct Signs {
+    resting: AtomicUsize,
+    retries: AtomicU64,
+    shipped: AtomicU64,
+    answered: AtomicU64,
+}
+
+impl Signs {
+    /// The lane waits on purpose, which is no stall, as long as the answer is held.
+    pub(crate) fn rest(&self) -> Resting<'_> {
+        self.resting.fetch_add(1, Ordering::Relaxed);
+        Resting(self)
+    }
+
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Relaxed) > 0
+    }
+
+    /// One more attempt at the same records.
+    pub(crate) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Outputs were sent together.
+    pub(crate) fn shipped(&self) {
+        self.shipped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The broker has answered for all outputs of a shipment.
+    pub(crate) fn answered(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Shipments sent and answered, ever.
+    pub(crate) fn shipments(&self) -> (u64, u64) {
+        let answered = self.answered.load(Ordering::Relaxed);
+        (self.shipped.load(Ordering::Relaxed), answered)
+    }
+}
+
+/// Ends the rest when dropped; see [`Signs::rest`].
+#[derive(Debug)]
+pub(crate) struct Resting<'a>(&'a Signs);
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        self.0.resting.fetch_sub(1, Ordering::Relaxed);
+    }
+}

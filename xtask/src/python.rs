@@ -1,0 +1,72 @@
+//! Pythons of our own, with one pinned package each, below the target directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::failure::{Failure, OrFail, Result};
+use crate::kafka::{BOOTSTRAP_VARIABLE, Kafka};
+use crate::workspace::Workspace;
+use crate::{process, real};
+
+pub(crate) const INSTALL_PYTHON: &str = "Python 3.10 or later with venv (Debian: python3-venv)";
+const LIMIT: Duration = Duration::from_secs(5 * 60);
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// Pinned, as every tool is.
+const CLIENT: &str = "confluent-kafka==2.12.1";
+const TEST: &str = "a_group_moves_from_python_to_ours_and_loses_nothing";
+
+/// The Python of an environment that has the package; made once per version of it.
+pub(crate) fn with(environment: &Path, package: &str) -> Result<PathBuf> {
+    let python = environment.join("bin/python");
+    let done = environment.join("installed");
+    if fs::read_to_string(&done).is_ok_and(|text| text == package) {
+        return Ok(python);
+    }
+    let system = process::find_program("python3", INSTALL_PYTHON)?;
+    eprintln!("installing {package} into {}", environment.display());
+    let mut make = Command::new(system);
+    make.args(["-m", "venv", "--clear"])
+        .arg(environment)
+        .stdout(std::io::stderr());
+    process::run(make, "`python3 -m venv`", LIMIT).map_err(|failure| {
+        if failure.is_interrupted() {
+            failure
+        } else {
+            Failure::new(format!("{failure}; install {INSTALL_PYTHON}"))
+        }
+    })?;
+    let mut install = Command::new(&python);
+    install
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            package,
+        ])
+        .stdout(std::io::stderr());
+    process::run(install, &format!("`pip install {package}`"), LIMIT)?;
+    fs::write(&done, package).or_fail(|| format!("write {}", done.display()))?;
+    Ok(python)
+}
+
+/// One group of a confluent-kafka-python member and ours.
+pub(crate) fn member(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.target().join("python-member");
+    fs::create_dir_all(&folder).or_fail(|| format!("create {}", folder.display()))?;
+    let python = with(&folder.join("venv"), CLIENT)?;
+    let mut build = workspace.cargo();
+    build.args(real::GROUPS).arg("--no-run");
+    process::run(build, "building the test of a mixed group", BUILD_LIMIT)?;
+    let kafka = Kafka::start_temporary(workspace, 1)?;
+    let mut test = workspace.cargo();
+    test.args(real::GROUPS)
+        .args(["--", "--exact", TEST])
+        .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
+        .env("CITIZENK_REAL_KAFKA", "1")
+        .env("CITIZENK_PYTHON", python);
+    process::run(test, "the test of a mixed group", LIMIT)
+}
