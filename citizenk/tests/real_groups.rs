@@ -79,25 +79,14 @@ async fn work(job: Event<Job>, State(seen): State<Seen>) -> citizenk::Result<()>
     Ok(())
 }
 
+#[citizenk::agent(topics = [JOBS], group = none)]
+async fn ignore(_job: Event<Job>) {}
+
 #[citizenk::agent(topics = [JOBS], output = COPIES, on_produce_error = dead_letter(REFUSED))]
 async fn copy(job: Event<Job>) -> Job {
     let text = job.value.text.repeat(3);
     Job { text, ..job.value }
 }
-
-#[citizenk::agent(topics = [REFUSED], group = none)]
-async fn refused(event: Event<RawBytes>, State(letters): State<Letters>) -> citizenk::Result<()> {
-    let headers = event.headers();
-    let reason = headers.text("citizenk.dead-letter.reason");
-    letters
-        .0
-        .send(reason.unwrap_or_default().to_owned())
-        .await?;
-    Ok(())
-}
-
-#[derive(Clone)]
-struct Letters(mpsc::Sender<String>);
 
 /// The jobs a start-up hook writes.
 #[derive(Clone)]
@@ -123,6 +112,7 @@ async fn fill(State(fill): State<Fill>, producer: Producer) -> citizenk::Result<
 struct Place {
     servers: String,
     run: u128,
+    topics: &'static [&'static str],
 }
 
 fn place() -> Option<Place> {
@@ -132,7 +122,11 @@ fn place() -> Option<Place> {
         .duration_since(SystemTime::UNIX_EPOCH)
         .expect("after 1970")
         .as_nanos();
-    Some(Place { servers, run })
+    Some(Place {
+        servers,
+        run,
+        topics: &["jobs"],
+    })
 }
 
 fn texts(list: &[&str]) -> Vec<String> {
@@ -146,9 +140,11 @@ impl Place {
             bootstrap_servers: Some(self.servers.clone()),
             http: Some("127.0.0.1:0".to_owned()),
             group: Some(format!("group-{run}")),
-            topic: ["jobs", "copies", "refused"]
+            topic: self
+                .topics
+                .iter()
                 .map(|name| format!("{name}={name}-{run}"))
-                .to_vec(),
+                .collect(),
             consumer: texts(consumer),
             producer: texts(producer),
             ..Flags::default()
@@ -161,10 +157,19 @@ impl Place {
         let (settings, stop) = (self.settings(consumer, producer), Arc::new(Notify::new()));
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let service = app.build_with(settings).await?;
-            service
-                .run_until(async move { stopped.notified().await })
-                .await
+            let ended = match app.build_with(settings).await {
+                Ok(service) => {
+                    service
+                        .run_until(async move { stopped.notified().await })
+                        .await
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &ended {
+                // Whoever waits for something else would only tell of its patience.
+                eprintln!("a service ended: {error}");
+            }
+            ended
         });
         Running { stop, task }
     }
@@ -310,38 +315,36 @@ async fn records_larger_than_the_fetch_limits_pass() {
     let Some(place) = place() else { return };
     let (seen, mut jobs) = mpsc::channel(100);
     let app = app(&seen, &Moves::default(), 0..0).override_state(Fill(0..20, 600_000));
-    let limits = [
-        "max.partition.fetch.bytes=10000",
-        "queued.max.messages.kbytes=100",
-    ];
+    let limits = ["max.partition.fetch.bytes=10000"];
     let service = place.run(app, &limits, &[]);
     assert_eq!(collect(&mut jobs, 0..20).await, 20);
     service.stop().await;
 }
 
-/// One output is too large for the client's limit, and one for the topic's.
+/// One output is too large for the client's limit, and one for the topic's. A letter with it is too large
+/// as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn outputs_that_are_too_large_meet_the_policy() {
-    for (producer, setting) in [(&[][..], "1500"), (&["message.max.bytes=5000000"], "1500")] {
-        let Some(place) = place() else { return };
-        let (letters, mut reasons) = mpsc::channel(10);
+async fn outputs_that_are_too_large_end_the_service_with_the_reason() {
+    for (producer, limit) in [
+        (&[][..], "`message.max.bytes`"),
+        (&["message.max.bytes=5000000"], "`max.message.bytes`"),
+    ] {
+        let Some(mut place) = place() else { return };
+        place.topics = &["jobs", "copies", "refused"];
         let app = App::new("real")
-            .state(Letters(letters))
             .state(Fill(0..1, 500_000))
             .register::<fill>()
-            .register::<copy>()
-            .register::<refused>();
-        let service = place.run(app, &[], producer);
-        let reason = within(reasons.recv()).await.expect("the service runs");
-        assert!(reason.contains("copies-"), "{reason}");
-        assert!(reason.contains(setting), "{reason}");
-        let limit = if producer.is_empty() {
-            "`message.max.bytes`"
-        } else {
-            "`max.message.bytes`"
-        };
-        assert!(reason.contains(limit), "{reason}");
-        service.stop().await;
+            .register::<copy>();
+        let error = place
+            .run(app, &[], producer)
+            .ended()
+            .await
+            .expect_err("the output cannot be delivered");
+        assert_eq!(Exit::from(&error), Exit::STOPPED);
+        let text = error.to_string();
+        for part in ["refused-", "15000", limit] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 }
 
@@ -387,7 +390,8 @@ async fn a_group_moves_from_python_to_ours_and_loses_nothing() {
     // The topic and its first records.
     let writer = App::new("writer")
         .state(Fill(0..200, 10))
-        .register::<fill>();
+        .register::<fill>()
+        .register::<ignore>();
     place.run(writer, &[], &[]).stop().await;
 
     let mut member = Command::new(python)
