@@ -152,6 +152,15 @@ impl Place {
         Settings::resolve(flags, &BTreeMap::new(), None).expect("the settings are right")
     }
 
+    /// Writes jobs and is gone.
+    async fn write(&self, jobs: std::ops::Range<u32>) {
+        let writer = App::new("writer")
+            .state(Fill(jobs, 10))
+            .register::<fill>()
+            .register::<ignore>();
+        self.run(writer, &[], &[]).stop().await;
+    }
+
     /// Runs the app until the returned switch is used.
     fn run(&self, app: App, consumer: &[&str], producer: &[&str]) -> Running {
         let (settings, stop) = (self.settings(consumer, producer), Arc::new(Notify::new()));
@@ -388,11 +397,7 @@ async fn a_group_moves_from_python_to_ours_and_loses_nothing() {
     let consumer = ["partition.assignment.strategy=range"];
     let (seen, mut jobs) = mpsc::channel(10_000);
     // The topic and its first records.
-    let writer = App::new("writer")
-        .state(Fill(0..200, 10))
-        .register::<fill>()
-        .register::<ignore>();
-    place.run(writer, &[], &[]).stop().await;
+    place.write(0..200).await;
 
     let mut member = Command::new(python)
         .args(["-c", MEMBER, &place.servers])
@@ -424,8 +429,9 @@ async fn a_group_moves_from_python_to_ours_and_loses_nothing() {
     assert_eq!(theirs, 200);
     // Then both share.
     let moves = Moves::default();
-    let ours = place.run(app(&seen, &moves, 200..400), &consumer, &[]);
+    let ours = place.run(app(&seen, &moves, 0..0), &consumer, &[]);
     moves.until_owns(|owned| owned == 2).await;
+    place.write(200..400).await;
     let mut shared = [0, 0];
     while missing.len() > 200 {
         let (who, id) = tokio::select! {
