@@ -134,12 +134,12 @@ fn texts(list: &[&str]) -> Vec<String> {
 }
 
 impl Place {
-    fn settings(&self, consumer: &[&str], producer: &[&str]) -> Settings {
+    fn settings(&self, group: &str, consumer: &[&str], producer: &[&str]) -> Settings {
         let run = self.run;
         let flags = Flags {
             bootstrap_servers: Some(self.servers.clone()),
             http: Some("127.0.0.1:0".to_owned()),
-            group: Some(format!("group-{run}")),
+            group: Some(format!("{group}-{run}")),
             topic: self
                 .topics
                 .iter()
@@ -154,16 +154,27 @@ impl Place {
 
     /// Writes jobs and is gone.
     async fn write(&self, jobs: std::ops::Range<u32>) {
+        let moves = Moves::default();
         let writer = App::new("writer")
             .state(Fill(jobs, 10))
+            .state(moves.clone())
             .register::<fill>()
+            .register::<given>()
             .register::<ignore>();
-        self.run(writer, &[], &[]).stop().await;
+        // In a group of its own, lest it commits what the group under test should read.
+        let writer = self.run_with(writer, self.settings("writers", &[], &[]));
+        // A stop during the start would leave jobs unwritten.
+        moves.until_owns(|owned| owned > 0).await;
+        writer.stop().await;
     }
 
     /// Runs the app until the returned switch is used.
     fn run(&self, app: App, consumer: &[&str], producer: &[&str]) -> Running {
-        let (settings, stop) = (self.settings(consumer, producer), Arc::new(Notify::new()));
+        self.run_with(app, self.settings("group", consumer, producer))
+    }
+
+    fn run_with(&self, app: App, settings: Settings) -> Running {
+        let stop = Arc::new(Notify::new());
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
             let ended = match app.build_with(settings).await {
