@@ -161,10 +161,7 @@ mod tests {
         let ours = r#"{"reason":"compiler-artifact","target":{"name":"citizenk-bench"},"executable":"/t/b"}"#;
         assert_eq!(executable(ours, PACKAGE), Some("/t/b".into()));
         assert_eq!(
-            executable(
-                r#"{"target":{"name":"serde"},"executable":null}"#,
-                PACKAGE
-            ),
+            executable(r#"{"target":{"name":"serde"},"executable":null}"#, PACKAGE),
             None
         );
         assert_eq!(executable("warning: text", PACKAGE), None);

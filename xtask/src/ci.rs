@@ -6,7 +6,7 @@ use crate::failure::{Failure, Result};
 use crate::kafka::{INSTALL_JAVA, INSTALL_MAVEN};
 use crate::python::INSTALL_PYTHON;
 use crate::workspace::{Workspace, under_ci};
-use crate::{faults, openapi, process, real};
+use crate::{faults, openapi, process, python, real};
 
 struct Tier {
     name: &'static str,
@@ -20,7 +20,7 @@ const FAULT_ROWS: [&str; 10] = [
     "--row", "W1", "--row", "W2", "--row", "W11", "--row", "B13", "--row", "B19",
 ];
 
-const TIERS: [Tier; 3] = [
+const TIERS: [Tier; 4] = [
     Tier {
         name: "real",
         needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
@@ -35,6 +35,15 @@ const TIERS: [Tier; 3] = [
         name: "openapi-check",
         needs: &[("python3", INSTALL_PYTHON)],
         run: openapi::run,
+    },
+    Tier {
+        name: "python-member",
+        needs: &[
+            ("java", INSTALL_JAVA),
+            ("mvn", INSTALL_MAVEN),
+            ("python3", INSTALL_PYTHON),
+        ],
+        run: python::member,
     },
 ];
 

@@ -111,10 +111,7 @@ impl<'a> Ground<'a> {
         let wanted = i64::try_from(run.records)?;
         let mut found = vec![
             ("counted", i64::try_from(report.records)?),
-            (
-                "committed",
-                self.cluster.committed(&run.topic, &run.group)?,
-            ),
+            ("committed", self.cluster.committed(&run.topic, &run.group)?),
         ];
         if writes {
             let written = self.cluster.written(&run.output)?;
@@ -202,11 +199,7 @@ pub(super) fn hold(work: Work, options: &Options) -> Result<Table> {
 }
 
 /// Instructions and allocations per record of everybody, in the order of the results.
-fn costs(
-    work: Work,
-    options: &Options,
-    results: &[(Entrant, Vec<Report>)],
-) -> Result<Vec<Cost>> {
+fn costs(work: Work, options: &Options, results: &[(Entrant, Vec<Report>)]) -> Result<Vec<Cost>> {
     let mut costs = vec![Cost::default(); results.len()];
     let mut ground = Ground::new(work, options, false, ALLOCATION_RECORDS)?;
     for ((entrant, _), cost) in results.iter().zip(&mut costs) {

@@ -227,7 +227,10 @@ mod tests {
         );
         let text = table.markdown();
         assert!(text.contains("load average 2.0 (1.0–3.0)"), "{text}");
-        assert!(text.contains("`Commit::Tracked`, default settings"), "{text}");
+        assert!(
+            text.contains("`Commit::Tracked`, default settings"),
+            "{text}"
+        );
     }
 
     #[test]
