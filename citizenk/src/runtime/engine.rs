@@ -267,11 +267,11 @@ impl Engine {
         });
         let consumer = ConsumerSpec {
             name,
+            ends: group.is_none(),
             group,
             client_id: spec.client_id.clone(),
             topics,
             settings: spec.consumer_settings.clone(),
-            ends: false,
             max_chunk: spec.max_chunk,
             drain: spec.drain,
         };

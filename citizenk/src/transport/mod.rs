@@ -57,7 +57,9 @@ pub(crate) struct ConsumerSpec {
     pub(crate) topics: Vec<String>,
     /// librdkafka settings, merged and checked by `config`.
     pub(crate) settings: BTreeMap<String, String>,
-    /// Whether it wants to hear of the ends it reaches ([`ConsumerEvents::reached_end`]).
+    /// Whether it wants to hear of the ends it reaches ([`ConsumerEvents::reached_end`]). Not for members of a
+    /// group: after an end librdkafka takes the next offset for read, and a rebalance, which makes it start again
+    /// from there, would skip a record.
     pub(crate) ends: bool,
     /// At most this many records in one chunk.
     pub(crate) max_chunk: usize,
@@ -172,9 +174,8 @@ pub(crate) trait ConsumerEvents: Send {
     fn error(&mut self, error: TransportError);
     /// Offsets `from..to` of the partition are gone (retention) and were skipped.
     fn skipped(&mut self, partition: &TopicPartition, from: i64, to: i64);
-    /// There was nothing more to read below the next offset `next`, of which a record need not be the
-    /// last thing: transactions leave marks. Only where the consumer was asked to tell; a transport
-    /// without such marks may say nothing.
+    /// All there was below the next offset `next` has been handed over; a record need not be the last
+    /// thing there: transactions leave marks. Only where the consumer was asked to tell.
     fn reached_end(&mut self, _partition: &TopicPartition, _next: i64) {}
     /// The client's statistics document (JSON).
     fn statistics(&mut self, json: &str);

@@ -10,6 +10,7 @@ use citizenk::{App, Flags, RunError, Settings};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -81,7 +82,8 @@ impl Kafka {
         let mut reading = config(&servers);
         reading
             .set("group.id", &group)
-            .set("enable.auto.commit", "false");
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true");
         Self {
             producer: config(&servers).create().expect("right settings"),
             reader: reading.create().expect("right settings"),
@@ -274,10 +276,14 @@ impl Kafka {
             let Some(message) = self.reader.poll(PACE) else {
                 continue;
             };
-            let message = message.expect("the broker answers");
-            let end = (message.partition(), message.offset() + 1);
-            ends.retain(|open| *open != end);
-            all.push(got(&message));
+            match message {
+                Ok(message) => all.push(got(&message)),
+                // Not the last record: the mark of a transaction may stand behind it.
+                Err(KafkaError::PartitionEOF(ended)) => {
+                    ends.retain(|(partition, _)| *partition != ended);
+                }
+                Err(error) => panic!("reading {topic}: {error}"),
+            }
         }
         self.reader.unassign().expect("a right list");
         all

@@ -107,5 +107,6 @@ table! {
         a_restart_goes_on_at_the_commit
         a_group_of_its_own_commits_for_itself
         a_cache_is_full_before_those_after_it_run
+        a_cache_that_ends_with_the_mark_of_a_transaction_is_full
         two_workers_share_and_one_takes_over;
 }

@@ -53,7 +53,8 @@ impl Partition {
 
     /// The next offset the partition will give a record, as far as it is known.
     pub(super) fn end(&self, id: &TopicPartition, control: &mut dyn Control) -> Option<i64> {
-        control.cached_high_watermark(id).max(self.known_end)
+        let end = control.cached_high_watermark(id).max(self.known_end);
+        if self.read_to >= end { self.next } else { end }
     }
 
     pub(super) fn queued_bytes(&self) -> usize {
@@ -119,11 +120,10 @@ impl Dispatcher {
             if let Some(change) = verdict.change {
                 told.push((id.clone(), change, state.slowest().map(|lane| lane.agent)));
             }
-            if let (Some(remedy), Some(next)) = (verdict.remedy, state.next) {
-                let proven = state.delivered;
-                if let Some(error) = heal(control, id, next, remedy, proven) {
-                    self.cx.supervisor.fail(error);
-                }
+            if let (Some(remedy), Some(next)) = (verdict.remedy, state.next)
+                && let Some(error) = heal(control, id, next, remedy, state.delivered)
+            {
+                self.cx.supervisor.fail(error);
             }
             let stall = state.stalls.stall().map(|stall| StallStatus {
                 waiting: now.saturating_duration_since(stall.since),

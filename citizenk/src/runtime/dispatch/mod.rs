@@ -90,6 +90,9 @@ struct Partition {
     stalls: StallWatch,
     /// What the broker answered when it was asked.
     known_end: Option<i64>,
+    /// The client has handed over all there was below; behind the last record may stand marks of
+    /// transactions. Known without a group only.
+    read_to: Option<i64>,
     /// Records came since the partition was assigned.
     delivered: bool,
     ages: Ages,
@@ -103,6 +106,12 @@ impl Partition {
             .map(|lane| lane.ack.position())
             .min()
             .flatten()
+    }
+
+    /// Whether the lane is done with all records below `end`.
+    fn is_settled_to(&self, lane: &Lane, end: i64) -> bool {
+        let position = lane.ack.position();
+        position >= Some(end) || (self.read_to >= Some(end) && position >= self.next)
     }
 
     fn is_full(&self) -> bool {
@@ -285,6 +294,8 @@ impl Dispatcher {
         for name in &names {
             if let Some(state) = self.partitions.get_mut(name) {
                 state.paused = true;
+                // What comes from here on is not handed over.
+                state.read_to = None;
             }
         }
     }
@@ -305,9 +316,9 @@ impl Dispatcher {
                         .iter()
                         .filter(|lane| lane.agent == number)
                         .all(|lane| {
-                            state.target.is_none_or(|target| {
-                                lane.ack.position().is_some_and(|at| at >= target)
-                            })
+                            state
+                                .target
+                                .is_none_or(|target| state.is_settled_to(lane, target))
                         })
                 });
             if reached {
@@ -519,6 +530,14 @@ impl ConsumerEvents for Dispatcher {
         } else {
             self.cx.status.error(&error);
             tracing::warn!(group = self.cx.group, %error, "consumer");
+        }
+    }
+
+    fn reached_end(&mut self, partition: &TopicPartition, next: i64) {
+        if let Some(state) = self.partitions.get_mut(partition)
+            && !state.paused
+        {
+            state.read_to = Some(next);
         }
     }
 

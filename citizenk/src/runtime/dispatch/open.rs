@@ -92,6 +92,7 @@ impl Dispatcher {
             target,
             stalls: StallWatch::new(self.cx.limits.stall_after, Instant::now()),
             known_end: None,
+            read_to: None,
             delivered: false,
             ages: Ages::default(),
             metrics: self

@@ -322,6 +322,8 @@ impl ConsumerTask {
                     view: &mut self.view,
                 };
                 self.events.records(&mut control, Arc::new(chunk));
+            } else {
+                self.events.reached_end(&partition, fetched.high);
             }
         }
     }

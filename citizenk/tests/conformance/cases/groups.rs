@@ -125,6 +125,34 @@ pub(crate) async fn a_cache_is_full_before_those_after_it_run(broker: Broker) {
     );
 }
 
+const NEWS: Topic<Order, u32> = Topic::json("done");
+
+#[citizenk::agent(topics = [NEWS], output = CACHE, group = "conformance-fill", guarantee = exactly_once)]
+async fn fill(order: Event<Order>) -> Order {
+    order.value.clone()
+}
+
+pub(crate) async fn a_cache_that_ends_with_the_mark_of_a_transaction_is_full(broker: Broker) {
+    let mut world = broker
+        .open(&[("orders", 1), ("cache", 4), ("done", 1)])
+        .await;
+    world.push("done", (0..20).map(Push::order));
+    world.start(App::new("filler").register::<fill>()).await;
+    let filled = || world.all("cache").len() == 20;
+    world.until("the cache is filled", filled).await;
+    world.stop().await.unwrap();
+    world.push_orders([7]);
+    let (seen, known) = (Seen::default(), Known::default());
+    let app = app(&seen, &Gate::closed())
+        .state(known)
+        .register::<remember>()
+        .register::<enriched>();
+    world.start(app).await;
+    world.until_at(1).await;
+    assert_eq!(seen.all(), ["7 of 20"]);
+    world.stop().await.unwrap();
+}
+
 /// How often partitions were given to a worker.
 #[derive(Clone, Default)]
 struct Given(Arc<Mutex<usize>>);

@@ -38,6 +38,8 @@ pub(super) struct Poller {
     /// Where librdkafka puts the messages of a poll; all null between polls.
     buffer: Vec<*mut rd::rd_kafka_message_t>,
     errors: Vec<TransportError>,
+    /// Ends that the poll has met, behind the records it got.
+    reached: Vec<(TopicPartition, i64)>,
 }
 
 // SAFETY: moved once, into the polling thread, before the buffer holds anything.
@@ -60,6 +62,7 @@ impl Poller {
             max_chunk,
             buffer: vec![ptr::null_mut(); max_chunk.max(SMALLEST_POLL)],
             errors: Vec::new(),
+            reached: Vec::new(),
         }
     }
 
@@ -125,6 +128,10 @@ impl Poller {
                 Mail::Statistics(json) => self.events.statistics(&json),
                 Mail::Ends(ends) => self.events.ends(&ends),
             }
+        }
+        // Behind the records before it.
+        for (partition, next) in self.reached.drain(..) {
+            self.events.reached_end(&partition, next);
         }
         for error in std::mem::take(&mut self.errors) {
             self.events.error(error);
@@ -194,7 +201,10 @@ impl Poller {
         match message.err {
             Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
                 let partition = TopicPartition::new(topic, message.partition);
-                self.events.reached_end(&partition, message.offset);
+                if let Some(slot) = self.core.slots.get_mut(&partition) {
+                    slot.echo = true;
+                    self.reached.push((partition, message.offset));
+                }
             }
             Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET
             | Code::RD_KAFKA_RESP_ERR__LOG_TRUNCATION => {

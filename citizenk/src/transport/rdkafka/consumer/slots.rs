@@ -19,7 +19,8 @@ pub(super) struct Slot {
     pub(super) assigning: bool,
     /// A record has come: the fetcher is known to run.
     pub(super) seen: bool,
-    /// A record from before `next` has come, which only a seek back can have asked for.
+    /// The end has come since it was last cleared, or a record from before `next`, which only a seek back
+    /// can have asked for.
     pub(super) echo: bool,
     pub(super) staged: Messages,
 }

@@ -339,3 +339,34 @@ fn reading_starts_at_the_end_where_that_is_asked_for() {
     assert_eq!(consumer.records(2)[0].offset(), 10);
     consumer.close(PATIENCE);
 }
+
+#[test]
+fn a_client_with_nothing_to_deliver_shows_that_it_lives() {
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..3);
+    let mut spec = spec(None, &["t"]);
+    spec.ends = true;
+    let consumer = Consumer::start(&transport, spec);
+    let mut read = 0;
+    while read < 3 {
+        read += consumer.chunk().len();
+    }
+    for anew in [false, true] {
+        let partition = TopicPartition::new("t", 0);
+        consumer.act(move |control| control.knock(&partition, 3, anew));
+        let end = Instant::now() + PATIENCE;
+        let answered = || {
+            let partition = TopicPartition::new("t", 0);
+            consumer.act(move |control| control.answered(&partition))
+        };
+        while !answered() {
+            assert!(Instant::now() < end, "anew: {anew}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    // It goes on where it was.
+    fill(&transport, "t", 0, 3..4);
+    assert_eq!(consumer.chunk().offset(0), 3);
+    consumer.close(PATIENCE);
+}
