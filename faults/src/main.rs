@@ -80,6 +80,9 @@ struct Choice {
     /// Every row, with all its rounds, instead of the quick ones
     #[arg(long)]
     all: bool,
+    /// Print times without judging them, and wait longer: for a machine that may be slow
+    #[arg(long)]
+    untimed: bool,
     /// List the rows
     #[arg(long)]
     list: bool,
@@ -141,6 +144,7 @@ fn run(choice: &Choice) -> Result<bool> {
                 row.limit
             }),
             mistake: choice.mistake.clone(),
+            untimed: choice.untimed,
         };
         if !one(&mut cluster, row, terms, &folder)? {
             bad.push(format!("{} (--seed {seed})", row.name));

@@ -4,6 +4,7 @@
 //! processed, each key keeps its order, and where exactly once is promised the outputs are exactly
 //! those of the inputs. Cycles between transactions show as a record that is missing or there twice.
 
+pub(crate) mod again;
 mod worker;
 
 #[cfg(test)]

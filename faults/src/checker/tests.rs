@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::again::{Held, repeated};
 use super::*;
 use crate::history::{Commit, End, Entry, Glimpse, Input, Output};
 
@@ -401,6 +402,63 @@ fn duplicates_are_counted_and_at_least_once_allows_them() {
     let verdict = check(&history, Rules::AT_LEAST_ONCE);
     assert_eq!(verdict.violations, []);
     assert_eq!((verdict.duplicates, verdict.reruns), (1, 1));
+}
+
+/// The first worker of a good history, then a third one that does its first `count` records again.
+fn again(count: usize) -> History {
+    let mut history = good(40, 20);
+    let again: Vec<Entry> = history.journals[0][1..1 + 2 * count].to_vec();
+    history.journals.push(
+        again
+            .into_iter()
+            .map(|mut entry| {
+                entry.time += 10_000_000;
+                entry
+            })
+            .collect(),
+    );
+    history
+}
+
+#[test]
+fn a_call_that_was_made_again_is_as_old_as_its_worker_lived_on() {
+    assert_eq!(repeated(&good(40, 20), &[]), []);
+    let found = repeated(&again(2), &[]);
+    // A record each 10 ms; the first worker ends with its twentieth.
+    let ages: Vec<u128> = found.iter().map(|call| call.age.as_millis()).collect();
+    assert_eq!(ages, [190, 180]);
+    assert!(found.iter().all(|call| call.worker == 0));
+}
+
+#[test]
+fn a_partition_is_lost_when_it_is_revoked() {
+    let mut history = again(1);
+    let place = history.input[0].place;
+    let time = history.journals[0][2].time + 30_000;
+    let revoked = |partition| Entry {
+        deed: Deed::Revoked(vec![partition]),
+        time,
+    };
+    history.journals[0].insert(3, revoked(place.partition + 1));
+    assert_eq!(repeated(&history, &[])[0].age.as_millis(), 190);
+    history.journals[0].insert(3, revoked(place.partition));
+    assert_eq!(repeated(&history, &[])[0].age.as_millis(), 30);
+}
+
+#[test]
+fn time_during_which_commits_were_held_does_not_count() {
+    let history = again(1);
+    let done = history.journals[0][2].time;
+    let held = |from: u64, to: u64| Held {
+        from: done - 50_000 + from,
+        to: done - 50_000 + to,
+    };
+    let age = |held: &[Held]| repeated(&history, held)[0].age.as_millis();
+    // Before the call was done, across that, within, and across the worker's end.
+    assert_eq!(age(&[held(0, 40_000)]), 190);
+    assert_eq!(age(&[held(0, 60_000)]), 180);
+    assert_eq!(age(&[held(60_000, 90_000), held(100_000, 110_000)]), 150);
+    assert_eq!(age(&[held(200_000, 900_000)]), 150);
 }
 
 proptest! {
