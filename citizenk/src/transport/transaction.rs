@@ -79,8 +79,8 @@ pub(crate) trait Transactions: Send + fmt::Debug {
     /// Fences and ends what an earlier producer of the same id left open. Once, before all else.
     fn init(&mut self, timeout: Duration) -> Result<(), TransactionError>;
     fn begin(&mut self) -> Result<(), TransactionError>;
-    /// Adds next offsets of the group to the open transaction. May take `socket.timeout.ms` (by default
-    /// half of `transaction.timeout.ms`) when that is more than the given time.
+    /// Adds next offsets of the group to the open transaction. Fatal when the cluster gives no answer in
+    /// time: the call goes on somewhere, and only a new producer fences it.
     fn send_offsets(
         &mut self,
         offsets: &[(TopicPartition, i64)],

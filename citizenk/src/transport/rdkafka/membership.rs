@@ -1,29 +1,35 @@
 //! A consumer's membership, to be sent with a transaction's offsets.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use rdkafka::bindings as rd;
 
 use super::client::Client;
 use super::error;
 
-/// An owned copy: it stays as it was when it was taken.
+/// It stays as it was when it was taken.
+#[derive(Clone, Debug)]
+pub(super) struct Membership(Arc<Metadata>);
+
 #[derive(Debug)]
-pub(super) struct Membership(NonNull<rd::rd_kafka_consumer_group_metadata_t>);
+struct Metadata(NonNull<rd::rd_kafka_consumer_group_metadata_t>);
 
 // SAFETY: an owned, immutable copy of texts and numbers.
-unsafe impl Send for Membership {}
+unsafe impl Send for Metadata {}
+// SAFETY: as above: nothing changes it while it lives.
+unsafe impl Sync for Metadata {}
 
 impl Membership {
     /// `None` when the client has no group.
     pub(super) fn of(client: &Client) -> Option<Self> {
         // SAFETY: the client is alive; what is answered is ours or null.
         let raw = unsafe { rd::rd_kafka_consumer_group_metadata(client.rk()) };
-        NonNull::new(raw).map(Self)
+        NonNull::new(raw).map(|raw| Self(Arc::new(Metadata(raw))))
     }
 
     pub(super) fn as_ptr(&self) -> *const rd::rd_kafka_consumer_group_metadata_t {
-        self.0.as_ptr()
+        self.0.0.as_ptr()
     }
 
     /// Whether there is a membership that a broker can check. Without one it would take offsets from
@@ -40,7 +46,7 @@ impl Membership {
     }
 }
 
-impl Drop for Membership {
+impl Drop for Metadata {
     fn drop(&mut self) {
         // SAFETY: ours, destroyed once.
         unsafe { rd::rd_kafka_consumer_group_metadata_destroy(self.0.as_ptr()) }

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -31,6 +31,9 @@ use crate::transport::{ProducerHandle, ProducerSpec, TransportError};
 
 /// Kafka's 60 s would hold up readers of committed records for that long after a crash.
 const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
+
+/// So much longer than it was told to a call may take before it counts as one that never ends.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// `InitProducerId` of brokers 2.5, where also offsets are checked against the group's generation
 /// (KIP-360, KIP-447).
@@ -168,6 +171,36 @@ fn fault(verdict: Verdict) -> TransactionFault {
     }
 }
 
+/// Makes one call of librdkafka.
+fn make(
+    shared: &Shared,
+    what: &str,
+    call: impl FnOnce(*mut rd::rd_kafka_t) -> *mut rd::rd_kafka_error_t,
+) -> Result<(), TransactionError> {
+    let raw = call(shared.client.rk());
+    if raw.is_null() {
+        return Ok(());
+    }
+    let context = format!(
+        "producer `{}` {what} at {}",
+        shared.name,
+        shared.client.hooks().servers
+    );
+    // SAFETY: a live error object, which `take` destroys.
+    let (verdict, taken) = unsafe {
+        let verdict = Verdict {
+            code: rd::rd_kafka_error_code(raw),
+            retriable: rd::rd_kafka_error_is_retriable(raw) != 0,
+            abort: rd::rd_kafka_error_txn_requires_abort(raw) != 0,
+        };
+        (verdict, error::take(raw, || context))
+    };
+    taken.map_err(|(_, error)| TransactionError {
+        fault: fault(verdict),
+        error,
+    })
+}
+
 impl Transactional {
     /// Makes one call of librdkafka.
     fn call(
@@ -175,33 +208,9 @@ impl Transactional {
         what: &str,
         call: impl FnOnce(*mut rd::rd_kafka_t) -> *mut rd::rd_kafka_error_t,
     ) -> Result<(), TransactionError> {
-        if let Some(broken) = &self.broken {
-            return Err(broken.clone());
-        }
-        let raw = call(self.shared.client.rk());
-        if raw.is_null() {
-            return Ok(());
-        }
-        let context = format!(
-            "producer `{}` {what} at {}",
-            self.shared.name,
-            self.shared.client.hooks().servers
-        );
-        // SAFETY: a live error object, which `take` destroys.
-        let (verdict, taken) = unsafe {
-            let verdict = Verdict {
-                code: rd::rd_kafka_error_code(raw),
-                retriable: rd::rd_kafka_error_is_retriable(raw) != 0,
-                abort: rd::rd_kafka_error_txn_requires_abort(raw) != 0,
-            };
-            (verdict, error::take(raw, || context))
-        };
-        match taken {
-            Ok(()) => Ok(()),
-            Err((_, error)) => Err(TransactionError {
-                fault: fault(verdict),
-                error,
-            }),
+        match &self.broken {
+            Some(broken) => Err(broken.clone()),
+            None => make(&self.shared, what, call),
         }
     }
 
@@ -216,6 +225,22 @@ impl Transactional {
             self.broken.get_or_insert_with(|| error.clone());
         }
         result
+    }
+
+    /// A call that does not come back.
+    fn given_up(&self, timeout: Duration) -> TransactionError {
+        TransactionError {
+            fault: TransactionFault::Fatal,
+            error: error::with_message(
+                format!(
+                    "producer `{}` sending offsets at {}",
+                    self.shared.name,
+                    self.shared.client.hooks().servers
+                ),
+                Code::RD_KAFKA_RESP_ERR__TIMED_OUT,
+                format!("no answer within {timeout:?}; the producer has to be replaced"),
+            ),
+        }
     }
 
     fn ended(&self) -> Ended {
@@ -313,16 +338,37 @@ impl Transactions for Transactional {
             self.incomplete = Some(error.clone());
             return Err(error);
         };
-        let list = List::at(offsets);
-        // SAFETY: client, list and metadata are alive; both are copied.
-        let result = self.call("sending offsets", |rk| unsafe {
-            rd::rd_kafka_send_offsets_to_transaction(
-                rk,
-                list.as_ptr(),
-                membership.as_ptr(),
-                millis(timeout),
-            )
-        });
+        let (shared, membership) = (self.shared.clone(), membership.clone());
+        let offsets = offsets.to_vec();
+        let (answer, answered) = mpsc::sync_channel(1);
+        // On a thread of its own, for librdkafka (2.12.1) keeps to no time here: where the group's
+        // coordinator is gone it waits for the next connection to come up or break, for ever if none
+        // does. A call that is given up goes on without us and keeps its client until it ends; the
+        // producer that replaces this one fences what it may still send.
+        let call = move || {
+            let list = List::at(&offsets);
+            // SAFETY: client, list and metadata are alive; both are copied.
+            let result = make(&shared, "sending offsets", |rk| unsafe {
+                rd::rd_kafka_send_offsets_to_transaction(
+                    rk,
+                    list.as_ptr(),
+                    membership.as_ptr(),
+                    millis(timeout),
+                )
+            });
+            // Nobody waits any more when it was given up.
+            let _ = answer.send(result);
+        };
+        let name = format!("ck-{}-txn", self.shared.name);
+        let result = match std::thread::Builder::new().name(name).spawn(call) {
+            Ok(_detached) => answered
+                .recv_timeout(timeout + GRACE)
+                .unwrap_or_else(|_| Err(self.given_up(timeout))),
+            Err(cause) => Err(TransactionError {
+                fault: TransactionFault::Abortable,
+                error: error::invalid("starting a thread to send offsets", cause.to_string()),
+            }),
+        };
         self.judged(result)
     }
 
