@@ -19,6 +19,9 @@ const QUEUE: Duration = Duration::from_secs(10);
 /// Pauses before the next try.
 const SOON: Duration = Duration::from_millis(20);
 const LATER: Duration = Duration::from_millis(500);
+/// In one transaction so many records go in batches of their own before its time is over; of more, a few
+/// share a batch.
+const ALONE: usize = 10_000;
 /// The same call is made again this often before it counts as failed.
 const SAME_CALL: usize = 5;
 
@@ -69,11 +72,17 @@ impl Transactor {
         self.topics.clear();
         self.txn.unsend();
         let mut pause = SOON;
+        let mut spec = self.cx.spec.clone();
+        if self.alone {
+            let together = self.txn.records.div_ceil(ALONE).max(1).to_string();
+            spec.settings
+                .insert("batch.num.messages".to_owned(), together);
+        }
         loop {
             if self.cx.book.is_closed() {
                 return Err(Outcome::Again(SOON));
             }
-            let error = match self.cx.transport.start_transactions(self.cx.spec.clone()) {
+            let error = match self.cx.transport.start_transactions(spec.clone()) {
                 Ok(mut producer) => match producer.init(CALL) {
                     Ok(()) => {
                         self.producer = Some(producer);

@@ -146,6 +146,8 @@ pub(crate) struct Transactor {
     /// The producer's topic handles, by output table.
     topics: Vec<(Arc<OutputTable>, Arc<[ProducerTopic]>)>,
     txn: Txn,
+    /// This transaction is tried with each record in a batch of its own.
+    alone: bool,
     /// Where pieces are taken into.
     taken: Vec<Piece>,
 }
@@ -168,6 +170,7 @@ impl Transactor {
             producer: None,
             topics: Vec::new(),
             txn: Txn::default(),
+            alone: false,
             taken: Vec::new(),
         }
     }
@@ -251,6 +254,10 @@ impl Transactor {
     }
 
     fn committed(&mut self) {
+        if std::mem::take(&mut self.alone) {
+            // The next one is sent in batches again.
+            self.producer = None;
+        }
         let txn = std::mem::take(&mut self.txn);
         if txn.is_empty() {
             // All partitions of it were given to others.

@@ -1,7 +1,8 @@
 //! Outputs of a transaction that the broker refused.
 //!
 //! A transaction with a refused record cannot be committed. What the broker may still take is tried
-//! again until the delivery deadline; then, and for what it will never take, the agent's produce policy
+//! again until the delivery deadline. A batch that was refused for one of its records is tried again
+//! with each record in a batch of its own, so that only the guilty one is refused. Then, and for what it will never take, the agent's produce policy
 //! decides, and the transaction is tried without the record, with its letter, or not at all.
 
 use std::collections::BTreeMap;
@@ -18,6 +19,13 @@ use crate::transport::{Delivered, DeliverySink, TransportError};
 /// As `message.timeout.ms` of the other producers: a transaction itself is much shorter.
 const DELIVERY_DEADLINE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How a broker refuses a batch for one of its records.
+const SHARED: [&str; 3] = [
+    "MSG_SIZE_TOO_LARGE",
+    "RECORD_LIST_TOO_LARGE",
+    "_INVALID_DIFFERENT_RECORD",
+];
 
 /// How a client refuses a record because another one has spoilt the transaction.
 const CONSEQUENCES: [&str; 3] = ["_STATE", "_PURGE_QUEUE", "_PURGE_INFLIGHT"];
@@ -38,6 +46,14 @@ impl DeliverySink for Refusals {
 }
 
 impl Refusals {
+    /// Whether one may have been refused for what stood beside it in its batch.
+    fn any_shared(&self) -> bool {
+        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        refused
+            .values()
+            .any(|error| SHARED.contains(&error.code.as_str()))
+    }
+
     /// Those that were refused for a reason of their own.
     fn take(&self) -> BTreeMap<usize, TransportError> {
         let mut refused =
@@ -54,6 +70,17 @@ impl Transactor {
             .txn
             .begun
             .is_some_and(|begun| begun.elapsed() < DELIVERY_DEADLINE);
+        let shared = |part: &TxnPiece| part.refusals.any_shared();
+        if !self.alone && self.txn.records > 1 && self.txn.pieces.iter().any(shared) {
+            tracing::warn!(
+                group = self.cx.status.name,
+                records = self.txn.records,
+                "a broker refused a batch for one of its records; trying the transaction again with each record on its own"
+            );
+            self.alone = true;
+            self.producer = None;
+            return Some(Outcome::Again(Duration::ZERO));
+        }
         let mut outcome = None;
         for part in &mut self.txn.pieces {
             let refused = part.refusals.take();

@@ -133,8 +133,8 @@ fn outputs_wait_for_every_agent_of_the_topic() {
 fn what_the_broker_may_still_take_is_sent_again_and_the_rest_meets_the_policy() {
     let refused = TransportError {
         context: "producing".to_owned(),
-        code: "MSG_SIZE_TOO_LARGE".to_owned(),
-        message: "too large".to_owned(),
+        code: "INVALID_RECORD".to_owned(),
+        message: "refused".to_owned(),
         retriable: false,
         fatal: false,
     };
@@ -159,6 +159,39 @@ fn what_the_broker_may_still_take_is_sent_again_and_the_rest_meets_the_policy() 
             assert_eq!(app.dead_letters().len(), letters, "{name}");
             assert_eq!(app.committed(&IN)[&0], 2, "{name}");
             assert_eq!(calls.lock().unwrap().len(), 2, "{name}");
+            app.stop().await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn of_a_batch_refused_for_one_record_only_that_meets_the_policy() {
+    let refused = TransportError {
+        context: "producing".to_owned(),
+        code: "MSG_SIZE_TOO_LARGE".to_owned(),
+        message: "too large".to_owned(),
+        retriable: false,
+        fatal: false,
+    };
+    // One spoils the batch; then it is refused alone.
+    for (policy, out, letters) in [
+        (Policy::skip(), vec![20, 30], 0),
+        (Policy::dead_letter(&LETTERS), vec![20, 30], 1),
+    ] {
+        let calls = Calls::default();
+        block_on(async {
+            let name = policy.to_string();
+            let app = start(app(&calls, policy)).await;
+            app.cluster.fail_next("out", 2, &refused);
+            push(&app, [1, 2, 3]);
+            app.advance("10s").await;
+            assert_eq!(sent(&app), out, "{name}");
+            assert_eq!(app.dead_letters().len(), letters, "{name}");
+            push(&app, [4]);
+            app.advance("10s").await;
+            assert_eq!(sent(&app).last(), Some(&40), "{name}");
+            assert_eq!(app.committed(&IN)[&0], 4, "{name}");
+            assert_eq!(*calls.lock().unwrap(), [1, 2, 3, 4], "{name}");
             app.stop().await.unwrap();
         });
     }

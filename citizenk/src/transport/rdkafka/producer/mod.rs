@@ -3,7 +3,7 @@
 //! In: staged batches, by reference: librdkafka copies each record while it is enqueued (`send`). Out:
 //! one call to the batch's [`DeliverySink`] per record, on the serving thread (`serve`), told apart by
 //! pooled tickets (`ticket`), so that a record costs no allocation here. Topic handles live as long as
-//! the producer (`topics`). A transactional producer is one whose calls `transactions` adds. Dropping the handle lets the serving thread send what is queued, for a
+//! the producer (`topics`). Of a batch that was refused for one record the others go again (`alone`). A transactional producer is one whose calls `transactions` adds. Dropping the handle lets the serving thread send what is queued, for a
 //! limited time, and report the rest as failed.
 
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ use super::requests::Requests;
 use crate::staging::{OutputTopic, StagedBatch};
 use crate::transport::{DeliverySink, ProducerHandle, ProducerSpec, ProducerTopic, TransportError};
 
+mod alone;
 mod send;
 mod serve;
 mod ticket;
@@ -32,6 +33,7 @@ mod transactions;
 
 pub(super) use transactions::start as start_transactions;
 
+use alone::Alone;
 use ticket::Tickets;
 use topics::Topics;
 
@@ -128,18 +130,16 @@ fn launch(
         .and_then(|value| value.parse::<usize>().ok())
         .unwrap_or(QUEUE_KBYTES)
         .saturating_mul(1024);
-    // Events and not callbacks: only so does a flush wait without taking the reports for itself.
-    // SAFETY: the configuration is alive.
-    unsafe {
-        rd::rd_kafka_conf_set_events(
-            conf.raw(),
-            rd::RD_KAFKA_EVENT_DR
-                | rd::RD_KAFKA_EVENT_ERROR
-                | rd::RD_KAFKA_EVENT_STATS
-                | rd::RD_KAFKA_EVENT_LOG,
-        );
-    }
+    watch_events(&conf);
     let transactional = requests.is_some();
+    // What is refused in a transaction spoils all of it: its owner sends again, or leaves out.
+    let mut alone = (!transactional).then(|| Alone {
+        cluster: cluster.clone(),
+        contact: contact.clone(),
+        broker: broker.clone(),
+        spec: spec.clone(),
+        client: None,
+    });
     let mut hooks = Hooks::new(&spec.name, cluster.get("bootstrap.servers"), contact);
     hooks.requests = requests;
     let client = Client::new(conf, Polled::Main, false, hooks, broker)?;
@@ -161,13 +161,27 @@ fn launch(
     let served = shared.clone();
     std::thread::Builder::new()
         .name(format!("ck-{}-out", shared.name))
-        .spawn(move || serve::run(&served))
+        .spawn(move || serve::run(&served, alone.as_mut()))
         .map_err(|error| error::invalid("starting the producer's thread", error.to_string()))?;
     Ok(Producer {
         shared,
         topics: RwLock::default(),
         queue_bytes,
     })
+}
+
+/// Events and not callbacks: only so does a flush wait without taking the reports for itself.
+fn watch_events(conf: &Conf) {
+    // SAFETY: the configuration is alive.
+    unsafe {
+        rd::rd_kafka_conf_set_events(
+            conf.raw(),
+            rd::RD_KAFKA_EVENT_DR
+                | rd::RD_KAFKA_EVENT_ERROR
+                | rd::RD_KAFKA_EVENT_STATS
+                | rd::RD_KAFKA_EVENT_LOG,
+        );
+    }
 }
 
 impl ProducerHandle for Producer {

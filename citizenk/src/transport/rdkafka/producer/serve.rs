@@ -2,16 +2,18 @@
 
 use std::ffi::c_int;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
-use super::super::client::lock;
+use super::super::client::{Client, lock};
 use super::super::conf::millis;
 use super::super::error;
 use super::Shared;
+use super::alone::Alone;
 use crate::transport::{Delivered, TransportError};
 
 /// Longest wait for something to report; a wake ends it.
@@ -22,16 +24,18 @@ const WAIT_FULL: Duration = Duration::from_millis(100);
 const LAST_SENDS: Duration = Duration::from_secs(5);
 const LAST_REPORTS: Duration = Duration::from_secs(1);
 
-pub(super) fn run(shared: &Shared) {
+pub(super) fn run(shared: &Arc<Shared>, mut alone: Option<&mut Alone>) {
+    let client = &shared.client;
     while !shared.stop.load(Ordering::Acquire) {
         let full = shared.full.load(Ordering::Acquire);
-        serve(shared, if full { WAIT_FULL } else { WAIT });
+        let wait = if full { WAIT_FULL } else { WAIT };
+        serve(shared, client, alone.as_deref_mut(), wait);
         if full || shared.full.load(Ordering::Acquire) {
             shared.space.notify_waiters();
         }
     }
     if !shared.transactional {
-        serve_until_landed(shared, LAST_SENDS);
+        serve_until_landed(shared, client, alone, LAST_SENDS);
     }
     let unsent = shared.in_flight.load(Ordering::Acquire);
     if unsent == 0 {
@@ -42,10 +46,8 @@ pub(super) fn run(shared: &Shared) {
         unsent,
         "the producer was dropped before its records were acknowledged; they are reported as failed"
     );
-    let flags = (rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT) as c_int;
-    // SAFETY: the client is alive.
-    unsafe { rd::rd_kafka_purge(shared.client.rk(), flags) };
-    serve_until_landed(shared, LAST_REPORTS);
+    purge(client);
+    serve_until_landed(shared, client, None, LAST_REPORTS);
     let unreported = shared.in_flight.load(Ordering::Acquire);
     if unreported > 0 {
         tracing::error!(
@@ -58,18 +60,41 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
-fn serve_until_landed(shared: &Shared, time: Duration) {
-    let end = Instant::now() + time;
-    while shared.in_flight.load(Ordering::Acquire) > 0 && Instant::now() < end {
-        serve(shared, WAIT_FULL);
+/// Serves the client that sends records of refused batches again, as long as the producer lives.
+pub(super) fn run_alone(shared: &Arc<Shared>, client: &Client) {
+    while !shared.stop.load(Ordering::Acquire) {
+        serve(shared, client, None, WAIT_FULL);
+    }
+    serve_until_landed(shared, client, None, LAST_SENDS);
+    if shared.in_flight.load(Ordering::Acquire) > 0 {
+        purge(client);
+        serve_until_landed(shared, client, None, LAST_REPORTS);
     }
 }
 
-/// Waits for one event and serves it.
-fn serve(shared: &Shared, wait: Duration) {
+fn purge(client: &Client) {
+    let flags = (rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT) as c_int;
+    // SAFETY: the client is alive.
+    unsafe { rd::rd_kafka_purge(client.rk(), flags) };
+}
+
+fn serve_until_landed(
+    shared: &Arc<Shared>,
+    client: &Client,
+    mut alone: Option<&mut Alone>,
+    time: Duration,
+) {
+    let end = Instant::now() + time;
+    while shared.in_flight.load(Ordering::Acquire) > 0 && Instant::now() < end {
+        serve(shared, client, alone.as_deref_mut(), WAIT_FULL);
+    }
+}
+
+/// Waits for one event of a client and serves it.
+fn serve(shared: &Arc<Shared>, client: &Client, mut alone: Option<&mut Alone>, wait: Duration) {
     // SAFETY: the queue lives as long as the client; the event is destroyed after its use.
     unsafe {
-        let event = rd::rd_kafka_queue_poll(shared.client.queue(), millis(wait));
+        let event = rd::rd_kafka_queue_poll(client.queue(), millis(wait));
         if event.is_null() {
             return;
         }
@@ -79,23 +104,25 @@ fn serve(shared: &Shared, wait: Duration) {
                 if message.is_null() {
                     break;
                 }
-                report(shared, &*message);
+                let again = match alone.as_deref_mut() {
+                    Some(alone) => alone.takes(shared, &*message),
+                    None => false,
+                };
+                if !again {
+                    report(shared, &*message);
+                }
             },
             rd::RD_KAFKA_EVENT_ERROR => {
                 let code = rd::rd_kafka_event_error(event);
                 let text = error::text(rd::rd_kafka_event_error_string(event));
-                let context = format!(
-                    "producer `{}` at {}",
-                    shared.name,
-                    shared.client.hooks().servers
-                );
-                let error = match shared.client.fatal(context.clone()) {
+                let context = format!("producer `{}` at {}", shared.name, client.hooks().servers);
+                let error = match client.fatal(context.clone()) {
                     Some(fatal) => fatal,
                     None => error::with_message(context, code, text),
                 };
                 // The records it concerns are reported one by one; this is for the reader of the log.
                 let level = if error.fatal { 3 } else { 4 };
-                let log = &shared.client.hooks().log;
+                let log = &client.hooks().log;
                 log.write(&shared.name, level, "ERROR", &error.to_string());
             }
             rd::RD_KAFKA_EVENT_STATS => {
@@ -107,7 +134,7 @@ fn serve(shared: &Shared, wait: Duration) {
                 let got =
                     rd::rd_kafka_event_log(event, &raw mut facility, &raw mut line, &raw mut level);
                 if got == 0 {
-                    shared.client.hooks().log.write(
+                    client.hooks().log.write(
                         &shared.name,
                         level,
                         &error::text(facility),

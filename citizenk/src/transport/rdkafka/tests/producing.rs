@@ -1,3 +1,6 @@
+use rdkafka::bindings as rd;
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
+
 use super::*;
 
 #[test]
@@ -221,6 +224,63 @@ fn records_that_cannot_be_accepted_are_reported_and_the_others_go() {
         "{text}"
     );
     assert_eq!(producer.flush(PATIENCE), 0);
+}
+
+#[test]
+fn of_a_batch_refused_for_one_record_the_others_arrive() {
+    const PRODUCE: i16 = 0;
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    let producer = producer(&transport, &[("linger.ms", "100")]);
+    let topic = producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic");
+    let mut batch = StagedBatch::default();
+    for number in 0..10_usize {
+        let mut record = batch.record(0);
+        record.key_bytes(number.to_string().as_bytes());
+        if number == 7 {
+            record.header("kind", Some(b"seventh"));
+        }
+        record.finish(Some(number.to_string().as_bytes()));
+    }
+    let refuse = |count: usize| {
+        let codes = [Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2];
+        let embedded = transport.embedded.as_ref().expect("embedded");
+        // SAFETY: the cluster is alive, the codes are copied.
+        unsafe {
+            rd::rd_kafka_mock_push_request_errors_array(
+                embedded.cluster(),
+                PRODUCE,
+                count,
+                codes.as_ptr(),
+            );
+        }
+    };
+    let failed = |results: &[Result<Delivered, TransportError>]| -> Vec<String> {
+        let errors = results.iter().filter_map(|result| result.as_ref().err());
+        errors.map(|error| error.code.clone()).collect()
+    };
+    // The batch; then the batch, and the first of its records alone.
+    refuse(1);
+    let results = send(&producer, &[topic], &batch);
+    assert_eq!(failed(&results), Vec::<String>::new());
+    refuse(2);
+    let results = send(&producer, &[topic], &batch);
+    assert_eq!(failed(&results), ["MSG_SIZE_TOO_LARGE"]);
+    assert_eq!(producer.flush(PATIENCE), 0);
+
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    let records = consumer.records(19);
+    for (number, record) in records[..10].iter().enumerate() {
+        assert_eq!(record.key(), Some(number.to_string().as_bytes()));
+        assert_eq!(value(record), number);
+        let headers = record.headers();
+        let headers: Vec<_> = headers.iter().collect();
+        let expected = [("kind", Some(b"seventh".as_slice()))];
+        assert_eq!(headers, expected[..usize::from(number == 7)]);
+    }
+    consumer.close(PATIENCE);
 }
 
 #[test]
