@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use citizenk::prelude::*;
 use citizenk::testing::{TestApp, block_on};
@@ -187,6 +188,36 @@ fn refused_outputs_are_sent_again_without_calling_the_handler_again() {
         assert_eq!(app.topic(&DONE).sent().len(), 1);
         assert_eq!(calls.all(), ["1"]);
         assert_eq!(app.committed(&ORDERS)[&0], 1);
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn outputs_that_were_refused_together_wait_together() {
+    const COUNT: u32 = 50;
+    let app = App::new("p")
+        .state(Calls::default())
+        .on_produce_error(Policy::retry(5).backoff(Duration::from_secs(1), Duration::from_secs(1)))
+        .register::<forward>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        app.hold_deliveries(true);
+        app.fail_next(&DONE, COUNT as usize);
+        // One shipment each.
+        for id in 0..COUNT {
+            app.topic(&ORDERS).push(&1, Order { id });
+            app.settle().await;
+        }
+        app.hold_deliveries(false);
+        app.settle().await;
+        assert!(app.topic(&DONE).sent().is_empty());
+        // One pause with its jitter, not fifty.
+        app.advance("2s").await;
+        assert_eq!(app.topic(&DONE).sent().len(), COUNT as usize);
         app.stop().await.unwrap();
     });
 }

@@ -254,9 +254,8 @@ pub(crate) fn run(options: Options, service: citizenk::cli::RunArgs) -> Exit {
         }
     };
     let refused = match options.refused {
-        // Outputs that were refused pause one after the other, so each pause is short.
         Refusal::Retry => {
-            Policy::retry(1000).backoff(Duration::from_millis(10), Duration::from_secs(1))
+            Policy::retry(1000).backoff(Duration::from_millis(100), Duration::from_secs(1))
         }
         Refusal::Skip => Policy::skip(),
     };

@@ -1,5 +1,7 @@
 //! What a lane does when the broker refused its outputs.
 
+use tokio::time::Instant;
+
 use super::core::{Core, Next};
 use super::shipping::{Refused, Shipping};
 use crate::agent::AgentInput;
@@ -41,7 +43,9 @@ pub(super) async fn attend<In: AgentInput, P, H>(
     match plan.on_produce.decide_plain(refused.attempt, 0) {
         Decision::RetryAfter(pause) => {
             tracing::warn!(agent, %partition, count, %error, ?pause, "outputs were not delivered; sending them again");
-            if core.pause(pause).await == Next::Halt {
+            // Those that were refused together pause together.
+            let left = (refused.since + pause).saturating_duration_since(Instant::now());
+            if core.pause(left).await == Next::Halt {
                 return Next::Halt;
             }
             shipping.resend(refused).await;
