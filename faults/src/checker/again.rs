@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::history::{Deed, Entry, History, Place};
 
-/// A time that counts for nobody, such as one during which commits were held up on their way.
+/// A time that counts for nobody: commits were held up on their way, or the group was joining.
 /// Microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Held {

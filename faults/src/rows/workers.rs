@@ -139,13 +139,15 @@ fn w1(trial: &mut Trial<'_>) -> Result<()> {
             .filter(|number| trial.workers[*number].is_alive())
             .collect();
         let victim = living[trial.dice.below(living.len())];
-        let from = now();
+        let mut from = now();
         match way {
+            // Long enough since the last rebalance: what it commits it commits by its interval.
             0 => {
                 let moment = trial
                     .dice
                     .between(Duration::ZERO, Duration::from_millis(1500));
-                trial.hold(moment)?;
+                trial.hold(COMMITTED + moment)?;
+                from = now();
             }
             // Its successor kills itself, in the middle of a call or at its end.
             1 | 2 => {
@@ -170,11 +172,11 @@ fn w1(trial: &mut Trial<'_>) -> Result<()> {
         }
         trial.kill(victim)?;
         trial.cluster.switch(Mode::Pass);
-        if way > 2 {
-            held.push(Held { from, to: now() });
-        }
         trial.worker(&Plan::default())?;
         longest = longest.max(trial.assigned(STARTED)?);
+        // Until all have joined nobody commits: that request waits behind the one to join, which the
+        // coordinator answers when the session of the dead one is over.
+        held.push(Held { from, to: now() });
         flow(trial)?;
     }
     trial.target("owned again", longest, SESSION + Duration::from_secs(2));
