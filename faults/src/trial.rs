@@ -454,6 +454,15 @@ impl<'a> Trial<'a> {
         })
     }
 
+    /// The last committed offset of each partition.
+    pub(crate) fn committed(&self) -> Result<std::collections::BTreeMap<i32, i64>> {
+        let commits = observe::commits(&self.cluster.servers(), &self.group, &self.input.topic)?;
+        Ok(commits
+            .into_iter()
+            .map(|commit| (commit.partition, commit.next))
+            .collect())
+    }
+
     /// For a run with a mistake on purpose: the checker has to find a violation of one of these.
     pub(crate) fn convict(&mut self, rules: Rules, of: &[Invariant]) -> Result<()> {
         let verdict = self.check(rules)?;

@@ -382,6 +382,7 @@ fn ends(transport: &Arc<dyn Transport>) -> i64 {
         fn committed(&mut self, _: &[(TopicPartition, i64)], _: Result<(), TransportError>) {}
         fn error(&mut self, _: TransportError) {}
         fn skipped(&mut self, _: &TopicPartition, _: i64, _: i64) {}
+        fn created_anew(&mut self, _: &TopicPartition, _: i64, _: i64) {}
         fn statistics(&mut self, _: &str) {}
         fn closed(&mut self) {}
     }

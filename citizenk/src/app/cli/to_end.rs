@@ -123,6 +123,10 @@ impl ConsumerEvents for Reader {
         tracing::warn!(%partition, from, to, "letters were deleted before they were read");
     }
 
+    fn created_anew(&mut self, partition: &TopicPartition, from: i64, to: i64) {
+        tracing::warn!(%partition, from, to, "the topic was created anew meanwhile; reading it from its first record");
+    }
+
     fn statistics(&mut self, _: &str) {}
 
     fn closed(&mut self) {}

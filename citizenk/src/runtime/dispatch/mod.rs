@@ -503,7 +503,10 @@ impl ConsumerEvents for Dispatcher {
         match result {
             Ok(()) => {
                 for (partition, offset) in offsets {
-                    if let Some(state) = self.partitions.get_mut(partition) {
+                    // A commit of before the topic was created anew says nothing about this one.
+                    if let Some(state) = self.partitions.get_mut(partition)
+                        && state.next.is_none_or(|next| *offset <= next)
+                    {
                         state.committed = state.committed.max(Some(*offset));
                     }
                 }
@@ -562,6 +565,20 @@ impl ConsumerEvents for Dispatcher {
             state.metrics.lost(count.unsigned_abs());
         }
         tracing::error!(%partition, from, to, count, "records were deleted by retention before they were read");
+    }
+
+    fn created_anew(&mut self, partition: &TopicPartition, from: i64, to: i64) {
+        tracing::error!(%partition, from, to, "the topic ends before the offset to read next: it was deleted and created anew, or cut; reading goes on at its first record");
+        // Offsets begin anew: nothing of what was read before may settle or be committed.
+        let paused = self.partitions.get(partition).map(|state| {
+            state.metrics.created_anew();
+            state.paused
+        });
+        self.forget(std::slice::from_ref(partition));
+        self.open(partition, Start::Offset(to), None, None);
+        if let (Some(paused), Some(state)) = (paused, self.partitions.get_mut(partition)) {
+            state.paused = paused;
+        }
     }
 
     fn statistics(&mut self, json: &str) {

@@ -350,6 +350,12 @@ impl PartitionMetrics {
         let lost = &self.0.families.lost;
         lost.get_or_create_owned(&self.0.labels).inc_by(records);
     }
+
+    /// The topic was created anew, and is read from its first record.
+    pub(crate) fn created_anew(&self) {
+        let anew = &self.0.families.anew;
+        anew.get_or_create_owned(&self.0.labels).inc();
+    }
 }
 
 impl Drop for PartitionGauges {

@@ -72,6 +72,7 @@ pub(super) struct Families {
     shipments: Family<AgentLabels, Histogram, Seconds>,
     paused: Family<PartitionLabels, Gauge>,
     lost: Family<PartitionLabels, Counter>,
+    anew: Family<PartitionLabels, Counter>,
     produced: Family<ProducerLabels, Gauge>,
     ticks: Family<TickLabels, Counter>,
     requests: Family<HttpLabels, Counter>,
@@ -132,6 +133,7 @@ impl Metrics {
             shipments: family(),
             paused: Family::default(),
             lost: Family::default(),
+            anew: Family::default(),
             produced: Family::default(),
             ticks: Family::default(),
             requests: Family::default(),
@@ -252,6 +254,7 @@ fn registry(families: &Families) -> Registry {
         shipments,
         paused,
         lost,
+        anew,
         produced,
         ticks,
         requests,
@@ -345,6 +348,11 @@ fn registry(families: &Families) -> Registry {
         "retention_lost_records",
         "Records deleted before they were read",
         lost,
+    );
+    registry.register(
+        "partitions_created_anew",
+        "Partitions found to end before the offset to read next, and read from their first record",
+        anew,
     );
     registry.register(
         "producer_in_flight_records",

@@ -49,6 +49,7 @@ fn full() -> Metrics {
     partition.stalled(true);
     partition.paused(true);
     partition.lost(2);
+    partition.created_anew();
     metrics.producer("main").in_flight(6);
     metrics.timer("report").ticked(TickResult::Skipped);
     metrics.request("GET", "/cameras/{camera_id}", 200, Duration::from_millis(3));
@@ -90,6 +91,7 @@ fn everything_has_a_name_a_unit_and_labels() {
         r#"citizenk_stalls_total{group="g",cause="handler"} 1"#,
         r#"citizenk_produce_duration_seconds_count{agent="process",group="g"} 1"#,
         r#"citizenk_retention_lost_records_total{group="g",topic="videos",partition="0"} 2"#,
+        r#"citizenk_partitions_created_anew_total{group="g",topic="videos",partition="0"} 1"#,
         r#"citizenk_producer_in_flight_records{producer="main"} 6"#,
         r#"citizenk_timer_ticks_total{timer="report",result="skipped"} 1"#,
         r#"citizenk_http_requests_total{method="GET",route="/cameras/{camera_id}",status="200"} 1"#,

@@ -309,12 +309,7 @@ impl ConsumerTask {
             if asked < fetched.from {
                 self.events.skipped(&partition, asked, fetched.from);
             } else if asked > fetched.from {
-                self.events.error(error(
-                    format!("fetch {partition} at {asked}"),
-                    "OFFSET_OUT_OF_RANGE",
-                    "Broker: Offset out of range",
-                    true,
-                ));
+                self.events.created_anew(&partition, asked, fetched.from);
             }
             if let Some(chunk) = fetched.chunk {
                 let mut control = MemoryControl {

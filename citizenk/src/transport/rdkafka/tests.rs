@@ -162,6 +162,7 @@ enum Seen {
     Committed(Result<(), TransportError>),
     Error(TransportError),
     Skipped(i64, i64),
+    Anew(i64, i64),
     Statistics(String),
     Closed,
 }
@@ -241,6 +242,10 @@ impl ConsumerEvents for Recorder {
 
     fn skipped(&mut self, _: &TopicPartition, from: i64, to: i64) {
         let _ = self.seen.send(Seen::Skipped(from, to));
+    }
+
+    fn created_anew(&mut self, _: &TopicPartition, from: i64, to: i64) {
+        let _ = self.seen.send(Seen::Anew(from, to));
     }
 
     fn statistics(&mut self, json: &str) {

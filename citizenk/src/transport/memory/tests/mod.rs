@@ -138,6 +138,10 @@ impl ConsumerEvents for Script {
         self.say(&format!("skipped {partition} {from}..{to}"));
     }
 
+    fn created_anew(&mut self, partition: &TopicPartition, from: i64, to: i64) {
+        self.say(&format!("anew {partition} {from}..{to}"));
+    }
+
     fn statistics(&mut self, _: &str) {}
 
     fn closed(&mut self) {

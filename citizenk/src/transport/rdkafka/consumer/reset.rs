@@ -2,8 +2,8 @@
 //!
 //! With `auto.offset.reset=error` librdkafka tells of a position that does not exist any more instead
 //! of jumping silently. Where retention took the records, reading goes on at the first that is left
-//! and the loss is reported; where the position lies beyond the end (a truncated or re-created topic),
-//! it goes on at the end, as an error. A position we never had comes from an answer that was damaged on
+//! and the loss is reported; where the position lies beyond the end (a topic that was created anew, or
+//! cut), it goes on at the first record, for none of these was read. A position we never had comes from an answer that was damaged on
 //! its way (librdkafka 2.12 loses its place behind a batch with a wrong checksum): reading goes on at ours.
 
 use std::time::{Duration, Instant};
@@ -97,22 +97,14 @@ impl Poller {
                 format!("the client lost its place and asked for offset {said}; reading goes on at {from}"),
             ));
         }
+        let anew = from > marks.high;
         let target = if from < 0 && from == i64::from(rd::RD_KAFKA_OFFSET_END) {
             marks.high
+        } else if anew {
+            marks.low
         } else {
             from.clamp(marks.low, marks.high)
         };
-        if from > marks.high {
-            self.events.error(error::with_message(
-                format!("reading {id}"),
-                Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
-                format!(
-                    "offset {from} lies beyond the end {}: the topic was truncated or created anew; \
-                     reading goes on at the end",
-                    marks.high
-                ),
-            ));
-        }
         if let Some(slot) = self.core.slots.get_mut(&id) {
             slot.staged.clear();
             slot.next = target;
@@ -125,7 +117,9 @@ impl Poller {
             self.core.resets.push(Reset { id, from, at });
             return;
         }
-        if (0..target).contains(&from) {
+        if anew {
+            self.events.created_anew(&id, from, target);
+        } else if (0..target).contains(&from) {
             self.events.skipped(&id, from, target);
         }
     }
