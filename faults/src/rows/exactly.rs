@@ -2,6 +2,7 @@
 //!
 //! Handlers may be called again; what readers of committed records see has to be exact.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use xtask::failure::Result;
@@ -78,6 +79,14 @@ pub(super) const ROWS: &[Row] = &[
         quick: true,
         limit: 120,
         run: b10,
+    },
+    Row {
+        name: "B10m",
+        what: "exactly once: many short transactions whose ends are late, held, or unanswered",
+        target: "outputs exact; with all rounds 10,000 transactions",
+        quick: false,
+        limit: 180,
+        run: b10m,
     },
     Row {
         name: "B10x",
@@ -278,6 +287,54 @@ fn b10(trial: &mut Trial<'_>) -> Result<()> {
         flow(trial)?;
     }
     trial.finish(PATIENCE, Rules::EXACTLY_ONCE).map(|_| ())
+}
+
+fn b10m(trial: &mut Trial<'_>) -> Result<()> {
+    const WORKERS: usize = 3;
+    /// Longer than calls wait for an answer.
+    const LATE: Duration = Duration::from_millis(1500);
+    let plan = plan()
+        .with("--interval", "10")
+        .with("--producer", "socket.timeout.ms=1000");
+    steady(trial, WORKERS, &plan)?;
+    let enough = trial.rounds(1000, 10_000);
+    let mut met = 0;
+    let long = trial.seconds(40, 400);
+    let begun = Instant::now();
+    while begun.elapsed() < long {
+        let faults = [
+            CallFault::DropFirstResponse,
+            CallFault::HoldFirstRequest,
+            CallFault::DelayRequest(LATE),
+            CallFault::DropResponse,
+        ];
+        let fault = faults[trial.dice.below(faults.len())];
+        trial.cluster.switch(Mode::Call {
+            key: END_TXN,
+            fault,
+        });
+        let lasts = trial.dice.between(Duration::from_millis(20), 2 * LATE);
+        trial.hold(lasts)?;
+        met += trial.cluster.hits();
+        trial.cluster.switch(Mode::Pass);
+        let pause = trial.dice.between(Duration::from_millis(500), 2 * LATE);
+        trial.hold(pause)?;
+    }
+    trial.figure(format!("{met} requests or answers met a fault"));
+    trial.finish(PATIENCE, Rules::EXACTLY_ONCE)?;
+    // Offsets of one transaction have one time; those of two may.
+    let commits = trial.history().map(|history| &history.commits);
+    let times: BTreeSet<u64> = commits
+        .into_iter()
+        .flatten()
+        .map(|commit| commit.time)
+        .collect();
+    let transactions = times.len();
+    trial.figure(format!("at least {transactions} transactions"));
+    trial.expect(transactions >= enough, || {
+        format!("only {transactions} transactions")
+    });
+    Ok(())
 }
 
 fn b10x(trial: &mut Trial<'_>) -> Result<()> {

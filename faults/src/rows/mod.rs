@@ -4,6 +4,7 @@
 
 mod brokers;
 mod exactly;
+mod limits;
 mod network;
 mod topics;
 mod workers;
@@ -44,6 +45,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         brokers::ROWS,
         network::ROWS,
         topics::ROWS,
+        limits::ROWS,
     ]
     .into_iter()
     .flatten()

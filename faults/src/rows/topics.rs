@@ -44,7 +44,7 @@ pub(super) const ROWS: &[Row] = &[
         target: "only the large outputs are left out, each logged; no partition stalls",
         quick: true,
         limit: 90,
-        run: |trial| b16(trial, &Plan::default(), 2_000_000),
+        run: |trial| b16(trial, &Plan::default(), 2_000_000, Rules::CLEAN),
     },
     Row {
         name: "B16b",
@@ -57,7 +57,21 @@ pub(super) const ROWS: &[Row] = &[
                 trial,
                 &Plan::default().with("--producer", "message.max.bytes=4000000"),
                 400_000,
+                Rules::CLEAN,
             )
+        },
+    },
+    Row {
+        name: "B16e",
+        what: "exactly once: outputs above the topic's limit",
+        target: "only the large outputs are left out, each logged; the others exact",
+        quick: false,
+        limit: 120,
+        run: |trial| {
+            let plan = Plan::default()
+                .with("--guarantee", "exactly-once")
+                .with("--producer", "message.max.bytes=4000000");
+            b16(trial, &plan, 400_000, Rules::EXACTLY_ONCE)
         },
     },
 ];
@@ -109,6 +123,10 @@ fn b12b(trial: &mut Trial<'_>) -> Result<()> {
         Ok(trial.missing(&all)?.is_empty())
     })?;
     trial.target("read again", took, Duration::from_secs(30));
+    let noticed = trial.workers[0]
+        .log()
+        .contains("reading goes on at its first record");
+    trial.figure(["assigned anew", "out of range"][usize::from(noticed)]);
     // Its offsets are committed, although those of the old one were higher.
     trial.terminate(0, PATIENCE)?;
     let committed = trial.committed()?;
@@ -181,7 +199,7 @@ fn b13(trial: &mut Trial<'_>) -> Result<()> {
     trial.judge(Rules::AT_LEAST_ONCE).map(|_| ())
 }
 
-fn b16(trial: &mut Trial<'_>, plan: &Plan, large: usize) -> Result<()> {
+fn b16(trial: &mut Trial<'_>, plan: &Plan, large: usize, rules: Rules) -> Result<()> {
     const LARGE: u32 = 7;
     trial.topics(&[("max.message.bytes", "200000")])?;
     let plan = plan
@@ -230,7 +248,7 @@ fn b16(trial: &mut Trial<'_>, plan: &Plan, large: usize) -> Result<()> {
     trial
         .judge(Rules {
             complete: false,
-            ..Rules::CLEAN
+            ..rules
         })
         .map(|_| ())
 }

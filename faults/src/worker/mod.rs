@@ -186,6 +186,14 @@ impl Worker {
             .unwrap_or_default()
     }
 
+    /// The bytes of memory it holds.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(1024 * kilobytes)
+    }
+
     /// The seconds of processor time it has used.
     pub(crate) fn processor(&self) -> Option<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;

@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// How long every call takes, in milliseconds
     #[arg(long, default_value_t = 0)]
     delay: u64,
+    /// Calls take up to so many milliseconds more, each its own
+    #[arg(long, default_value_t = 0)]
+    jitter: u64,
     /// Every such call panics; 0: none
     #[arg(long, default_value_t = 0)]
     panic_every: u64,
@@ -162,8 +165,12 @@ async fn work(
             tokio::time::sleep(long).await
         }
     }
-    if options.delay > 0 {
-        tokio::time::sleep(Duration::from_millis(options.delay)).await;
+    // Spread over the whole range, the same for a record whoever handles it.
+    let jitter = (input.id.seq.wrapping_mul(7919) >> 2)
+        .checked_rem(options.jitter)
+        .unwrap_or(0);
+    if options.delay + jitter > 0 {
+        tokio::time::sleep(Duration::from_millis(options.delay + jitter)).await;
     }
     if options.panic_every > 0 && call.is_multiple_of(options.panic_every) {
         panic!("call {call} panics on purpose");
