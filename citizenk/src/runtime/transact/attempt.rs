@@ -21,7 +21,8 @@ const SOON: Duration = Duration::from_millis(20);
 const LATER: Duration = Duration::from_millis(500);
 /// In one transaction so many records go in batches of their own before its time is over; of more, a few
 /// share a batch.
-const ALONE: usize = 10_000;
+pub(super) const ALONE: usize = 10_000;
+const LOOK: Duration = Duration::from_millis(5);
 /// The same call is made again this often before it counts as failed.
 const SAME_CALL: usize = 5;
 
@@ -59,6 +60,7 @@ impl Transactor {
         self.begin()?;
         self.send().await?;
         self.send_offsets().await?;
+        self.land().await?;
         // What was taken away meanwhile must not become visible here: its new owner does it again.
         if self.txn.disown(&self.cx.book) {
             return Err(self.aborted(SOON));
@@ -163,6 +165,21 @@ impl Transactor {
                     return Err(self.aborted(LATER));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Where something is known to be refused: waits until all records have landed or one has not, for a
+    /// commit waits for all of them, and those behind a refused one never land.
+    async fn land(&mut self) -> Result<(), Outcome> {
+        while let Some(producer) = self.producer.as_ref().filter(|_| self.alone)
+            && producer.producer().in_flight() > 0
+        {
+            if self.txn.pieces.iter().any(|part| !part.refusals.is_empty()) {
+                return Err(self.aborted(Duration::ZERO));
+            }
+            // Rare enough to look instead of being told.
+            tokio::time::sleep(LOOK).await;
         }
         Ok(())
     }

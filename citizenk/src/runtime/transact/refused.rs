@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::attempt::ALONE;
 use super::{Outcome, Transactor, TxnPiece};
 use crate::policy::Decision;
 use crate::runtime::lane::{letters, refusal};
@@ -26,6 +27,9 @@ const SHARED: [&str; 3] = [
     "RECORD_LIST_TOO_LARGE",
     "_INVALID_DIFFERENT_RECORD",
 ];
+
+/// What lengths may cost differently in two records of so many bytes.
+const SLACK: usize = 64;
 
 /// How a client refuses a record because another one has spoilt the transaction.
 const CONSEQUENCES: [&str; 3] = ["_STATE", "_PURGE_QUEUE", "_PURGE_INFLIGHT"];
@@ -52,6 +56,11 @@ impl Refusals {
         refused
             .values()
             .any(|error| SHARED.contains(&error.code.as_str()))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.is_empty()
     }
 
     /// Those that were refused for a reason of their own.
@@ -81,9 +90,9 @@ impl Transactor {
             self.producer = None;
             return Some(Outcome::Again(Duration::ZERO));
         }
+        let guilty = self.take_guilty(patient);
         let mut outcome = None;
-        for part in &mut self.txn.pieces {
-            let refused = part.refusals.take();
+        for (part, refused) in self.txn.pieces.iter_mut().zip(guilty) {
             let Some(error) = refused.values().next() else {
                 continue;
             };
@@ -109,6 +118,82 @@ impl Transactor {
         self.txn.count();
         outcome
     }
+}
+
+impl Transactor {
+    /// What was refused of each piece, and has to be judged.
+    fn take_guilty(&self, patient: bool) -> Vec<BTreeMap<usize, TransportError>> {
+        let pieces = &self.txn.pieces;
+        let mut all: Vec<_> = pieces.iter().map(|part| part.refusals.take()).collect();
+        for refused in &mut all {
+            // What the broker may still take is not given up for what stood beside it.
+            if patient && refused.values().any(|error| !error.retriable) {
+                refused.retain(|_, error| !error.retriable);
+            }
+        }
+        if self.is_alone() && self.is_plain() {
+            self.add_larger(&mut all);
+        }
+        all
+    }
+
+    /// Each record of this try was in a batch of its own.
+    fn is_alone(&self) -> bool {
+        self.alone && self.txn.records <= ALONE
+    }
+
+    /// Records are as large to the broker as they are here.
+    fn is_plain(&self) -> bool {
+        let settings = &self.cx.spec.settings;
+        ["compression.type", "compression.codec"]
+            .into_iter()
+            .filter_map(|key| settings.get(key))
+            .all(|codec| codec == "none")
+    }
+
+    /// Whatever is larger than a record that was refused alone for its size would be refused as well, one
+    /// try after the other.
+    fn add_larger(&self, all: &mut [BTreeMap<usize, TransportError>]) {
+        let mut limits: BTreeMap<String, (usize, TransportError)> = BTreeMap::new();
+        for (part, refused) in self.txn.pieces.iter().zip(&*all) {
+            for (index, error) in refused {
+                if error.code == SHARED[0] {
+                    let (topic, size) = weigh(part, *index);
+                    let limit = limits
+                        .entry(topic.to_owned())
+                        .or_insert((size, error.clone()));
+                    limit.0 = size.min(limit.0);
+                }
+            }
+        }
+        if limits.is_empty() {
+            return;
+        }
+        for (part, refused) in self.txn.pieces.iter().zip(all) {
+            for index in 0..part.piece.batch.len() {
+                let (topic, size) = weigh(part, index);
+                if let Some((limit, error)) = limits.get(topic)
+                    && size >= limit + SLACK
+                {
+                    refused.entry(index).or_insert_with(|| error.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The topic of a record, and the bytes it brings.
+fn weigh(part: &TxnPiece, index: usize) -> (&str, usize) {
+    let record = part.piece.batch.get(index);
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let headers: usize = record
+        .headers()
+        .map(|(name, value)| name.len() + length(value))
+        .sum();
+    let topic = &part.piece.line.plan.table.targets()[record.topic]
+        .topic
+        .name;
+    (topic, length(record.key) + length(record.value) + headers)
 }
 
 /// Asks the produce policy; answers the pause before the next try, or why the service stops.
