@@ -34,6 +34,7 @@ mod look;
 mod open;
 
 use self::look::Ages;
+use self::open::list;
 
 /// A full lane waits this long before its partition is paused for the sake of the others: a pause
 /// throws away what was fetched.
@@ -593,13 +594,4 @@ impl ConsumerEvents for Dispatcher {
         }
         self.cx.status.closed();
     }
-}
-
-/// `videos/0, videos/1`.
-fn list(partitions: &[TopicPartition]) -> String {
-    partitions
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
 }

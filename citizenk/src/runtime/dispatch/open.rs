@@ -102,3 +102,12 @@ impl Dispatcher {
         self.partitions.insert(partition.clone(), opened);
     }
 }
+
+/// `videos/0, videos/1`.
+pub(super) fn list(partitions: &[TopicPartition]) -> String {
+    partitions
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
