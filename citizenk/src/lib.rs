@@ -51,7 +51,7 @@ pub mod __private;
 pub use agent::{Batch, BatchOutcome, Event, IntoOutcome, IntoOutput, Outcome};
 pub use extract::{
     AgentInfo, AppInfo, Background, Key, Meta, Outbox, OutboxError, Partitions, ProduceError,
-    Producer, Sent, Shutdown, ShutdownTrigger, State,
+    Producer, Sending, Sent, Shutdown, ShutdownTrigger, State,
 };
 pub use policy::{Guarantee, Policy};
 pub use runtime::lane::{Agent, AgentDef};

@@ -1,16 +1,18 @@
 //! Sending outside an attempt.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use super::{Call, Extract, Mode, PrepareContext};
 use crate::error::TransportError;
 use crate::error::{AgentError, BuildIssue, EncodeError};
-use crate::staging::{OutputTopic, RecordWriter, StagedBatch};
+use crate::staging::{Outcome, OutputTopic, Receipt, RecordWriter, StagedBatch};
 use crate::telemetry;
-use crate::topic::Topic;
+use crate::topic::{Partitioner, Topic};
 
 /// Where an acknowledged record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +60,22 @@ pub enum ProduceError {
 pub(crate) type ProduceReply =
     Pin<Box<dyn Future<Output = Result<Vec<Sent>, ProduceError>> + Send>>;
 
+/// One record that is on its way, or waits for room in the queue.
+pub(crate) enum LoneReply {
+    Under(Arc<Receipt>),
+    Full(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+}
+
 /// Sends staged records, all of one topic, and answers when all are acknowledged.
 pub(crate) trait ProducePort: Send + Sync {
+    /// Sends the only record of a batch, to the topic of this name in the program. The batch may be used
+    /// again.
+    fn send_one(
+        &self,
+        topic: &'static str,
+        partitioner: Partitioner,
+        record: &mut StagedBatch,
+    ) -> Result<LoneReply, ProduceError>;
     /// `topic.name` is the name in the program.
     fn send(&self, topic: OutputTopic, batch: StagedBatch) -> ProduceReply;
 }
@@ -92,12 +108,7 @@ impl Producer {
     ///
     /// # Errors
     /// [`ProduceError`]; after a delivery error the record may or may not have arrived.
-    pub fn send<V, K>(
-        &self,
-        topic: &Topic<V, K>,
-        key: &K,
-        value: V,
-    ) -> impl Future<Output = Result<Sent, ProduceError>> + Send + use<V, K> {
+    pub fn send<V, K>(&self, topic: &Topic<V, K>, key: &K, value: V) -> Sending {
         self.record(topic).key(key).send(value)
     }
 
@@ -105,11 +116,7 @@ impl Producer {
     ///
     /// # Errors
     /// As [`Producer::send`].
-    pub fn tombstone<V, K>(
-        &self,
-        topic: &Topic<V, K>,
-        key: &K,
-    ) -> impl Future<Output = Result<Sent, ProduceError>> + Send + use<V, K> {
+    pub fn tombstone<V, K>(&self, topic: &Topic<V, K>, key: &K) -> Sending {
         self.record(topic).key(key).tombstone()
     }
 
@@ -178,29 +185,45 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
     ///
     /// # Errors
     /// As [`Producer::send`].
-    pub fn send(
-        self,
-        value: V,
-    ) -> impl Future<Output = Result<Sent, ProduceError>> + Send + use<V, K> {
-        let reply = self.stage(Some(&value));
-        finish(reply)
+    pub fn send(self, value: V) -> Sending {
+        self.stage(Some(&value))
     }
 
     /// Sends a record without value.
     ///
     /// # Errors
     /// As [`Producer::send`].
-    pub fn tombstone(self) -> impl Future<Output = Result<Sent, ProduceError>> + Send + use<V, K> {
-        let reply = self.stage(None);
-        finish(reply)
+    pub fn tombstone(self) -> Sending {
+        self.stage(None)
     }
 
-    fn stage(self, value: Option<&V>) -> Result<(String, ProduceReply), ProduceError> {
+    fn stage(self, value: Option<&V>) -> Sending {
+        let topic = self.topic.name;
+        // Taken out and not borrowed: encoding is the program's code, and may send, too.
+        let mut scratch = SCRATCH.try_with(RefCell::take).unwrap_or_default();
+        let reply = self.stage_into(&mut scratch, value);
+        scratch.clear();
+        if scratch.capacity() <= MAX_SCRATCH {
+            // A thread that ends needs it no more.
+            let _ = SCRATCH.try_with(|cell| cell.replace(scratch));
+        }
+        let state = match reply {
+            Ok(LoneReply::Under(receipt)) => SendState::Under(receipt),
+            Ok(LoneReply::Full(sending)) => SendState::Full(sending),
+            Err(error) => SendState::Failed(Box::new(error)),
+        };
+        Sending { topic, state }
+    }
+
+    fn stage_into(
+        self,
+        batch: &mut StagedBatch,
+        value: Option<&V>,
+    ) -> Result<LoneReply, ProduceError> {
         let topic = self.topic;
         let encode = topic.encode.ok_or_else(|| ProduceError::InputOnly {
             topic: topic.name.to_owned(),
         })?;
-        let mut batch = StagedBatch::default();
         {
             let mut writer = batch.record(0);
             let wrap = |source| ProduceError::Encode {
@@ -222,14 +245,8 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
                 None => writer.finish(None),
             }
         }
-        let output = OutputTopic {
-            name: topic.name.to_owned(),
-            partitioner: topic.partitioner,
-        };
-        Ok((
-            topic.name.to_owned(),
-            self.producer.port.send(output, batch),
-        ))
+        let port = &self.producer.port;
+        port.send_one(topic.name, topic.partitioner, batch)
     }
 }
 
@@ -242,13 +259,60 @@ pub(super) fn trace_headers(own: &[(&str, &[u8])], writer: &mut RecordWriter<'_>
     });
 }
 
-async fn finish(reply: Result<(String, ProduceReply), ProduceError>) -> Result<Sent, ProduceError> {
-    let (topic, reply) = reply?;
-    reply
-        .await?
-        .first()
-        .copied()
-        .ok_or(ProduceError::NotRunning { topic })
+/// Larger buffers are not kept.
+const MAX_SCRATCH: usize = 256 * 1024;
+
+thread_local! {
+    /// Where a record is encoded before the client copies it; empty between two calls.
+    static SCRATCH: RefCell<StagedBatch> = const { RefCell::new(StagedBatch::new()) };
+}
+
+/// A record on its way; answers after the broker's acknowledgement. See [`Producer::send`].
+///
+/// It is on its way whether this is awaited or not, unless the client's queue was full: then it leaves
+/// when this is awaited and there is room. What fails after this was dropped is logged as a warning.
+#[must_use = "whether the record arrived is known only to who awaits this"]
+pub struct Sending {
+    topic: &'static str,
+    state: SendState,
+}
+
+enum SendState {
+    Under(Arc<Receipt>),
+    Full(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Failed(Box<ProduceError>),
+    Over,
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sending({})", self.topic)
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<Sent, ProduceError>;
+
+    /// # Panics
+    /// When it is polled after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = match &mut self.state {
+            SendState::Under(receipt) => ready!(receipt.poll(cx)),
+            SendState::Full(sending) => ready!(sending.as_mut().poll(cx)),
+            state => match std::mem::replace(state, SendState::Over) {
+                SendState::Failed(error) => return Poll::Ready(Err(*error)),
+                _ => panic!("polled after it was ready"),
+            },
+        };
+        self.state = SendState::Over;
+        Poll::Ready(match outcome {
+            Ok((partition, offset)) => Ok(Sent { partition, offset }),
+            Err(source) => Err(ProduceError::Delivery {
+                topic: self.topic.to_owned(),
+                source,
+            }),
+        })
+    }
 }
 
 impl<M: Mode> Extract<M> for Producer {

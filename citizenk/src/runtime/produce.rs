@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::oneshot;
 
-use crate::extract::{OutputTable, ProduceError, ProducePort, ProduceReply, Sent};
+use crate::extract::{LoneReply, OutputTable, ProduceError, ProducePort, ProduceReply, Sent};
 use crate::runtime::lane::shipping::Outlet;
-use crate::staging::{OutputTopic, StagedBatch};
+use crate::staging::{Answer, OutputTopic, Receipt, StagedBatch};
+use crate::topic::Partitioner;
 use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
 
 /// Names of topics on the broker: the program's own, an override, or with a prefix.
@@ -33,7 +35,20 @@ impl TopicNames {
 pub(crate) struct Sender {
     producer: Arc<dyn ProducerHandle>,
     names: TopicNames,
+    /// Topics that records were sent to one by one: a program has few.
+    known: RwLock<Vec<Known>>,
 }
+
+/// A topic as the program names it; the same constant has the same address.
+#[derive(Debug)]
+struct Known {
+    name: &'static str,
+    partitioner: Partitioner,
+    topic: ProducerTopic,
+}
+
+/// More than these are looked up by name.
+const MOST_KNOWN: usize = 256;
 
 /// Collects the acknowledgements of one call.
 struct Acks {
@@ -74,7 +89,11 @@ impl DeliverySink for Acks {
 
 impl Sender {
     pub(crate) fn new(producer: Arc<dyn ProducerHandle>, names: TopicNames) -> Self {
-        Self { producer, names }
+        Self {
+            producer,
+            names,
+            known: RwLock::default(),
+        }
     }
 
     pub(crate) fn handle(&self) -> &Arc<dyn ProducerHandle> {
@@ -113,6 +132,58 @@ impl Sender {
     fn resolve(&self, mut topic: OutputTopic) -> Result<ProducerTopic, TransportError> {
         topic.name = self.names.real(&topic.name);
         self.producer.topic(&topic)
+    }
+
+    /// Finds a topic without allocating, but for the first time.
+    fn known(
+        &self,
+        name: &'static str,
+        partitioner: Partitioner,
+    ) -> Result<ProducerTopic, TransportError> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let found = known
+            .iter()
+            .find(|known| std::ptr::eq(known.name, name) && known.partitioner == partitioner);
+        if let Some(found) = found {
+            return Ok(found.topic);
+        }
+        drop(known);
+        let topic = self.resolve(OutputTopic {
+            name: name.to_owned(),
+            partitioner,
+        })?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < MOST_KNOWN {
+            known.push(Known {
+                name,
+                partitioner,
+                topic,
+            });
+        }
+        Ok(topic)
+    }
+
+    /// Sends the only record of a batch, which is taken out only when the queue is full.
+    fn send_one(
+        &self,
+        name: &'static str,
+        partitioner: Partitioner,
+        record: &mut StagedBatch,
+    ) -> Result<LoneReply, TransportError> {
+        let topic = self.known(name, partitioner)?;
+        let receipt = Arc::new(Receipt::default());
+        let answer = Answer::to(&receipt);
+        // At once, so that calls keep their order even when their futures are awaited later.
+        Ok(match self.producer.produce_one(topic, record, answer) {
+            Ok(()) => LoneReply::Under(receipt),
+            Err(answer) => {
+                let sending = sent_later(self.producer.clone(), topic, mem::take(record), answer);
+                LoneReply::Full(Box::pin(async move {
+                    sending.await;
+                    poll_fn(|cx| receipt.poll(cx)).await
+                }))
+            }
+        })
     }
 
     fn send_to(
@@ -160,10 +231,29 @@ impl Sender {
     }
 }
 
+/// Sends a record as soon as the queue has room for it.
+async fn sent_later(
+    producer: Arc<dyn ProducerHandle>,
+    topic: ProducerTopic,
+    record: StagedBatch,
+    mut answer: Answer,
+) {
+    loop {
+        let space = producer.space().notified();
+        tokio::pin!(space);
+        space.as_mut().enable();
+        match producer.produce_one(topic, &record, answer) {
+            Ok(()) => return,
+            Err(back) => answer = back,
+        }
+        space.await;
+    }
+}
+
 /// The port handlers see; sends once the app runs.
 #[derive(Clone, Default)]
 pub(crate) struct Port {
-    sender: Arc<Mutex<Option<Arc<Sender>>>>,
+    sender: Arc<RwLock<Option<Arc<Sender>>>>,
 }
 
 impl fmt::Debug for Port {
@@ -174,18 +264,37 @@ impl fmt::Debug for Port {
 
 impl Port {
     pub(crate) fn set(&self, sender: Option<Arc<Sender>>) {
-        *self.sender.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+        *self.sender.write().unwrap_or_else(PoisonError::into_inner) = sender;
     }
 
     pub(crate) fn get(&self) -> Option<Arc<Sender>> {
         self.sender
-            .lock()
+            .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 }
 
 impl ProducePort for Port {
+    fn send_one(
+        &self,
+        topic: &'static str,
+        partitioner: Partitioner,
+        record: &mut StagedBatch,
+    ) -> Result<LoneReply, ProduceError> {
+        let Some(sender) = self.get() else {
+            return Err(ProduceError::NotRunning {
+                topic: topic.to_owned(),
+            });
+        };
+        sender
+            .send_one(topic, partitioner, record)
+            .map_err(|source| ProduceError::Delivery {
+                topic: topic.to_owned(),
+                source,
+            })
+    }
+
     fn send(&self, topic: OutputTopic, batch: StagedBatch) -> ProduceReply {
         let name = topic.name.clone();
         let Some(sender) = self.get() else {

@@ -10,6 +10,10 @@ use std::ops::Range;
 
 use crate::topic::Partitioner;
 
+mod receipt;
+
+pub(crate) use receipt::{Answer, Outcome, Receipt};
+
 /// A topic that records can be staged for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OutputTopic {
@@ -92,6 +96,14 @@ pub(crate) struct Mark {
 }
 
 impl StagedBatch {
+    pub(crate) const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            headers: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

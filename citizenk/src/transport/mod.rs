@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 pub(crate) use crate::error::TransportError;
 use crate::record::{Chunk, TopicPartition};
-use crate::staging::{OutputTopic, StagedBatch};
+use crate::staging::{Answer, OutputTopic, StagedBatch};
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
@@ -280,6 +280,23 @@ pub(crate) trait DeliverySink: Send + Sync {
     fn delivered(&self, index: usize, result: Result<Delivered, TransportError>);
 }
 
+/// The sink of one record.
+struct Lone(std::sync::Mutex<Option<Answer>>);
+
+impl Lone {
+    fn take(&self) -> Option<Answer> {
+        lock(&self.0).take()
+    }
+}
+
+impl DeliverySink for Lone {
+    fn delivered(&self, _: usize, result: Result<Delivered, TransportError>) {
+        if let Some(answer) = self.take() {
+            answer.give(result.map(|place| (place.partition, place.offset)));
+        }
+    }
+}
+
 /// The producer's index of an output topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProducerTopic(pub(crate) u32);
@@ -298,6 +315,25 @@ pub(crate) trait ProducerHandle: Send + Sync + fmt::Debug {
         range: Range<usize>,
         sink: &Arc<dyn DeliverySink>,
     ) -> usize;
+    /// Enqueues the only record of a batch for somebody who waits for it, without blocking. Gives the
+    /// answer back when the queue is full: wait for `space` and try again.
+    fn produce_one(
+        &self,
+        topic: ProducerTopic,
+        record: &StagedBatch,
+        answer: Answer,
+    ) -> Result<(), Answer> {
+        let lone = Arc::new(Lone(std::sync::Mutex::new(Some(answer))));
+        let sink: Arc<dyn DeliverySink> = lone.clone();
+        if self.produce(&[topic], record, 0..1, &sink) == 1 {
+            return Ok(());
+        }
+        match lone.take() {
+            Some(answer) => Err(answer),
+            // It was told all the same.
+            None => Ok(()),
+        }
+    }
     /// Notified (all waiters) whenever deliveries made room after the queue was full.
     fn space(&self) -> &Notify;
     /// Records accepted and not yet reported.

@@ -16,6 +16,7 @@ use crate::transport::{
 
 mod consuming;
 mod groupless;
+mod lone;
 mod producing;
 mod real;
 mod real_transactions;

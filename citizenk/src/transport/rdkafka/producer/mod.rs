@@ -2,8 +2,10 @@
 //!
 //! In: staged batches, by reference: librdkafka copies each record while it is enqueued (`send`). Out:
 //! one call to the batch's [`DeliverySink`] per record, on the serving thread (`serve`), told apart by
-//! pooled tickets (`ticket`), so that a record costs no allocation here. Topic handles live as long as
-//! the producer (`topics`). Of a batch that was refused for one record the others go again (`alone`). A transactional producer is one whose calls `transactions` adds. Dropping the handle lets the serving thread send what is queued, for a
+//! pooled tickets (`ticket`), so that a record costs no allocation here; or the answer to whoever waits for
+//! a record sent alone (`lone`). Topic handles live as long as the producer (`topics`). Of a batch that was
+//! refused for one record the others go again (`alone`). A transactional producer is one whose calls
+//! `transactions` adds. Dropping the handle lets the serving thread send what is queued, for a
 //! limited time, and report the rest as failed.
 
 use std::collections::BTreeMap;
@@ -21,10 +23,11 @@ use super::conf::{Conf, millis};
 use super::embedded::EmbeddedBroker;
 use super::error;
 use super::requests::Requests;
-use crate::staging::{OutputTopic, StagedBatch};
+use crate::staging::{Answer, OutputTopic, StagedBatch};
 use crate::transport::{DeliverySink, ProducerHandle, ProducerSpec, ProducerTopic, TransportError};
 
 mod alone;
+mod lone;
 mod send;
 mod serve;
 mod ticket;
@@ -215,6 +218,15 @@ impl ProducerHandle for Producer {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         self.enqueue(&known, topics, batch, range, sink)
+    }
+
+    fn produce_one(
+        &self,
+        topic: ProducerTopic,
+        record: &StagedBatch,
+        answer: Answer,
+    ) -> Result<(), Answer> {
+        self.enqueue_lone(topic, record, answer)
     }
 
     fn space(&self) -> &Notify {

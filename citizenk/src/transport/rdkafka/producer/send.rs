@@ -19,7 +19,7 @@ use crate::staging::{Staged, StagedBatch};
 use crate::transport::{DeliverySink, ProducerTopic, TransportError};
 
 /// "Any partition", the partitioner decides.
-const ANY: i32 = -1;
+pub(super) const ANY: i32 = -1;
 
 thread_local! {
     /// The records of a run, as librdkafka wants them; empty between two calls.
@@ -74,22 +74,31 @@ impl Producer {
             self.shared.landed(unreported);
             at += sent.taken;
             if sent.taken < count {
-                // The serving thread tells who waits; it may be waiting itself just now.
-                self.shared.full.store(true, Ordering::Release);
-                self.shared.client.wake();
+                self.found_full();
                 return at - range.start;
             }
         }
-        if self.shared.full.swap(false, Ordering::AcqRel) {
-            // Others may wait for the room this call has just found.
+        self.found_room();
+        at - range.start
+    }
+
+    pub(super) fn found_full(&self) {
+        // The serving thread tells who waits; it may be waiting itself just now.
+        self.shared.full.store(true, Ordering::Release);
+        self.shared.client.wake();
+    }
+
+    pub(super) fn found_room(&self) {
+        // Others may wait for the room this call has just found.
+        let full = &self.shared.full;
+        if full.load(Ordering::Acquire) && full.swap(false, Ordering::AcqRel) {
             self.shared.space.notify_waiters();
         }
-        at - range.start
     }
 }
 
 /// Records that librdkafka takes as a run.
-fn plain(record: &Staged<'_>) -> bool {
+pub(super) fn plain(record: &Staged<'_>) -> bool {
     record.header_count() == 0 && record.timestamp.is_none()
 }
 
@@ -221,14 +230,14 @@ impl Call<'_> {
     }
 }
 
-fn describe(topic: &str, record: &Staged<'_>) -> String {
+pub(super) fn describe(topic: &str, record: &Staged<'_>) -> String {
     match record.partition {
         Some(partition) => format!("producing to {topic}/{partition}"),
         None => format!("producing to `{topic}`"),
     }
 }
 
-fn raw(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
+pub(super) fn raw(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
     match bytes {
         Some(bytes) => (bytes.as_ptr().cast_mut().cast(), bytes.len()),
         None => (ptr::null_mut(), 0),
@@ -255,7 +264,7 @@ fn message(record: &Staged<'_>, opaque: *mut c_void) -> rd::rd_kafka_message_t {
 ///
 /// # Safety
 /// Client and topic are alive, and the topic belongs to the client.
-unsafe fn one(
+pub(super) unsafe fn one(
     rk: *mut rd::rd_kafka_t,
     rkt: *mut rd::rd_kafka_topic_t,
     record: &Staged<'_>,

@@ -12,8 +12,8 @@ use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use super::super::client::{Client, lock};
 use super::super::conf::millis;
 use super::super::error;
-use super::Shared;
 use super::alone::Alone;
+use super::{Shared, lone};
 use crate::transport::{Delivered, TransportError};
 
 /// Longest wait for something to report; a wake ends it.
@@ -99,19 +99,25 @@ fn serve(shared: &Arc<Shared>, client: &Client, mut alone: Option<&mut Alone>, w
             return;
         }
         match rd::rd_kafka_event_type(event) {
-            rd::RD_KAFKA_EVENT_DR => loop {
-                let message = rd::rd_kafka_event_message_next(event);
-                if message.is_null() {
-                    break;
+            rd::RD_KAFKA_EVENT_DR => {
+                let mut reported = 0;
+                loop {
+                    let message = rd::rd_kafka_event_message_next(event);
+                    if message.is_null() {
+                        break;
+                    }
+                    let again = match alone.as_deref_mut() {
+                        Some(alone) => alone.takes(shared, &*message),
+                        None => false,
+                    };
+                    if !again {
+                        report(shared, &*message);
+                        reported += 1;
+                    }
                 }
-                let again = match alone.as_deref_mut() {
-                    Some(alone) => alone.takes(shared, &*message),
-                    None => false,
-                };
-                if !again {
-                    report(shared, &*message);
-                }
-            },
+                // After they were told: a flush ends with this.
+                shared.landed(reported);
+            }
             rd::RD_KAFKA_EVENT_ERROR => {
                 let code = rd::rd_kafka_event_error(event);
                 let text = error::text(rd::rd_kafka_event_error_string(event));
@@ -163,9 +169,13 @@ unsafe fn report(shared: &Shared, message: &rd::rd_kafka_message_t) {
         // SAFETY: the message is alive by the caller's promise.
         Err(unsafe { failure(message) })
     };
-    // SAFETY: the opaque is the record's ticket, and each record is reported once.
-    unsafe { shared.tickets.report(message._private, result) };
-    shared.landed(1);
+    // SAFETY: the opaque is the record's ticket or its answer, and each record is reported once.
+    unsafe {
+        match lone::answer(message._private) {
+            Some(answer) => answer.give(result.map(|place| (place.partition, place.offset))),
+            None => shared.tickets.report(message._private, result),
+        }
+    }
 }
 
 /// # Safety
