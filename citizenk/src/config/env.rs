@@ -16,6 +16,7 @@ pub(super) const HTTP_OPEN: &str = "CITIZENK_HTTP_OPEN";
 pub(super) const DRAIN: &str = "CITIZENK_DRAIN";
 pub(super) const STALL_AFTER: &str = "CITIZENK_STALL_AFTER";
 pub(super) const PARTITION_BUFFER_BYTES: &str = "CITIZENK_PARTITION_BUFFER_BYTES";
+pub(super) const PROFILE: &str = "CITIZENK_PROFILE";
 pub(super) const LOG: &str = "RUST_LOG";
 pub(super) const LOG_FORMAT: &str = "CITIZENK_LOG_FORMAT";
 pub(super) const CONFIG: &str = "CITIZENK_CONFIG";
@@ -23,7 +24,7 @@ pub(super) const CONSUMER: &str = "KAFKA_CONSUMER_";
 pub(super) const PRODUCER: &str = "KAFKA_PRODUCER_";
 pub(super) const APP: &str = "APP_";
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     BOOTSTRAP_SERVERS,
     GROUP,
     TOPICS,
@@ -35,6 +36,7 @@ const ALL: [&str; 14] = [
     DRAIN,
     STALL_AFTER,
     PARTITION_BUFFER_BYTES,
+    PROFILE,
     LOG,
     LOG_FORMAT,
     CONFIG,

@@ -88,6 +88,11 @@ pub struct Flags {
     #[cfg_attr(feature = "cli", arg(long, value_name = "BYTES"))]
     pub partition_buffer_bytes: Option<String>,
 
+    /// What the Kafka clients are tuned for: throughput or latency [env: CITIZENK_PROFILE; default:
+    /// throughput]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME"))]
+    pub profile: Option<String>,
+
     /// What is logged: a level, or levels by module, e.g. `info,librdkafka=debug` [env: RUST_LOG;
     /// default: info]
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILTER"))]
@@ -131,6 +136,7 @@ impl fmt::Debug for Flags {
                 "--partition-buffer-bytes",
                 self.partition_buffer_bytes.is_some(),
             ),
+            ("--profile", self.profile.is_some()),
             ("--log", self.log.is_some()),
             ("--log-format", self.log_format.is_some()),
             ("--config", self.config.is_some()),
@@ -171,6 +177,7 @@ mod tests {
             "CITIZENK_HTTP",
             "127.0.0.1:8000",
             "CITIZENK_PREFIX",
+            "CITIZENK_PROFILE",
             "RUST_LOG",
             "CITIZENK_LOG_FORMAT",
             "CITIZENK_CONFIG",

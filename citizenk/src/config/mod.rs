@@ -11,6 +11,7 @@
 //! drain = "10s"                       # --drain, CITIZENK_DRAIN
 //! stall_after = "30s"                 # --stall-after, CITIZENK_STALL_AFTER
 //! partition_buffer_bytes = 1048576    # --partition-buffer-bytes, CITIZENK_PARTITION_BUFFER_BYTES
+//! profile = "throughput"              # --profile, CITIZENK_PROFILE
 //!
 //! [topics]                            # --topic, CITIZENK_TOPICS
 //! videos = "videos-v2"                # the exact name on the broker: no prefix is added
@@ -52,6 +53,7 @@ mod file;
 mod flags;
 pub(crate) mod kafka;
 mod printable;
+mod profile;
 mod resolve;
 mod secret;
 mod source;
@@ -68,6 +70,7 @@ pub(crate) use agents::AgentTuning;
 pub use flags::Flags;
 use kafka::ClientSettings;
 pub use printable::Printable;
+pub(crate) use profile::Profile;
 pub(crate) use secret::Secret;
 pub(crate) use source::{Setting, Source};
 pub(crate) use values::HttpAddress;
@@ -102,6 +105,8 @@ pub struct Settings {
     pub(crate) stall_after: Setting<Duration>,
     /// How many bytes of one partition may wait for an agent.
     pub(crate) partition_buffer_bytes: Setting<usize>,
+    /// Already among the settings of consumers and producers.
+    pub(crate) profile: Setting<Profile>,
     pub(in crate::config) consumer: ClientSettings,
     pub(in crate::config) producer: ClientSettings,
     pub(in crate::config) app: app::AppSettings,
@@ -195,6 +200,7 @@ impl Default for Settings {
             drain: Setting::default_of(DRAIN),
             stall_after: Setting::default_of(STALL_AFTER),
             partition_buffer_bytes: Setting::default_of(PARTITION_BUFFER_BYTES),
+            profile: Setting::default(),
             consumer: ClientSettings::new(),
             producer: ClientSettings::new(),
             app: app::AppSettings::default(),

@@ -61,6 +61,7 @@ impl<'a> Printable<'a> {
             settings.partition_buffer_bytes.to_string(),
             &settings.partition_buffer_bytes.source,
         );
+        view.add("profile", settings.profile.name(), &settings.profile.source);
         view.text("log.filter", Some(&settings.log_filter));
         view.add(
             "log.format",

@@ -8,6 +8,7 @@ use super::app::{AppSettings, AppVar};
 use super::env::{self, Env};
 use super::file::{FileSettings, Reader, check_client};
 use super::kafka::{self, ClientSettings, Side};
+use super::profile::{self, Profile};
 use super::values::{
     parse_bool, parse_group, parse_pair, parse_prefix, parse_servers, parse_token,
 };
@@ -106,14 +107,14 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     fn settings(&mut self, flags: Flags, file: FileSettings) -> Settings {
         let defaults = Settings::default();
-        let consumer = self.client(
+        let mut consumer = self.client(
             Side::Consumer,
             "--consumer",
             env::CONSUMER,
             &flags.consumer,
             &file,
         );
-        let producer = self.client(
+        let mut producer = self.client(
             Side::Producer,
             "--producer",
             env::PRODUCER,
@@ -163,6 +164,11 @@ impl Resolver<'_> {
                 None,
             )
             .or_else(|| from_file.map(|bytes| Setting::new(bytes.to_string(), bytes.source)));
+        let profile = self.pick("--profile", flags.profile, env::PROFILE, file.profile);
+        let profile = self
+            .parse(profile, "profile", Profile::parse)
+            .unwrap_or_default();
+        profile::below(&profile, &broker, &mut consumer, &mut producer);
         let log_filter = self.pick("--log", flags.log, env::LOG, file.log_filter);
         let log_format = self.pick(
             "--log-format",
@@ -220,6 +226,7 @@ impl Resolver<'_> {
             partition_buffer_bytes: self
                 .parse(buffer, "partition_buffer_bytes", parse_bytes)
                 .unwrap_or(defaults.partition_buffer_bytes),
+            profile,
             consumer,
             producer,
             app: AppSettings {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::ConfigError;
 
+mod profile;
 mod secrets;
 
 fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
