@@ -84,7 +84,13 @@ fn names(run: &Run) -> String {
 }
 
 /// Runs it to its end and reads its report.
-pub(crate) fn report(mut command: Command, limit: Duration) -> Result<Report, Box<dyn Error>> {
+pub(crate) fn report(command: Command, limit: Duration) -> Result<Report, Box<dyn Error>> {
+    let output = output(command, limit)?;
+    Report::read(&output).ok_or_else(|| format!("a contestant reported nothing: {output:?}").into())
+}
+
+/// Runs it to its end and answers what it printed.
+pub(crate) fn output(mut command: Command, limit: Duration) -> Result<String, Box<dyn Error>> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -102,7 +108,7 @@ pub(crate) fn report(mut command: Command, limit: Duration) -> Result<Report, Bo
     if !status.success() {
         return Err(format!("a contestant failed ({status})").into());
     }
-    Report::read(&output).ok_or_else(|| format!("a contestant reported nothing: {output:?}").into())
+    Ok(output)
 }
 
 /// Its output, which ends when it ends.

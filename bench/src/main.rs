@@ -9,10 +9,12 @@
 mod allocations;
 mod child;
 mod cluster;
+mod concurrency;
 mod contest;
 mod cost;
 mod counts;
 mod floor;
+mod latency;
 mod reading;
 mod report;
 mod rival;
@@ -47,6 +49,10 @@ enum Bench {
     Produce(Options),
     /// Read JSON records, write others
     Transform(Options),
+    /// How long a record takes to a handler, and its answer back, at a modest rate
+    Latency(latency::Options),
+    /// Handlers that wait, many at once, beside the time they would take with no runtime at all
+    Concurrency(concurrency::Options),
     /// A RustStream service beside ours; `cargo xtask bench rival` builds it
     Rival(rival::Options),
     /// What citizenk itself adds to a record: instructions, allocations
@@ -54,6 +60,10 @@ enum Bench {
     /// One contestant; for this program's own use
     #[command(hide = true)]
     Child(Run),
+    #[command(hide = true)]
+    Echo(latency::EchoRun),
+    #[command(hide = true)]
+    Wait(concurrency::WaitRun),
 }
 
 #[derive(Args)]
@@ -98,7 +108,11 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Transform(options) => hold(Work::Transform, options),
         Bench::Rival(options) => rival::run(&options),
         Bench::Cost(options) => cost::run(&options),
+        Bench::Latency(options) => latency::run(&options),
+        Bench::Concurrency(options) => concurrency::run(&options),
         Bench::Child(run) => contest::run(&run),
+        Bench::Echo(run) => latency::echo(&run),
+        Bench::Wait(run) => concurrency::wait(&run),
     }
 }
 

@@ -23,7 +23,16 @@ pub(crate) const WINDOW: usize = 10_000;
 
 /// librdkafka's mock broker answers an empty fetch only after the whole wait.
 pub(crate) fn fetch_wait(embedded: bool) -> (&'static str, &'static str) {
-    ("fetch.wait.max.ms", if embedded { "10" } else { "100" })
+    (FETCH_WAIT, if embedded { "10" } else { "100" })
+}
+
+pub(crate) const FETCH_WAIT: &str = "fetch.wait.max.ms";
+pub(crate) const LINGER: &str = "linger.ms";
+
+/// What citizenk's profile `latency` says, for those that have no profiles. The mock is another process
+/// here, so citizenk takes it for a Kafka and is told the same.
+pub(crate) fn latency_fetch_wait(embedded: bool) -> &'static str {
+    if embedded { "1" } else { "10" }
 }
 
 /// The variables that give citizenk the same settings.

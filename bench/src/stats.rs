@@ -28,6 +28,13 @@ impl Spread {
     }
 }
 
+/// The value below which so many of 100 lie; 0 without any. They are sorted.
+pub(crate) fn percentile(sorted: &[u64], percent: f64) -> u64 {
+    let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
+    let index = rank.clamp(1, sorted.len().max(1)) - 1;
+    sorted.get(index).copied().unwrap_or(0)
+}
+
 /// Floor ÷ other: above 1 is better than the floor.
 pub(crate) fn ratio(floor: f64, other: f64) -> f64 {
     if other > 0.0 { floor / other } else { f64::NAN }
@@ -44,6 +51,15 @@ mod tests {
         assert_eq!((odd.least, odd.median, odd.most), (1.0, 2.0, 3.0));
         let even = Spread::of([4.0, 1.0, 2.0, 3.0]).unwrap();
         assert_eq!((even.least, even.median, even.most), (1.0, 2.5, 4.0));
+    }
+
+    #[test]
+    fn a_percentile_is_a_value_that_was_seen() {
+        assert_eq!(percentile(&[], 50.0), 0);
+        assert_eq!(percentile(&[7], 99.0), 7);
+        let hundred: Vec<u64> = (1..=100).collect();
+        let of = |percent| percentile(&hundred, percent);
+        assert_eq!((of(50.0), of(99.0), of(100.0)), (50, 99, 100));
     }
 
     #[test]

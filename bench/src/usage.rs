@@ -37,6 +37,12 @@ impl Mark {
     }
 }
 
+/// One-minute load average, where the system says it.
+pub(crate) fn load() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
 /// User and system time of this process since its start.
 pub(crate) fn cpu() -> Duration {
     // The call can only fail for an argument that nix does not let one write.

@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::{allocations, floor};
 
 pub(crate) mod in_memory;
-mod ours;
+pub(crate) mod ours;
 mod stream;
 
 /// Kinds of work.

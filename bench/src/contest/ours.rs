@@ -106,7 +106,7 @@ async fn sent(
 }
 
 /// Runs the app until all records are counted, then lets it stop in its own order.
-fn run_app(app: App, counts: &Counts) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run_app(app: App, counts: &Counts) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -39,11 +39,21 @@ pub(super) struct Record<'a> {
 
 impl Consumer {
     pub(super) fn subscribe(run: &Run) -> Result<Self> {
-        let mut conf = Conf::new(&run.servers)?;
+        let wait = settings::fetch_wait(run.embedded);
+        Self::new(&run.servers, &run.group, &run.topic, wait)
+    }
+
+    pub(super) fn new(
+        servers: &str,
+        group: &str,
+        topic: &str,
+        fetch_wait: (&str, &str),
+    ) -> Result<Self> {
+        let mut conf = Conf::new(servers)?;
         conf.set_all(&settings::CONSUMER)?;
         conf.set_all(&[
-            settings::fetch_wait(run.embedded),
-            ("group.id", &run.group),
+            fetch_wait,
+            ("group.id", group),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
             ("auto.offset.reset", "earliest"),
@@ -51,7 +61,7 @@ impl Consumer {
         // SAFETY: the configuration lives; the callback is a plain function.
         unsafe { rd::rd_kafka_conf_set_rebalance_cb(conf.raw(), Some(rebalance)) };
         let client = conf.client(rd::rd_kafka_type_t::RD_KAFKA_CONSUMER)?;
-        let topic = CString::new(run.topic.as_str())?;
+        let topic = CString::new(topic)?;
         // SAFETY: the client lives; the list is copied by `subscribe` and destroyed once.
         let (code, queue) = unsafe {
             rd::rd_kafka_poll_set_consumer(client.rk());

@@ -13,11 +13,13 @@ use std::error::Error;
 
 mod client;
 mod consume;
+mod echo;
 mod mock;
 mod produce;
 mod transform;
 
 pub(crate) use consume::consume;
+pub(crate) use echo::echo;
 pub(crate) use mock::MockBroker;
 pub(crate) use produce::{fill, produce};
 pub(crate) use transform::transform;

@@ -60,8 +60,14 @@ unsafe extern "C" fn delivered(
 
 impl Producer {
     pub(super) fn new(servers: &str) -> Result<Self> {
+        Self::with(servers, &[])
+    }
+
+    /// With settings that differ.
+    pub(super) fn with(servers: &str, own: &[(&str, &str)]) -> Result<Self> {
         let mut conf = Conf::new(servers)?;
         conf.set_all(&settings::PRODUCER)?;
+        conf.set_all(own)?;
         let deliveries = Box::<Deliveries>::default();
         // SAFETY: the configuration lives; the counters outlive the client.
         unsafe {

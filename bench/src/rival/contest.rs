@@ -14,6 +14,7 @@ use crate::contest::{Run, Work};
 use crate::cost::{SLOWDOWN, under_callgrind};
 use crate::report::Report;
 use crate::rounds::{self, fill_readings, mock_partitions};
+use crate::usage::load;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -134,12 +135,6 @@ fn limit(entrant: &Entrant, records: u64) -> Duration {
     } else {
         rounds::limit(records)
     }
-}
-
-/// One-minute load average, where the system says it.
-fn load() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_whitespace().next()?.parse().ok()
 }
 
 pub(super) fn hold(work: Work, options: &Options) -> Result<Table> {
