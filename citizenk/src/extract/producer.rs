@@ -270,7 +270,8 @@ thread_local! {
 /// A record on its way; answers after the broker's acknowledgement. See [`Producer::send`].
 ///
 /// It is on its way whether this is awaited or not, unless the client's queue was full: then it leaves
-/// when this is awaited and there is room. What fails after this was dropped is logged as a warning.
+/// when this is awaited and there is room, and one that was sent later may overtake it. What fails after
+/// this was dropped is logged as a warning.
 #[must_use = "whether the record arrived is known only to who awaits this"]
 pub struct Sending {
     topic: &'static str,

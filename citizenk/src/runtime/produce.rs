@@ -319,3 +319,64 @@ impl ProducePort for Port {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::transport::rdkafka::{EmbeddedOptions, KafkaTransport};
+    use crate::transport::{ProducerSpec, Transport};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+    const RECORDS: i64 = 30;
+
+    #[tokio::test]
+    async fn records_that_find_the_queue_full_are_sent_when_there_is_room() {
+        let transport = KafkaTransport::embedded(EmbeddedOptions::default()).expect("a broker");
+        transport.create_topic("prefix.t", 1).expect("created");
+        let settings = [
+            ("queue.buffering.max.messages", "10"),
+            // Nothing leaves the queue while the loop below fills it.
+            ("linger.ms", "100"),
+        ];
+        let spec = ProducerSpec {
+            name: "test".to_owned(),
+            client_id: "test".to_owned(),
+            settings: settings
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+        };
+        let names = TopicNames {
+            prefix: "prefix.".to_owned(),
+            ..TopicNames::default()
+        };
+        let producer = transport.start_producer(spec).expect("a producer");
+        let port = Port::default();
+        port.set(Some(Arc::new(Sender::new(producer, names))));
+        let mut replies = Vec::new();
+        for _ in 0..RECORDS {
+            let mut batch = StagedBatch::default();
+            batch.record(0).partition(Some(0)).finish(Some(b"v"));
+            let reply = port.send_one("t", Partitioner::Murmur2, &mut batch);
+            replies.push(reply.expect("the topic is known"));
+        }
+        let full = |reply: &&LoneReply| matches!(reply, LoneReply::Full(_));
+        assert!(replies.iter().filter(full).count() > 0);
+        let mut places = Vec::new();
+        for reply in replies {
+            let outcome = async {
+                match reply {
+                    LoneReply::Under(receipt) => poll_fn(|cx| receipt.poll(cx)).await,
+                    LoneReply::Full(sending) => sending.await,
+                }
+            };
+            let outcome = tokio::time::timeout(PATIENCE, outcome).await;
+            places.push(outcome.expect("in time").expect("delivered"));
+        }
+        // Each once; were the machine to pause in the loop, some would overtake others.
+        places.sort_unstable();
+        let expected: Vec<_> = (0..RECORDS).map(|offset| (0, offset)).collect();
+        assert_eq!(places, expected);
+    }
+}
