@@ -48,12 +48,16 @@ pub use transport::BrokerKind;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use agent::{Batch, BatchOutcome, Event, IntoOutcome, IntoOutput, Outcome};
+pub use agent::{
+    AgentBuilder, Batch, BatchOutcome, Event, IntoOutcome, IntoOutput, Outcome, RawRecord,
+    RawRecords, Undecoded,
+};
 pub use extract::{
     AgentInfo, AppInfo, Background, Key, Meta, Outbox, OutboxError, Partitions, ProduceError,
     Producer, Sending, Sent, Shutdown, ShutdownTrigger, State,
 };
 pub use policy::{Guarantee, Policy};
+pub use runtime::agents::{AgentHandle, AgentState, AgentStatus, Agents, AgentsError, ReadFrom};
 pub use runtime::lane::{Agent, AgentDef};
 
 /// The command line, for programs with commands of their own.

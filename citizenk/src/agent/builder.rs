@@ -162,6 +162,23 @@ impl<V: 'static, M> AgentBuilder<V, M> {
         self.input(InputTopic::plain(topic))
     }
 
+    /// Reads topics whose names are known only when the program runs, all in the format of `format`.
+    ///
+    /// A name that begins with `^` is a regular expression: the agent reads every topic whose name on the
+    /// broker matches it, also such as come later (looked for every 5 s). Topics of the broker (`__..`) never
+    /// match.
+    #[must_use]
+    pub fn topics<K: 'static>(
+        mut self,
+        format: &Topic<V, K>,
+        names: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        for name in names {
+            self = self.topic(&format.named(name.as_ref()));
+        }
+        self
+    }
+
     /// Reads a topic converted with [`Topic::as_input`].
     #[must_use]
     pub fn input(mut self, input: InputTopic<V>) -> Self {

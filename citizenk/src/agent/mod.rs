@@ -10,6 +10,7 @@ mod event;
 pub(crate) mod input;
 mod outcome;
 mod output;
+mod raw;
 
 pub use batch::Batch;
 pub use builder::{AgentBuilder, AgentHandle, Origin};
@@ -19,3 +20,5 @@ pub use input::{AgentInput, BatchInput};
 pub use outcome::Verdict;
 pub use outcome::{BatchOutcome, IntoOutcome, Outcome};
 pub use output::{IntoOutput, Reply};
+pub(crate) use raw::is_undecoded;
+pub use raw::{RawRecord, RawRecords, Undecoded};

@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex::Regex;
+
 use super::component::{ComponentDef, Kind};
 use super::module::{Defaults, Item};
 use super::retries;
 use crate::Direction;
-use crate::agent::{AgentSpec, GroupChoice};
+use crate::agent::{AgentSpec, GroupChoice, is_undecoded};
 use crate::error::{BuildError, BuildIssue};
 use crate::extract::{OutputTable, OutputTarget, StateRequirement};
 use crate::lifecycle::HookDef;
@@ -186,6 +188,50 @@ pub(crate) fn assemble(
     }
 }
 
+/// Checks and resolves an agent that comes while the app runs; `topics` are those the app names.
+pub(crate) fn planned(
+    app: &str,
+    flat: &Flat,
+    states: &[StateRequirement],
+    topics: &BTreeMap<&'static str, TopicInfo>,
+    overrides: &Overrides,
+) -> Result<PlannedAgent, BuildError> {
+    let mut checks = Checks {
+        app,
+        overrides,
+        issues: Vec::new(),
+        topics: topics.clone(),
+    };
+    let Kind::Agent(agent) = &flat.component.kind else {
+        // The caller makes the component of an agent.
+        return Err(BuildIssue::new(flat.component.title(), "is not an agent").into());
+    };
+    let needs = std::slice::from_ref(flat);
+    checks.needed_states(needs, states);
+    let spec = checks.tuned(&agent.spec);
+    checks.agent(&spec);
+    if !spec.after.is_empty() {
+        checks.agent_issue(
+            &spec,
+            "waits for another agent (`after`), which is possible only for agents that the app registers",
+        );
+    }
+    if let Err(reason) = check_name(&spec.name) {
+        checks.agent_issue(&spec, reason.replace("topic name", "agent name"));
+    }
+    let plan = plan(app, spec, &flat.defaults, overrides);
+    let plan = Arc::new(retries::named(plan, &overrides.names));
+    checks.dead_letters(&plan);
+    checks.retries(&plan);
+    match BuildError::from_issues(checks.issues) {
+        Some(error) => Err(error),
+        None => Ok(PlannedAgent {
+            plan,
+            factory: agent.factory.clone(),
+        }),
+    }
+}
+
 fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrides) -> AgentPlan {
     let or = |own: &Option<Policy>, outer: &Option<Policy>, default: Policy| {
         own.clone().or_else(|| outer.clone()).unwrap_or(default)
@@ -236,6 +282,11 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
             .iter()
             .map(|topic| names.real(topic.name).into())
             .collect(),
+        matching: spec
+            .topics
+            .iter()
+            .map(|topic| pattern(topic.name).and_then(Result::ok))
+            .collect(),
         start_latest: spec.start_latest.unwrap_or(false),
         retry_topics: Vec::new(),
         guarantee: match spec.group {
@@ -251,6 +302,11 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
         table: Arc::new(OutputTable::new(targets)),
         spec,
     }
+}
+
+/// A topic name that begins with `^` stands for all topics that match it, as named on the broker.
+fn pattern(name: &str) -> Option<Result<Regex, regex::Error>> {
+    name.starts_with('^').then(|| Regex::new(name))
 }
 
 pub(super) struct Checks<'a> {
@@ -312,6 +368,10 @@ impl Checks<'_> {
                 );
             }
         }
+        self.needed_states(flat, states);
+    }
+
+    fn needed_states(&mut self, flat: &[Flat], states: &[StateRequirement]) {
         for Flat { component, .. } in flat {
             let needed = match &component.kind {
                 Kind::Agent(agent) => agent.spec.states.clone(),
@@ -332,6 +392,16 @@ impl Checks<'_> {
 
     /// Notes a topic; one name means one format everywhere in the app.
     fn topic(&mut self, component: &str, topic: &TopicInfo) {
+        if let Some(pattern) = pattern(topic.name) {
+            if let Err(error) = pattern {
+                let name = topic.name;
+                self.issue(
+                    component,
+                    format!("`{name}` is not a regular expression: {error}"),
+                );
+            }
+            return;
+        }
         if let Err(reason) = check_name(topic.name) {
             self.issue(component, reason);
             return;
@@ -343,7 +413,12 @@ impl Checks<'_> {
                 format!("topic `{}` is renamed: {reason}", topic.name),
             );
         }
-        let Some(known) = self.topics.get(topic.name) else {
+        // Who passes bytes on need not know what others know.
+        let known = self.topics.get(topic.name);
+        if known.is_some() && is_undecoded(topic) {
+            return;
+        }
+        let Some(known) = known.filter(|known| !is_undecoded(known)) else {
             self.topics.insert(topic.name, topic.clone());
             return;
         };
@@ -407,6 +482,12 @@ impl Checks<'_> {
             {
                 self.agent_issue(spec, format!("reads topic `{}` twice", topic.name));
             }
+        }
+        for topic in spec.written().filter(|topic| topic.name.starts_with('^')) {
+            self.agent_issue(
+                spec,
+                format!("writes to the pattern `{}`; name a topic", topic.name),
+            );
         }
         self.agent_outputs(spec);
         if spec.tuning.batch_size == 0 {

@@ -10,6 +10,7 @@ use crate::extract::Env;
 use crate::extract::{ProduceError, Sent};
 use crate::record::TopicPartition;
 use crate::runtime::ack::LaneAck;
+use crate::runtime::crew::Crew;
 use crate::runtime::engine::{Engine, EngineSpec, PlannedAgent};
 use crate::runtime::lane::LaneContext;
 use crate::runtime::lane::direct::DirectCall;
@@ -30,8 +31,14 @@ const BROKER_SILENCE: Duration = Duration::from_secs(30);
 
 /// What exists once consumers run.
 struct View {
-    groups: Vec<Arc<GroupStatus>>,
+    crew: Arc<Crew>,
     sender: Arc<Sender>,
+}
+
+impl View {
+    fn groups(&self) -> impl Iterator<Item = Arc<GroupStatus>> {
+        self.crew.groups().into_iter().map(|group| group.status)
+    }
 }
 
 /// Answers the automatic endpoints; there before the engine runs.
@@ -62,14 +69,9 @@ impl Live {
 
     /// Called once, when the engine runs.
     pub(crate) fn started(&self, engine: &Engine) {
-        let groups = engine
-            .groups
-            .iter()
-            .map(|group| group.status.clone())
-            .collect();
         // A second engine for one view is never made.
         let _ = self.view.set(View {
-            groups,
+            crew: engine.crew().clone(),
             sender: engine.sender.clone(),
         });
     }
@@ -132,6 +134,7 @@ fn group_stats(group: &GroupStatus) -> Value {
         "group": group.group,
         "assigned": group.is_assigned(),
         "rebalances": group.rebalances.load(Relaxed),
+        "subscription_changes": group.subscriptions.load(Relaxed),
         "commits": group.commits.load(Relaxed),
         "failed_commits": group.failed_commits.load(Relaxed),
         "skipped_offsets": group.skipped_offsets.load(Relaxed),
@@ -162,9 +165,8 @@ impl Service for Live {
         let (mut consumers, mut producer) = (Map::new(), Value::Null);
         if let Some(view) = self.view.get() {
             consumers = view
-                .groups
-                .iter()
-                .map(|group| (group.name.clone(), group_stats(group)))
+                .groups()
+                .map(|group| (group.name.clone(), group_stats(&group)))
                 .collect();
             let handle = view.sender.handle();
             producer = json!({ "in_flight": handle.in_flight(), "client": client_document(handle.statistics()) });
@@ -293,8 +295,9 @@ impl Service for Live {
         if self.env.shutdown.is_stopping() {
             conditions.push(condition("running", false, "the service is stopping"));
         }
-        for group in &view.groups {
-            let ok = group.is_assigned();
+        for group in view.groups() {
+            // What is started later does not take a service that is ready out of service.
+            let ok = group.is_assigned() || !group.own;
             let detail = if ok {
                 format!("{} partitions", group.owned().len())
             } else {
@@ -303,7 +306,7 @@ impl Service for Live {
                     .unwrap_or_else(|| "waiting for the first assignment".to_owned())
             };
             conditions.push(condition(format!("assigned: {}", group.name), ok, detail));
-            let stalled = self.stalls(group);
+            let stalled = self.stalls(&group);
             conditions.push(condition(
                 format!("progress: {}", group.name),
                 stalled.is_empty(),

@@ -27,7 +27,7 @@ mod start;
 #[cfg(feature = "web")]
 mod web;
 
-pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten};
+pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten, planned};
 #[cfg(feature = "cli")]
 pub use cli::run;
 pub use component::{Component, ComponentDef};
@@ -50,6 +50,8 @@ use crate::error::{AgentError, BuildError, ConfigError};
 use crate::extract::{StateMap, StateRequirement};
 use crate::middleware::{Middleware, Wrap};
 use crate::policy::{Guarantee, Policy};
+use crate::runtime::agents::Agents;
+use crate::runtime::lane::AgentDef;
 use crate::runtime::transact::Defences;
 use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
@@ -187,6 +189,13 @@ impl App {
     pub fn component(mut self, component: impl Into<ComponentDef>) -> Self {
         self.items.push(Item::Component(Box::new(component.into())));
         self
+    }
+
+    /// Adds an agent built by hand ([`Agent::builder`](crate::Agent::builder)). Agents that come and go while
+    /// the app runs: [`Agents`](crate::Agents).
+    #[must_use]
+    pub fn agent(self, agent: AgentDef) -> Self {
+        self.component(agent)
     }
 
     /// Adds a module.
@@ -452,6 +461,20 @@ impl App {
             &self.topics,
             overrides,
         )
+    }
+
+    /// What checks and resolves agents that come while the app runs.
+    pub(crate) fn planner(&self, overrides: &Overrides, assembled: &Assembled) -> Agents {
+        let (app, defaults) = (self.name.clone(), self.defaults.clone());
+        let states: Vec<StateRequirement> = self.states.iter().map(|entry| entry.what).collect();
+        let (overrides, topics) = (overrides.clone(), assembled.topics.clone());
+        Agents::new(move |agent| {
+            let flat = Flat {
+                component: agent.into(),
+                defaults: defaults.clone(),
+            };
+            planned(&app, &flat, &states, &topics, &overrides)
+        })
     }
 
     async fn make_states(

@@ -66,6 +66,12 @@ pub(super) fn problems(plan: &AgentPlan) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if plan.patterns().next().is_some() {
+        problems.push(
+            "reads a pattern of topics, and a record that comes back must name its topic; use `retry(..)` or a dead letter"
+                .to_owned(),
+        );
+    }
     for (number, delay) in delays.iter().enumerate() {
         if delay.is_zero() {
             problems.push("has a retry topic without delay; use `retry(..)` instead".to_owned());

@@ -59,19 +59,21 @@ impl Prepared {
         let assembled = app.assembled(&options.overrides)?;
         let (shutdown, trigger) = Shutdown::pair();
         let supervisor = Supervisor::new(trigger.clone());
-        let states = app
-            .make_states(&options.settings)
-            .await
-            .map_err(
-                |(component, error)| match error.source().downcast_ref::<ConfigError>() {
-                    // A setting of the program's own is a setting.
-                    Some(config) => RunError::from(config.clone()),
-                    None => RunError::Startup {
-                        component,
-                        reason: error.to_string(),
-                    },
-                },
-            )?;
+        let later = app.planner(&options.overrides, &assembled);
+        let mut states =
+            app.make_states(&options.settings)
+                .await
+                .map_err(|(component, error)| {
+                    match error.source().downcast_ref::<ConfigError>() {
+                        // A setting of the program's own is a setting.
+                        Some(config) => RunError::from(config.clone()),
+                        None => RunError::Startup {
+                            component,
+                            reason: error.to_string(),
+                        },
+                    }
+                })?;
+        states.insert(later.clone());
         let port = Port::default();
         let metrics = Metrics::new();
         let version = app.api.version.as_deref().unwrap_or(super::DEFAULT_VERSION);
@@ -104,6 +106,7 @@ impl Prepared {
             handle: options.handle,
             env,
             port,
+            later,
             supervisor: supervisor.clone(),
             trigger,
         };

@@ -4,11 +4,13 @@
 //! and forgotten when it failed. Clones share the staging area; a clone kept beyond its attempt
 //! answers an error.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::producer::trace_headers;
 use super::{Call, Extract, Mode, PrepareContext, Requirements};
+use crate::agent::RawRecord;
 use crate::error::{AgentError, BuildIssue, DecodeError, EncodeError};
 use crate::record::{Headers, RecordRef};
 use crate::staging::{Mark, OutputTopic, RecordWriter, StagedBatch};
@@ -204,6 +206,60 @@ impl Outbox {
             partition: None,
             timestamp: None,
         }
+    }
+
+    /// Stages records as they came: bytes of key and value, partition, timestamp, and headers in their order,
+    /// duplicates included. Nothing is decoded, and each byte is copied once.
+    ///
+    /// # Errors
+    /// As [`Outbox::send`]; what was staged before the error stays staged.
+    pub fn forward<'a, V, K>(
+        &self,
+        topic: &Topic<V, K>,
+        records: impl IntoIterator<Item = RawRecord<'a>>,
+    ) -> Result<(), OutboxError> {
+        self.forward_to(topic, records, |record| Some(record.partition()))
+    }
+
+    /// [`Outbox::forward`], but the topic's partitioner chooses the partition by the key: for a topic with
+    /// another number of partitions.
+    ///
+    /// # Errors
+    /// As [`Outbox::forward`].
+    pub fn forward_by_key<'a, V, K>(
+        &self,
+        topic: &Topic<V, K>,
+        records: impl IntoIterator<Item = RawRecord<'a>>,
+    ) -> Result<(), OutboxError> {
+        self.forward_to(topic, records, |_| None)
+    }
+
+    fn forward_to<'a, V, K>(
+        &self,
+        topic: &Topic<V, K>,
+        records: impl IntoIterator<Item = RawRecord<'a>>,
+        partition: impl Fn(&RawRecord<'a>) -> Option<i32>,
+    ) -> Result<(), OutboxError> {
+        for record in records {
+            let staged = self.stage(topic.name, topic.partitioner, |mut writer| {
+                if let Some(key) = record.key() {
+                    writer.key_bytes(key);
+                }
+                record.visit_headers(|name, value| {
+                    writer.header(name, value);
+                });
+                writer
+                    .partition(partition(&record))
+                    .timestamp(record.timestamp().millis())
+                    .finish(record.value());
+                Ok::<(), Infallible>(())
+            })?;
+            match staged {
+                Ok(()) => {}
+                Err(never) => match never {},
+            }
+        }
+        Ok(())
     }
 
     /// How many records the running attempt has staged.

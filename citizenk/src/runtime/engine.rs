@@ -10,12 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::dispatch::{Dispatcher, GroupAgent, GroupContext};
-use super::heart::Heart;
+use super::agents::Agents;
+use super::crew::Crew;
 use super::lane::LaneFactory;
 use super::lane::inbox::Poller;
 use super::limits::Limits;
@@ -30,10 +29,9 @@ use super::worker::Executor;
 use crate::error::{BuildError, BuildIssue, RunError};
 use crate::extract::{Env, ShutdownTrigger};
 use crate::lifecycle::{HookDef, HookEvent, PartitionHooks, call_all};
-use crate::policy::Guarantee;
 use crate::timer::{Placement, RunningTimer, TimerDef};
 use crate::transport::transaction::TransactionSpec;
-use crate::transport::{ConsumerHandle, ConsumerSpec, ProducerHandle, ProducerSpec, Transport};
+use crate::transport::{ConsumerHandle, ProducerHandle, ProducerSpec, Transport, TransportError};
 use crate::{time, timer};
 
 /// An agent, resolved, with what makes its lanes.
@@ -65,6 +63,8 @@ pub(crate) struct EngineSpec {
     pub(crate) handle: Handle,
     pub(crate) env: Env,
     pub(crate) port: Port,
+    /// Agents that come later.
+    pub(crate) later: Agents,
     pub(crate) supervisor: Supervisor,
     pub(crate) trigger: ShutdownTrigger,
 }
@@ -73,13 +73,13 @@ pub(crate) struct EngineSpec {
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) status: Arc<GroupStatus>,
-    handle: Arc<dyn ConsumerHandle>,
+    pub(super) handle: Arc<dyn ConsumerHandle>,
 }
 
 /// Everything that runs.
 pub(crate) struct Engine {
-    spec: EngineSpec,
-    pub(crate) groups: Vec<Group>,
+    spec: Arc<EngineSpec>,
+    crew: Arc<Crew>,
     pub(crate) sender: Arc<Sender>,
     running_timers: JoinSet<()>,
     shutdown_hooks: Vec<PreparedTask>,
@@ -88,7 +88,7 @@ pub(crate) struct Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
-            .field("groups", &self.groups)
+            .field("groups", &self.groups())
             .finish_non_exhaustive()
     }
 }
@@ -149,176 +149,27 @@ impl Engine {
         })?;
         let sender = Arc::new(Sender::new(producer, spec.names.clone()));
         spec.port.set(Some(sender.clone()));
+        let spec = Arc::new(spec);
+        // Before the hooks, which may start agents.
+        let crew = Arc::new(Crew::new(
+            spec.clone(),
+            sender.clone(),
+            hooks.partitions.clone(),
+        ));
+        spec.later.connect(crew.clone());
         if let Err((component, reason)) = call_all(&hooks.startup).await {
             return Err(RunError::Startup { component, reason });
         }
         let mut engine = Self {
-            groups: Vec::new(),
             running_timers: JoinSet::new(),
             shutdown_hooks: hooks.shutdown,
             sender,
+            crew,
             spec,
         };
-        engine.start_groups(&hooks.partitions)?;
+        engine.crew.start_all().await?;
         engine.start_timers(tasks)?;
         Ok(engine)
-    }
-
-    fn start_groups(&mut self, hooks: &PartitionHooks) -> Result<(), RunError> {
-        let awaited: Vec<String> = self
-            .spec
-            .agents
-            .iter()
-            .flat_map(|agent| agent.plan.spec.after.iter().cloned())
-            .collect();
-        let gates: BTreeMap<String, watch::Sender<bool>> = awaited
-            .into_iter()
-            .map(|name| (name, watch::channel(false).0))
-            .collect();
-        let mut groups: BTreeMap<(Option<String>, bool, Guarantee), Vec<PlannedAgent>> =
-            BTreeMap::new();
-        for agent in &self.spec.agents {
-            // Without a group, agents with different start positions cannot share a consumer.
-            let alone = agent.plan.group.is_none() && agent.plan.start_latest;
-            groups
-                .entry((agent.plan.group.clone(), alone, agent.plan.guarantee))
-                .or_default()
-                .push(agent.clone());
-        }
-        for ((group, latest, _), agents) in groups {
-            let running = self.start_group(group, latest, &agents, &gates, hooks)?;
-            self.groups.push(running);
-        }
-        Ok(())
-    }
-
-    fn start_group(
-        &self,
-        group: Option<String>,
-        latest: bool,
-        agents: &[PlannedAgent],
-        gates: &BTreeMap<String, watch::Sender<bool>>,
-        hooks: &PartitionHooks,
-    ) -> Result<Group, RunError> {
-        let spec = &self.spec;
-        let name = match &group {
-            Some(group) => group.clone(),
-            None => format!(
-                "{} (no group, {})",
-                spec.app,
-                if latest { "latest" } else { "earliest" }
-            ),
-        };
-        let metrics = spec
-            .env
-            .metrics
-            .consumer(group.as_deref().unwrap_or_default());
-        let heart = Heart::new(name.clone(), spec.limits.stall_after, metrics);
-        let status = Arc::new(GroupStatus::new(Arc::new(heart), group.clone()));
-        spec.executor.watch(&status.heart);
-        let mut topics: Vec<String> = agents
-            .iter()
-            .flat_map(|agent| agent.plan.consumed().map(|topic| topic.to_string()))
-            .collect();
-        topics.sort();
-        topics.dedup();
-        let poller = Arc::new(Poller::default());
-        let exactly_once = agents
-            .iter()
-            .any(|agent| agent.plan.guarantee == Guarantee::ExactlyOnce);
-        let book = exactly_once
-            .then(|| self.start_transactor(&status, &poller))
-            .transpose()?;
-        let mut members = Vec::new();
-        for agent in agents {
-            let table = &agent.plan.table;
-            let outlet = if exactly_once || table.targets().is_empty() {
-                None
-            } else {
-                Some(self.sender.outlet(table)?)
-            };
-            members.push(GroupAgent {
-                plan: agent.plan.clone(),
-                factory: agent.factory.clone(),
-                outlet,
-                caught_up: gates.get(&agent.plan.spec.name).cloned(),
-                gates: agent
-                    .plan
-                    .spec
-                    .after
-                    .iter()
-                    .filter_map(|name| gates.get(name))
-                    .map(watch::Sender::subscribe)
-                    .collect(),
-            });
-        }
-        let dispatcher = Dispatcher::new(GroupContext {
-            group: group.clone(),
-            agents: members,
-            env: spec.env.clone(),
-            executor: spec.executor.clone(),
-            supervisor: spec.supervisor.clone(),
-            hooks: hooks.clone(),
-            status: status.clone(),
-            commit_every: spec.commit_every.unwrap_or(COMMIT_EVERY),
-            limits: spec.limits,
-            poller: poller.clone(),
-            book,
-        });
-        let consumer = ConsumerSpec {
-            name,
-            ends: group.is_none(),
-            group,
-            client_id: spec.client_id.clone(),
-            topics,
-            settings: spec.consumer_settings.clone(),
-            max_chunk: spec.max_chunk,
-            drain: spec.drain,
-        };
-        let handle = spec
-            .transport
-            .start_consumer(consumer, Box::new(dispatcher))?;
-        poller.set(handle.clone());
-        Ok(Group { status, handle })
-    }
-
-    /// What commits the group's work in transactions; runs until the consumer has left.
-    fn start_transactor(
-        &self,
-        status: &Arc<GroupStatus>,
-        poller: &Arc<Poller>,
-    ) -> Result<Arc<Book>, RunError> {
-        let spec = &self.spec;
-        let group = status.group.clone().unwrap_or_default();
-        let book = Arc::new(Book::default());
-        let transactor = Transactor::new(TransactorContext {
-            spec: TransactionSpec {
-                name: group.clone(),
-                client_id: spec.client_id.clone(),
-                transactional_id: transactional_id(&group, &spec.consumer_settings),
-                settings: spec.producer_settings.clone(),
-            },
-            transport: spec.transport.clone(),
-            book: book.clone(),
-            poller: poller.clone(),
-            supervisor: spec.supervisor.clone(),
-            status: status.clone(),
-            metrics: spec.env.metrics.consumer(&group),
-            clock: spec.env.clock.clone(),
-            interval: spec.commit_every.unwrap_or(TRANSACTION),
-            defences: spec.defences,
-        });
-        spec.executor
-            .run_aside(
-                &format!("citizenk-txn-{group}"),
-                &spec.handle,
-                transactor.run(),
-            )
-            .map_err(|error| RunError::Startup {
-                component: format!("group `{group}`"),
-                reason: format!("cannot start the thread of its transactions: {error}"),
-            })?;
-        Ok(book)
     }
 
     fn start_timers(&mut self, tasks: Vec<PreparedTask>) -> Result<(), RunError> {
@@ -352,7 +203,7 @@ impl Engine {
                 .map(ToString::to_string),
         };
         let groups: Vec<_> = self
-            .groups
+            .groups()
             .iter()
             .map(|group| group.status.clone())
             .filter(|status| status.group.is_some())
@@ -366,7 +217,21 @@ impl Engine {
 
     /// Makes every consumer look at what was settled.
     pub(crate) fn wake(&self) {
-        self.groups.iter().for_each(|group| group.handle.wake());
+        self.groups().iter().for_each(|group| group.handle.wake());
+    }
+
+    /// The consumers that run, also those that were started later.
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        self.crew.groups()
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn later(&self) -> &Agents {
+        &self.spec.later
+    }
+
+    pub(crate) fn crew(&self) -> &Arc<Crew> {
+        &self.crew
     }
 
     pub(crate) fn agents(&self) -> &[PlannedAgent] {
@@ -379,7 +244,8 @@ impl Engine {
         let spec = &self.spec;
         spec.trigger.stop();
         let deadline = Instant::now() + spec.drain;
-        for group in &self.groups {
+        let groups = self.crew.end();
+        for group in &groups {
             // What a rebalance cut off was long ago.
             group.status.cut_off(0);
             group.handle.close(spec.drain);
@@ -387,7 +253,7 @@ impl Engine {
         // Leaving takes a round trip to the broker after the drain.
         let left = deadline + LEAVE;
         let mut unfinished = 0;
-        for group in &self.groups {
+        for group in &groups {
             if timeout_at(left, group.status.until_closed()).await.is_err() {
                 tracing::warn!(
                     group = group.status.name,
@@ -440,7 +306,47 @@ impl Engine {
     }
 }
 
-const COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// What commits the group's work in transactions; runs until the consumer has left.
+pub(super) fn start_transactor(
+    spec: &EngineSpec,
+    status: &Arc<GroupStatus>,
+    poller: &Arc<Poller>,
+) -> Result<Arc<Book>, TransportError> {
+    let group = status.group.clone().unwrap_or_default();
+    let book = Arc::new(Book::default());
+    let transactor = Transactor::new(TransactorContext {
+        spec: TransactionSpec {
+            name: group.clone(),
+            client_id: spec.client_id.clone(),
+            transactional_id: transactional_id(&group, &spec.consumer_settings),
+            settings: spec.producer_settings.clone(),
+        },
+        transport: spec.transport.clone(),
+        book: book.clone(),
+        poller: poller.clone(),
+        supervisor: spec.supervisor.clone(),
+        status: status.clone(),
+        metrics: spec.env.metrics.consumer(&group),
+        clock: spec.env.clock.clone(),
+        interval: spec.commit_every.unwrap_or(TRANSACTION),
+        defences: spec.defences,
+    });
+    spec.executor
+        .run_aside(
+            &format!("citizenk-txn-{group}"),
+            &spec.handle,
+            transactor.run(),
+        )
+        .map_err(|error| TransportError {
+            context: format!("group `{group}`"),
+            code: "_CRIT_SYS_RESOURCE".to_owned(),
+            message: format!("cannot start the thread of its transactions: {error}"),
+            retriable: false,
+            fatal: true,
+        })?;
+    Ok(book)
+}
+
 /// From the begin of a transaction to its commit.
 const TRANSACTION: Duration = Duration::from_millis(100);
 

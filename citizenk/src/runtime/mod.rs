@@ -4,6 +4,8 @@
 //! (ARCHITECTURE.md); the only thing that flows back is a command to the polling thread.
 
 pub(crate) mod ack;
+pub(crate) mod agents;
+pub(crate) mod crew;
 pub(crate) mod dispatch;
 pub(crate) mod engine;
 pub(crate) mod heart;
@@ -11,6 +13,7 @@ pub(crate) mod lane;
 pub(crate) mod limits;
 pub(crate) mod plan;
 pub(crate) mod produce;
+pub(crate) mod seat;
 pub(crate) mod stall;
 mod start;
 pub(crate) mod status;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex::Regex;
+
 use crate::agent::AgentSpec;
 use crate::extract::OutputTable;
 use crate::middleware::Around;
@@ -32,6 +34,8 @@ pub(crate) struct AgentPlan {
     pub(crate) group: Option<String>,
     /// The topics' names on the broker, in the order of `spec.topics`.
     pub(crate) real_topics: Vec<Arc<str>>,
+    /// Of topics whose name begins with `^`: what the names of the topics it reads must match.
+    pub(crate) matching: Vec<Option<Regex>>,
     pub(crate) start_latest: bool,
     pub(crate) guarantee: Guarantee,
     /// Where records go that fail, and come back from; in the order they pass through them.
@@ -46,10 +50,18 @@ pub(crate) struct AgentPlan {
 }
 
 impl AgentPlan {
-    /// Everything the agent's consumer subscribes to for it, as named on the broker.
+    /// What the names of further topics match that it reads, as named on the broker.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Regex> {
+        self.matching.iter().flatten()
+    }
+
+    /// The topics its consumer subscribes to for it, as named on the broker, but for its patterns.
     pub(crate) fn consumed(&self) -> impl Iterator<Item = &Arc<str>> {
         let retries = self.retry_topics.iter().map(|topic| &topic.real);
-        self.real_topics.iter().chain(retries)
+        let own = self.real_topics.iter().zip(&self.matching);
+        own.filter(|(_, pattern)| pattern.is_none())
+            .map(|(topic, _)| topic)
+            .chain(retries)
     }
 
     /// Whether and how the agent reads a topic: which of its own it is, or its number among the retry
@@ -61,7 +73,16 @@ impl AgentPlan {
                 .iter()
                 .position(|retry| *retry.real == *topic)
         };
+        let matching = || {
+            let matches = |pattern: &Option<Regex>| {
+                pattern
+                    .as_ref()
+                    .is_some_and(|pattern| pattern.is_match(topic))
+            };
+            self.matching.iter().position(matches)
+        };
         own.map(|input| (input, 0))
             .or_else(|| retry().map(|number| (0, number + 1)))
+            .or_else(|| matching().map(|input| (input, 0)))
     }
 }

@@ -63,12 +63,16 @@ pub(crate) struct GroupStatus {
     pub(crate) group: Option<String>,
     /// Of the polling thread.
     pub(crate) heart: Arc<Heart>,
+    /// An agent of the app itself is in it: who comes later does not make the service less ready.
+    pub(crate) own: bool,
     assigned: AtomicBool,
     partitions: Mutex<Vec<PartitionStatus>>,
     owned: Mutex<BTreeSet<TopicPartition>>,
     statistics: Mutex<Option<String>>,
     last_error: Mutex<Option<String>>,
     pub(crate) rebalances: AtomicU64,
+    /// Changes of the topics it reads, after the first.
+    pub(crate) subscriptions: AtomicU64,
     pub(crate) commits: AtomicU64,
     pub(crate) failed_commits: AtomicU64,
     pub(crate) skipped_offsets: AtomicU64,
@@ -82,17 +86,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl GroupStatus {
-    pub(crate) fn new(heart: Arc<Heart>, group: Option<String>) -> Self {
+    pub(crate) fn new(heart: Arc<Heart>, group: Option<String>, own: bool) -> Self {
         Self {
             name: heart.name().to_owned(),
             group,
             heart,
+            own,
             assigned: AtomicBool::new(false),
             partitions: Mutex::default(),
             owned: Mutex::default(),
             statistics: Mutex::default(),
             last_error: Mutex::default(),
             rebalances: AtomicU64::new(0),
+            subscriptions: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             failed_commits: AtomicU64::new(0),
             skipped_offsets: AtomicU64::new(0),
@@ -113,6 +119,10 @@ impl GroupStatus {
 
     pub(crate) fn rebalanced(&self) {
         self.rebalances.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn subscribed(&self) {
+        self.subscriptions.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn committed(&self, succeeded: bool) {

@@ -31,6 +31,7 @@ use crate::app::{App, Prepared, RunOptions, Running};
 use crate::config::{Flags, Settings};
 use crate::error::RunError;
 use crate::record::TopicPartition;
+use crate::runtime::agents::Agents;
 use crate::runtime::worker::Executor;
 use crate::time::{Clock, parse_duration};
 use crate::topic::Topic;
@@ -519,6 +520,25 @@ impl TestApp {
     pub async fn restart(&mut self) -> Result<(), RunError> {
         self.stop_workers().await?;
         self.start_workers().await
+    }
+
+    /// What the first worker's handlers get as [`Agents`].
+    ///
+    /// # Panics
+    /// When no worker runs.
+    pub fn agents(&self) -> Agents {
+        self.agents_of(self.workers.keys().next().copied().unwrap_or_default())
+    }
+
+    /// As [`TestApp::agents`], of another worker.
+    ///
+    /// # Panics
+    /// When there is no such worker, or none any more.
+    pub fn agents_of(&self, worker: usize) -> Agents {
+        match self.workers.get(&worker) {
+            Some(running) => running.engine.later().clone(),
+            None => panic!("worker {worker} is not running"),
+        }
     }
 
     /// Why the app is stopping by itself, if it is: a policy said `stop`, a client failed.

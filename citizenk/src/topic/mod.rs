@@ -205,6 +205,23 @@ impl<V, K> Topic<V, K> {
         self
     }
 
+    /// The same format under another name, also one that is known only when the program runs. Names are
+    /// kept for the rest of the process, each once.
+    ///
+    /// ```
+    /// use citizenk::{RawBytes, Topic};
+    /// const RAW: Topic<RawBytes> = Topic::raw("any");
+    /// let topic = RAW.named(&format!("orders-{}", "eu"));
+    /// assert_eq!(topic.name(), "orders-eu");
+    /// ```
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        Self {
+            name: interned(name),
+            ..*self
+        }
+    }
+
     /// The name in the program; settings may map it to another on the broker (`--topic NAME=REAL`).
     #[must_use]
     pub const fn name(&self) -> &'static str {

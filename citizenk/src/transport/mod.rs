@@ -85,6 +85,18 @@ pub(crate) enum Start {
     Offset(i64),
 }
 
+/// A place in a partition that only the broker can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// The first record that is kept.
+    Beginning,
+    /// Behind the last record.
+    End,
+    /// The first record of this time (milliseconds since the Unix epoch) or later; the end where there is
+    /// none.
+    Time(i64),
+}
+
 /// The partitions' first and next offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Watermarks {
@@ -258,6 +270,16 @@ pub(crate) trait ConsumerHandle: Send + Sync + fmt::Debug {
     /// The membership as of now, for [`Transactions::send_offsets`]; `None` without a group, or once the
     /// consumer has left. Take it fresh for each transaction: after a rebalance an older one is refused.
     fn group_metadata(&self) -> Option<GroupMetadata>;
+    /// Reads these topics from now on instead of those before. With a cooperative assignor, and without a
+    /// group, only partitions of topics that are new or gone change hands. Any thread; waits for no broker.
+    fn subscribe(&self, topics: &[String]) -> Result<(), TransportError>;
+    /// The offset of the place in each partition, in the same order. Blocks: never on the polling thread.
+    fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+        spot: Spot,
+        timeout: Duration,
+    ) -> Result<Vec<i64>, TransportError>;
     /// As [`Control::committed`], for other threads than the polling one. Offsets of open transactions are
     /// waited for.
     fn committed(

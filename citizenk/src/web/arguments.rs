@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 
 use super::{ApiInput, Operation, Problem};
 use crate::extract::{AppInfo, Background, Env, Producer, Shutdown, State, StateRequirement};
+use crate::runtime::agents::Agents;
 use crate::time::Clock;
 
 /// The environment of the app that serves the request.
@@ -47,6 +48,15 @@ macro_rules! from_env {
             }
         }
     )*};
+}
+
+impl<S: Sync> FromRequestParts<S> for Agents {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let missing = || Problem::internal("the router is not served by a running app");
+        env(parts)?.states.get::<Self>().ok_or_else(missing)
+    }
 }
 
 from_env!(Producer: producer, Background: background, Shutdown: shutdown, AppInfo: app, Clock: clock);

@@ -34,6 +34,8 @@ pub(crate) struct Kafka {
     group: String,
     partitions: BTreeMap<String, usize>,
     count: usize,
+    /// Further settings of the service's consumers.
+    consumer: Vec<String>,
     workers: BTreeMap<usize, Worker>,
     producer: BaseProducer,
     reader: BaseConsumer,
@@ -96,6 +98,7 @@ impl Kafka {
                 .map(|(name, partitions)| ((*name).to_owned(), *partitions))
                 .collect(),
             count,
+            consumer: Vec::new(),
             workers: BTreeMap::new(),
         }
     }
@@ -140,6 +143,14 @@ impl Kafka {
         format!("{}{topic}", self.prefix)
     }
 
+    pub(crate) fn with_consumer(&mut self, setting: &str) {
+        self.consumer.push(setting.to_owned());
+    }
+
+    pub(crate) fn real_topic(&self, topic: &str) -> String {
+        self.real_name(topic)
+    }
+
     pub(crate) fn start(&mut self, app: &App) {
         for worker in 0..self.count {
             let started = self.worker(app.clone().commit_interval(Duration::from_millis(50)));
@@ -163,8 +174,8 @@ impl Kafka {
             group: Some(self.group.clone()),
             topic_prefix: Some(self.prefix.clone()),
             consumer: match self.cluster {
-                Some(_) => quick.map(str::to_owned).to_vec(),
-                None => Vec::new(),
+                Some(_) => [&quick.map(str::to_owned)[..], &self.consumer].concat(),
+                None => self.consumer.clone(),
             },
             ..Flags::default()
         };

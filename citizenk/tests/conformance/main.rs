@@ -16,11 +16,18 @@ use std::time::SystemTime;
 
 use world::{Broker, PATIENCE};
 
+/// Topics of a case that needs many.
+const MANY: [&str; 20] = [
+    "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t10", "t11", "t12", "t13", "t14",
+    "t15", "t16", "t17", "t18", "t19",
+];
+
 /// The program's name of a topic, for those who need it for ever.
 fn name_of(topic: &str) -> &'static str {
     let names = ["orders", "refunds", "done", "letters", "cache"];
     names
         .into_iter()
+        .chain(MANY)
         .find(|name| *name == topic)
         .expect("a topic of the cases")
 }
@@ -109,4 +116,44 @@ table! {
         a_cache_is_full_before_those_after_it_run
         a_cache_that_ends_with_the_mark_of_a_transaction_is_full
         two_workers_share_and_one_takes_over;
+    dynamic:
+        a_start_and_a_stop_leave_another_agent_alone
+        many_starts_are_one_rebalance
+        a_paused_agent_goes_on_where_it_is_told
+        an_agent_without_a_group_comes_and_goes
+        a_topic_of_another_agent_is_joined_where_the_group_is
+        raw_records_are_passed_on_as_they_came;
+}
+
+/// What only some of them can show: offsets by time (not the embedded broker), assignors (not the in-memory
+/// log).
+mod more_runs {
+    use super::cases::dynamic;
+
+    #[test]
+    fn a_paused_agent_goes_on_from_a_time() {
+        super::on_memory(dynamic::a_paused_agent_goes_on_from_a_time);
+    }
+
+    #[test]
+    fn a_group_that_rebalances_eagerly_is_left_alone() {
+        super::on_embedded(dynamic::a_group_that_rebalances_eagerly_is_left_alone);
+    }
+}
+
+mod more_real_runs {
+    use super::cases::dynamic;
+
+    #[test]
+    fn a_paused_agent_goes_on_from_a_time() {
+        super::on_real("from_a_time", dynamic::a_paused_agent_goes_on_from_a_time);
+    }
+
+    #[test]
+    fn a_group_that_rebalances_eagerly_is_left_alone() {
+        super::on_real(
+            "eager",
+            dynamic::a_group_that_rebalances_eagerly_is_left_alone,
+        );
+    }
 }

@@ -132,6 +132,22 @@ impl World {
         }
     }
 
+    /// One more setting of the service's consumers; not on the in-memory log.
+    pub(crate) fn with_consumer(&mut self, setting: &str) {
+        match self {
+            Self::Memory(_) => panic!("the in-memory log has no settings"),
+            Self::Kafka(world) => world.with_consumer(setting),
+        }
+    }
+
+    /// The topic's name on the broker.
+    pub(crate) fn real_name(&self, topic: &str) -> String {
+        match self {
+            Self::Memory(_) => topic.to_owned(),
+            Self::Kafka(world) => world.real_topic(topic),
+        }
+    }
+
     /// Writes records in order and waits until the broker has them.
     pub(crate) fn push(&self, topic: &str, records: impl IntoIterator<Item = Push>) {
         match self {

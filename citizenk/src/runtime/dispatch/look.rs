@@ -65,7 +65,7 @@ impl Partition {
     /// A lane has taken so many records that are not settled that it gets no more for now.
     pub(super) fn is_overdrawn(&self) -> bool {
         self.lanes.iter().any(|lane| {
-            let (Some(next), Some(position)) = (self.next, lane.ack.position()) else {
+            let (Some(next), Some(position)) = (lane.handed, lane.ack.position()) else {
                 return false;
             };
             let queued = i64::try_from(lane.inbox.queued()).unwrap_or(i64::MAX);
@@ -78,12 +78,12 @@ impl Partition {
         let signs = slowest.map(|lane| &lane.inbox.signs);
         let (shipped, answered) = signs.map_or((0, 0), |signs| signs.shipments());
         Observation {
-            position: slowest.and_then(|lane| lane.ack.position()),
+            position: self.position(),
             next: self.next,
             end: self.end(id, control),
             paused: self.paused,
             resting: slowest
-                .is_some_and(|lane| lane.inbox.is_resting() || lane.inbox.signs.is_resting()),
+                .is_none_or(|lane| lane.inbox.is_resting() || lane.inbox.signs.is_resting()),
             retries: signs.map_or(0, |signs| signs.retries()),
             shipped,
             answered,
@@ -132,7 +132,7 @@ impl Dispatcher {
                     Cause::Client | Cause::Poll => None,
                     _ => state.slowest().map(|lane| lane.agent),
                 }
-                .map(|agent| self.cx.agents[agent].plan.spec.name.clone()),
+                .and_then(|agent| Some(self.agents.get(&agent)?.plan.spec.name.clone())),
                 paused: state.paused,
             });
             let status = PartitionStatus {
@@ -166,7 +166,8 @@ impl Dispatcher {
 
     /// One line when a stall begins and one when it ends.
     fn tell(&self, partition: &TopicPartition, change: Change, agent: Option<usize>, now: Instant) {
-        let agent = agent.map(|agent| &*self.cx.agents[agent].plan.spec.name);
+        let agent = agent.and_then(|agent| self.agents.get(&agent));
+        let agent = agent.map(|agent| &*agent.plan.spec.name);
         let group = self.cx.group.as_deref();
         let since = |stall: Stall| Seconds(now.saturating_duration_since(stall.since));
         match change {

@@ -3,7 +3,7 @@
 //! In: chunks and rebalances from the transport, positions from lanes' trackers. Out: chunks to
 //! inboxes, commands to the consumer. Runs on the polling thread alone and never blocks it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::ack::{LaneAck, next_offset};
+use super::ack::next_offset;
 use super::lane::LaneFactory;
-use super::lane::inbox::{Closing, Inbox, Poller};
+use super::lane::inbox::{Closing, Poller};
 use super::lane::shipping::Outlet;
 use super::limits::Limits;
 use super::plan::AgentPlan;
-use super::stall::StallWatch;
+use super::seat::Seat;
 use super::start;
 use super::status::GroupStatus;
 use super::supervisor::Supervisor;
@@ -27,14 +27,19 @@ use crate::error::RunError;
 use crate::extract::{Env, Partitions};
 use crate::lifecycle::PartitionHooks;
 use crate::record::{Chunk, TopicPartition};
-use crate::telemetry::{CommitResult, ConsumerMetrics, PartitionMetrics};
+use crate::telemetry::{CommitResult, ConsumerMetrics};
 use crate::transport::{ConsumerEvents, Control, Drain, Pace, Start, TransportError};
 
 mod look;
 mod open;
+pub(crate) mod orders;
+mod partition;
+mod tail;
 
-use self::look::Ages;
 use self::open::list;
+use self::orders::{AgentNumber, Leaving, Orders};
+use self::partition::{Lane, Partition};
+use self::tail::Tail;
 
 /// A full lane waits this long before its partition is paused for the sake of the others: a pause
 /// throws away what was fetched.
@@ -47,6 +52,10 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One agent of a group.
 pub(crate) struct GroupAgent {
+    pub(crate) number: AgentNumber,
+    pub(crate) seat: Arc<Seat>,
+    /// It is paused: it has partitions and no lanes.
+    pub(crate) held: bool,
     pub(crate) plan: Arc<AgentPlan>,
     pub(crate) factory: Arc<dyn LaneFactory>,
     pub(crate) outlet: Option<Outlet>,
@@ -67,82 +76,18 @@ pub(crate) struct GroupContext {
     pub(crate) commit_every: Duration,
     pub(crate) limits: Limits,
     pub(crate) poller: Arc<Poller>,
+    pub(crate) orders: Arc<Orders>,
     /// With exactly once: what is settled is committed by a transactor and not here.
     pub(crate) book: Option<Arc<Book>>,
-}
-
-struct Lane {
-    agent: usize,
-    batch_size: usize,
-    inbox: Arc<Inbox>,
-    ack: Arc<LaneAck>,
-}
-
-struct Partition {
-    lanes: Vec<Lane>,
-    /// The next offset to hand over.
-    next: Option<i64>,
-    paused: bool,
-    full_since: Option<Instant>,
-    committed: Option<i64>,
-    /// The end when the partition was assigned: what `after` waits for.
-    target: Option<i64>,
-    metrics: PartitionMetrics,
-    stalls: StallWatch,
-    /// What the broker answered when it was asked.
-    known_end: Option<i64>,
-    /// The client has handed over all there was below; behind the last record may stand marks of
-    /// transactions. Known without a group only.
-    read_to: Option<i64>,
-    /// Records came since the partition was assigned.
-    delivered: bool,
-    ages: Ages,
-}
-
-impl Partition {
-    /// Everything below is settled by all lanes.
-    fn position(&self) -> Option<i64> {
-        self.lanes
-            .iter()
-            .map(|lane| lane.ack.position())
-            .min()
-            .flatten()
-    }
-
-    /// Whether the lane is done with all records below `end`.
-    fn is_settled_to(&self, lane: &Lane, end: i64) -> bool {
-        let position = lane.ack.position();
-        position >= Some(end) || (self.read_to >= Some(end) && position >= self.next)
-    }
-
-    fn is_full(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.inbox.is_full()) || self.is_overdrawn()
-    }
-
-    /// Whether it is still full once its lanes know that fetching waits for them.
-    fn starves(&self) -> bool {
-        let starving = |lane: &Lane| lane.inbox.is_full() && lane.inbox.starve();
-        self.lanes.iter().any(starving) || self.is_overdrawn()
-    }
-
-    /// A lane waits for the time of a record: no progress, and no stall.
-    fn is_resting(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.inbox.is_resting())
-    }
-
-    fn queued(&self) -> usize {
-        self.lanes
-            .iter()
-            .map(|lane| lane.inbox.queued())
-            .max()
-            .unwrap_or(0)
-    }
 }
 
 pub(crate) struct Dispatcher {
     cx: GroupContext,
     metrics: ConsumerMetrics,
+    agents: BTreeMap<AgentNumber, GroupAgent>,
     partitions: HashMap<TopicPartition, Partition>,
+    /// Agents whose lanes are ending.
+    leaving: Vec<Leaving>,
     commit_due: Instant,
     commit_in_flight: bool,
     look_due: Instant,
@@ -158,10 +103,13 @@ impl fmt::Debug for Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(cx: GroupContext) -> Self {
+    pub(crate) fn new(mut cx: GroupContext) -> Self {
         let now = Instant::now();
         let waiting_for_ends = cx.agents.iter().any(|agent| agent.caught_up.is_some());
+        let agents = std::mem::take(&mut cx.agents);
         Self {
+            agents: agents.into_iter().map(|a| (a.number, a)).collect(),
+            leaving: Vec::new(),
             commit_due: now + cx.commit_every,
             look_due: now,
             commit_in_flight: false,
@@ -176,9 +124,9 @@ impl Dispatcher {
     }
 
     fn start_latest(&self, topic: &str) -> bool {
-        self.cx.agents.iter().any(|agent| {
-            agent.plan.start_latest && agent.plan.real_topics.iter().any(|real| &**real == topic)
-        })
+        self.agents
+            .values()
+            .any(|agent| agent.plan.start_latest && matches!(agent.plan.reads(topic), Some((_, 0))))
     }
 
     /// Positions that moved since they were committed.
@@ -217,7 +165,7 @@ impl Dispatcher {
     fn resume_if_hungry(&mut self, control: &mut dyn Control) {
         for (partition, state) in &mut self.partitions {
             let room = state.lanes.iter().all(|lane| lane.inbox.has_room());
-            if !state.paused || !room || state.is_overdrawn() {
+            if !state.paused || !room || state.is_unread() || state.is_overdrawn() {
                 continue;
             }
             if let Some(next) = state.next {
@@ -263,8 +211,8 @@ impl Dispatcher {
             self.commit_due.saturating_duration_since(now)
         };
         let mut wait = until_commit.min(LOOK_EVERY).max(Duration::from_millis(1));
-        if overdrawn {
-            // Nothing wakes this thread when records settle.
+        if overdrawn || !self.leaving.is_empty() {
+            // Nothing wakes this thread when records settle or lanes end.
             wait = wait.min(PATIENCE);
         }
         // A lane that waits for the time of a record stays full for long: its partition is paused at once.
@@ -294,16 +242,14 @@ impl Dispatcher {
         control.pause(&names);
         for name in &names {
             if let Some(state) = self.partitions.get_mut(name) {
-                state.paused = true;
-                // What comes from here on is not handed over.
-                state.read_to = None;
+                state.stop_fetching();
             }
         }
     }
 
     fn open_gates(&mut self) {
         let mut all_open = true;
-        for (number, agent) in self.cx.agents.iter().enumerate() {
+        for (&number, agent) in &self.agents {
             let Some(caught_up) = &agent.caught_up else {
                 continue;
             };
@@ -337,6 +283,7 @@ impl Dispatcher {
             if let Some(book) = &self.cx.book {
                 book.disown(partition);
             }
+            self.unshow(partition);
             if let Some(state) = self.partitions.remove(partition) {
                 for lane in &state.lanes {
                     lane.inbox.close(Closing::Abandon, None);
@@ -365,6 +312,8 @@ impl Dispatcher {
 
 impl ConsumerEvents for Dispatcher {
     fn assigned(&mut self, control: &mut dyn Control, partitions: &[TopicPartition]) -> Vec<Start> {
+        // Agents that came before their partitions did.
+        self.obey(control);
         self.cx.status.rebalanced();
         self.metrics.rebalanced();
         let starts = if self.cx.group.is_some() {
@@ -390,7 +339,7 @@ impl ConsumerEvents for Dispatcher {
                 let reads = agent.plan.reads(&partition.topic);
                 reads.is_some_and(|(_, stage)| stage == 0)
             };
-            let target = if self.waiting_for_ends && self.cx.agents.iter().any(own) {
+            let target = if self.waiting_for_ends && self.agents.values().any(own) {
                 control
                     .watermarks(partition, COMMIT_TIMEOUT)
                     .ok()
@@ -401,6 +350,7 @@ impl ConsumerEvents for Dispatcher {
             };
             self.open(partition, *start, gate.clone(), target);
         }
+        self.pause_unread(control, partitions);
         if !partitions.is_empty() {
             tracing::info!(group = self.cx.group, partitions = %list(partitions), "assigned");
         }
@@ -483,15 +433,26 @@ impl ConsumerEvents for Dispatcher {
         state.next = Some(next);
         state.delivered = true;
         state.ages.push(&chunk, next);
-        let bytes = chunk.bytes();
-        for lane in &state.lanes {
-            lane.inbox.push(chunk.clone(), bytes);
+        let (first, bytes) = (chunk.offset(0), chunk.bytes());
+        for lane in &mut state.lanes {
+            if lane.from <= first {
+                lane.inbox.push(chunk.clone(), bytes);
+            } else if lane.from < next {
+                // Made once per lane: where an agent begins in the middle.
+                let tail: Chunk = Arc::new(Tail::new(chunk.clone(), lane.from));
+                let bytes = tail.bytes();
+                lane.inbox.push(tail, bytes);
+            } else {
+                continue;
+            }
+            lane.handed = Some(next);
         }
     }
 
     fn tick(&mut self, control: &mut dyn Control) -> Pace {
         let now = Instant::now();
         self.cx.status.heart.beat(now);
+        self.obey(control);
         self.commit_if_due(control, now);
         self.resume_if_hungry(control);
         self.look(control, now);
@@ -504,9 +465,10 @@ impl ConsumerEvents for Dispatcher {
         match result {
             Ok(()) => {
                 for (partition, offset) in offsets {
-                    // A commit of before the topic was created anew says nothing about this one.
+                    // What was on its way when the partition was set back, or its topic created
+                    // anew, does not count any more.
                     if let Some(state) = self.partitions.get_mut(partition)
-                        && state.next.is_none_or(|next| *offset <= next)
+                        && state.position() >= Some(*offset)
                     {
                         state.committed = state.committed.max(Some(*offset));
                     }
@@ -589,6 +551,8 @@ impl ConsumerEvents for Dispatcher {
     fn closed(&mut self) {
         let partitions: Vec<_> = self.partitions.keys().cloned().collect();
         self.forget(&partitions);
+        self.leaving.clear();
+        self.cx.orders.refuse();
         if let Some(book) = &self.cx.book {
             book.close();
         }

@@ -6,13 +6,16 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::look::Ages;
+use super::orders::{AgentNumber, known};
 use super::{Dispatcher, Lane, Partition};
 use crate::error::RunError;
 use crate::record::TopicPartition;
 use crate::runtime::ack::LaneAck;
 use crate::runtime::lane::LaneContext;
 use crate::runtime::lane::inbox::Inbox;
+use crate::runtime::seat::Spot;
 use crate::runtime::stall::StallWatch;
+use crate::runtime::transact::book::Line;
 use crate::telemetry::LaneId;
 use crate::transport::Start;
 
@@ -24,61 +27,25 @@ impl Dispatcher {
         hooks: Option<watch::Receiver<bool>>,
         target: Option<i64>,
     ) {
-        let position = match start {
-            Start::Offset(offset) => Some(offset),
-            Start::Committed | Start::Beginning | Start::End => None,
-        };
+        let position = known(start);
         let mut lanes = Vec::new();
         let mut lines = Vec::new();
-        for (number, agent) in self.cx.agents.iter().enumerate() {
-            let Some((input, stage)) = agent.plan.reads(&partition.topic) else {
-                continue;
-            };
-            let room = self.cx.limits.room(&agent.plan.spec, stage > 0);
-            let inbox = Arc::new(Inbox::new(room, self.cx.poller.clone()));
-            let metrics = self.cx.env.metrics.lane(&LaneId {
-                agent: agent.plan.spec.name.clone(),
-                topic: partition.topic.to_string(),
-                partition: partition.partition,
-                group: self.cx.group.clone().unwrap_or_default(),
-            });
-            let line = self
-                .cx
-                .book
-                .as_ref()
-                .map(|book| book.line(position, &inbox, &agent.plan, &metrics));
-            let ack = match &line {
-                Some(line) => line.ack.clone(),
-                None => Arc::new(LaneAck::at(position)),
-            };
-            let cx = LaneContext {
-                plan: agent.plan.clone(),
-                env: self.cx.env.clone(),
-                input,
-                stage,
-                partition: partition.clone(),
-                inbox: inbox.clone(),
-                ack: ack.clone(),
-                outlet: agent.outlet.clone(),
-                ledger: line.as_ref().map(|line| line.ledger.clone()),
-                supervisor: self.cx.supervisor.clone(),
-                metrics,
-                gates: agent.gates.iter().chain(&hooks).cloned().collect(),
-            };
-            match agent.factory.lane(cx) {
-                Ok(lane) => self
-                    .cx
-                    .executor
-                    .spawn(&agent.plan.spec.name, inbox.clone(), lane),
-                Err(issue) => self.cx.supervisor.fail(RunError::Build(issue.into())),
+        let readers: Vec<AgentNumber> = self
+            .agents
+            .values()
+            .filter(|agent| agent.plan.reads(&partition.topic).is_some())
+            .map(|agent| agent.number)
+            .collect();
+        for number in readers {
+            let held = self.agents.get(&number).filter(|agent| agent.held);
+            if let Some(agent) = held {
+                agent.seat.put(partition, Spot::Idle(position));
+            } else if let Some((lane, line)) =
+                self.new_lane(number, partition, position, hooks.clone())
+            {
+                lanes.push(lane);
+                lines.extend(line);
             }
-            lanes.push(Lane {
-                agent: number,
-                batch_size: agent.plan.spec.tuning.batch_size,
-                inbox,
-                ack,
-            });
-            lines.extend(line);
         }
         if let Some(book) = &self.cx.book {
             book.own(partition, position, lines);
@@ -89,6 +56,8 @@ impl Dispatcher {
             paused: false,
             full_since: None,
             committed: position,
+            settled: position,
+            gate: hooks,
             target,
             stalls: StallWatch::new(self.cx.limits.stall_after, Instant::now()),
             known_end: None,
@@ -100,6 +69,66 @@ impl Dispatcher {
                 .partition(&partition.topic, partition.partition),
         };
         self.partitions.insert(partition.clone(), opened);
+    }
+
+    /// A lane of one agent on one partition; `None` where the agent does not read it.
+    pub(super) fn new_lane(
+        &self,
+        number: AgentNumber,
+        partition: &TopicPartition,
+        position: Option<i64>,
+        hooks: Option<watch::Receiver<bool>>,
+    ) -> Option<(Lane, Option<Line>)> {
+        let agent = self.agents.get(&number)?;
+        let (input, stage) = agent.plan.reads(&partition.topic)?;
+        let room = self.cx.limits.room(&agent.plan.spec, stage > 0);
+        let inbox = Arc::new(Inbox::new(room, self.cx.poller.clone()));
+        let metrics = self.cx.env.metrics.lane(&LaneId {
+            agent: agent.plan.spec.name.clone(),
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+            group: self.cx.group.clone().unwrap_or_default(),
+        });
+        let line = self
+            .cx
+            .book
+            .as_ref()
+            .map(|book| book.line(position, &inbox, &agent.plan, &metrics));
+        let ack = match &line {
+            Some(line) => line.ack.clone(),
+            None => Arc::new(LaneAck::at(position)),
+        };
+        let cx = LaneContext {
+            plan: agent.plan.clone(),
+            env: self.cx.env.clone(),
+            input,
+            stage,
+            partition: partition.clone(),
+            inbox: inbox.clone(),
+            ack: ack.clone(),
+            outlet: agent.outlet.clone(),
+            ledger: line.as_ref().map(|line| line.ledger.clone()),
+            supervisor: self.cx.supervisor.clone(),
+            metrics,
+            gates: agent.gates.iter().chain(&hooks).cloned().collect(),
+        };
+        match agent.factory.lane(cx) {
+            Ok(lane) => self
+                .cx
+                .executor
+                .spawn(&agent.plan.spec.name, inbox.clone(), lane),
+            Err(issue) => self.cx.supervisor.fail(RunError::Build(issue.into())),
+        }
+        agent.seat.put(partition, Spot::Lane(ack.clone()));
+        let lane = Lane {
+            agent: number,
+            batch_size: agent.plan.spec.tuning.batch_size,
+            from: i64::MIN,
+            handed: None,
+            inbox,
+            ack,
+        };
+        Some((lane, line))
     }
 }
 

@@ -18,7 +18,8 @@ use super::state::{Offsets, Shared};
 use crate::record::{ChunkStore, TopicPartition};
 use crate::transport::transaction::GroupMetadata;
 use crate::transport::{
-    ConsumerEvents, ConsumerHandle, ConsumerSpec, Control, Pace, Start, TransportError, Watermarks,
+    ConsumerEvents, ConsumerHandle, ConsumerSpec, Control, Pace, Spot, Start, TransportError,
+    Watermarks,
 };
 
 /// The shortest sleep between two rounds: a client polls again and again, but paused time must move.
@@ -88,6 +89,34 @@ impl ConsumerHandle for MemoryConsumer {
     fn group_metadata(&self) -> Option<GroupMetadata> {
         let mark = self.shared.with(|state| state.mark(self.id))?;
         Some(GroupMetadata(Box::new(mark)))
+    }
+
+    fn subscribe(&self, topics: &[String]) -> Result<(), TransportError> {
+        self.shared.with(|state| state.subscribe(self.id, topics));
+        Ok(())
+    }
+
+    fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+        spot: Spot,
+        _timeout: Duration,
+    ) -> Result<Vec<i64>, TransportError> {
+        self.shared.with(|state| {
+            let offset = |partition: &TopicPartition| {
+                let marks = state.watermarks(partition)?;
+                Ok(match spot {
+                    Spot::Beginning => marks.low,
+                    Spot::End => marks.high,
+                    Spot::Time(millis) => state
+                        .topics
+                        .get(&partition.topic)
+                        .and_then(|log| log.at_time(partition.partition, millis))
+                        .unwrap_or(marks.high),
+                })
+            };
+            partitions.iter().map(offset).collect()
+        })
     }
 
     fn committed(

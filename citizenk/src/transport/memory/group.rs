@@ -111,6 +111,14 @@ impl Group {
         self.rebalance();
     }
 
+    /// The member reads these topics from now on.
+    pub(super) fn subscribe(&mut self, id: MemberId, topics: BTreeSet<Arc<str>>) {
+        if let Some(member) = self.member_mut(id) {
+            member.topics = topics;
+            self.rebalance();
+        }
+    }
+
     /// The member wants to leave: everything is revoked, then [`GroupEvent::Left`].
     pub(super) fn leave(&mut self, id: MemberId) {
         if let Some(member) = self.member_mut(id)

@@ -113,6 +113,16 @@ impl TopicLog {
         Some((log.start, log.end()))
     }
 
+    /// The offset of the first kept record of this time or later.
+    pub(super) fn at_time(&self, partition: i32, millis: i64) -> Option<i64> {
+        let log = self.partitions.get(usize::try_from(partition).ok()?)?;
+        let found = log
+            .entries
+            .iter()
+            .find(|entry| entry.record.timestamp.millis() >= Some(millis))?;
+        Some(found.record.offset)
+    }
+
     /// Forgets everything below `to` (at most everything); answers the new start.
     pub(super) fn truncate(&mut self, partition: i32, to: i64) -> Option<i64> {
         let log = self.partitions.get_mut(usize::try_from(partition).ok()?)?;

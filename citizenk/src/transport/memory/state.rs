@@ -365,6 +365,15 @@ impl State {
         id
     }
 
+    /// The consumer reads these topics from now on.
+    pub(super) fn subscribe(&mut self, id: MemberId, topics: &[String]) {
+        let topics: BTreeSet<Arc<str>> = topics.iter().map(|name| name.as_str().into()).collect();
+        if let Some(slot) = self.consumers.get_mut(&id) {
+            slot.topics.clone_from(&topics);
+        }
+        self.in_group(id, |group| group.subscribe(id, topics));
+    }
+
     /// Changes the group of the consumer and wakes its members.
     pub(super) fn in_group<R>(
         &mut self,

@@ -1,5 +1,6 @@
 //! What every broker has to do alike.
 
+pub(crate) mod dynamic;
 pub(crate) mod groups;
 pub(crate) mod lanes;
 pub(crate) mod outputs;

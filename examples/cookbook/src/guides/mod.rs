@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod delivery;
+pub mod dynamic;
 pub mod errors;
 pub mod middleware;
 pub mod topics;

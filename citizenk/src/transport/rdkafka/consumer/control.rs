@@ -17,7 +17,7 @@ use super::reset::{Reset, SEEK_AGAIN};
 use super::slots::Slots;
 use super::{callbacks, ends};
 use crate::record::TopicPartition;
-use crate::transport::{Control, TransportError, Watermarks};
+use crate::transport::{Control, Spot, TransportError, Watermarks};
 
 /// A seek that is waited for: its answer comes from librdkafka's own thread, without the broker.
 const SEEK_WAIT: Duration = Duration::from_secs(1);
@@ -164,6 +164,66 @@ pub(super) fn committed(
         .collect()
 }
 
+/// Where a place is in each partition.
+pub(super) fn offsets(
+    client: &Client,
+    consumer: &str,
+    partitions: &[TopicPartition],
+    spot: Spot,
+    timeout: Duration,
+) -> Result<Vec<i64>, TransportError> {
+    let Spot::Time(millis) = spot else {
+        let place = |id| {
+            let marks = watermarks(client, id, timeout)?;
+            Ok(match spot {
+                Spot::Beginning => marks.low,
+                _ => marks.high,
+            })
+        };
+        return partitions.iter().map(place).collect();
+    };
+    let asked: Vec<_> = partitions.iter().map(|id| (id.clone(), millis)).collect();
+    let list = List::at(&asked);
+    let context = || format!("consumer `{consumer}` asking for offsets by time");
+    // SAFETY: client and list are alive; the answers are written into the list.
+    let code = unsafe {
+        rd::rd_kafka_offsets_for_times(client.rk(), list.as_ptr(), self::millis(timeout))
+    };
+    error::check(code, context)?;
+    let mut offsets = Vec::with_capacity(partitions.len());
+    for (entry, id) in list.entries().iter().zip(partitions) {
+        error::check(entry.err, context)?;
+        // Negative: no record is that young.
+        offsets.push(match entry.offset {
+            offset if offset >= 0 => offset,
+            _ => watermarks(client, id, timeout)?.high,
+        });
+    }
+    Ok(offsets)
+}
+
+fn watermarks(
+    client: &Client,
+    partition: &TopicPartition,
+    timeout: Duration,
+) -> Result<Watermarks, TransportError> {
+    let (mut low, mut high) = (0, 0);
+    let topic = c_text(&partition.topic);
+    // SAFETY: the client is alive, the name terminated, both places valid.
+    let code = unsafe {
+        rd::rd_kafka_query_watermark_offsets(
+            client.rk(),
+            topic.as_ptr(),
+            partition.partition,
+            &raw mut low,
+            &raw mut high,
+            millis(timeout),
+        )
+    };
+    error::check(code, || format!("asking for the offsets of {partition}"))?;
+    Ok(Watermarks { low, high })
+}
+
 impl Control for Core {
     fn pause(&mut self, partitions: &[TopicPartition]) {
         let mut list = List::with_capacity(partitions.len());
@@ -295,21 +355,7 @@ impl Control for Core {
         partition: &TopicPartition,
         timeout: Duration,
     ) -> Result<Watermarks, TransportError> {
-        let (mut low, mut high) = (0, 0);
-        let topic = c_text(&partition.topic);
-        // SAFETY: the client is alive, the name terminated, both places valid.
-        let code = unsafe {
-            rd::rd_kafka_query_watermark_offsets(
-                self.client.rk(),
-                topic.as_ptr(),
-                partition.partition,
-                &raw mut low,
-                &raw mut high,
-                millis(timeout),
-            )
-        };
-        error::check(code, || format!("asking for the offsets of {partition}"))?;
-        Ok(Watermarks { low, high })
+        watermarks(&self.client, partition, timeout)
     }
 
     fn cached_high_watermark(&mut self, partition: &TopicPartition) -> Option<i64> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::client::lock;
 use super::super::error;
 use super::Shared;
-use crate::transport::{ConsumerSpec, TransportError};
+use crate::transport::TransportError;
 
 /// How often new partitions are looked for.
 const EVERY: Duration = Duration::from_secs(10);
@@ -15,18 +15,24 @@ const EVERY: Duration = Duration::from_secs(10);
 const MISSING: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) fn start(shared: &Arc<Shared>, spec: &ConsumerSpec) -> Result<(), TransportError> {
-    let (shared, topics, name) = (shared.clone(), spec.topics.clone(), spec.name.clone());
+pub(super) fn start(shared: &Arc<Shared>, name: &str) -> Result<(), TransportError> {
+    let shared = shared.clone();
     std::thread::Builder::new()
         .name(format!("ck-{name}-topics"))
         .spawn(move || {
             loop {
+                let (topics, version) = {
+                    let wanted = lock(&shared.wanted);
+                    (wanted.topics.clone(), wanted.version)
+                };
                 let complete = look(&shared, &topics);
                 let wait = if complete { EVERY } else { MISSING };
                 let closing = lock(&shared.closing);
                 let (closing, _) = shared
                     .stop
-                    .wait_timeout_while(closing, wait, |closing| closing.is_none())
+                    .wait_timeout_while(closing, wait, |closing| {
+                        closing.is_none() && lock(&shared.wanted).version == version
+                    })
                     .unwrap_or_else(PoisonError::into_inner);
                 if closing.is_some() {
                     return;

@@ -22,7 +22,7 @@ use super::membership::Membership;
 use super::{error, list::List};
 use crate::record::TopicPartition;
 use crate::transport::transaction::GroupMetadata;
-use crate::transport::{ConsumerEvents, ConsumerHandle, ConsumerSpec, TransportError};
+use crate::transport::{ConsumerEvents, ConsumerHandle, ConsumerSpec, Spot, TransportError};
 
 mod callbacks;
 mod close;
@@ -58,10 +58,22 @@ struct Shared {
     /// The polling thread, once it runs.
     thread: OnceLock<Thread>,
     closing: Mutex<Option<Duration>>,
+    /// Without a group: the topics that are read, and how often they changed.
+    wanted: Mutex<Wanted>,
     /// Partition counts of topics, as the discovering thread found them.
     found: Mutex<Vec<(String, usize)>>,
-    /// Signalled when `closing` is set.
+    /// Signalled when `closing` is set or `wanted` has changed.
     stop: Condvar,
+}
+
+/// What a consumer without a group reads.
+#[derive(Debug, Default)]
+struct Wanted {
+    topics: Vec<String>,
+    /// Counts changes, for the thread that looks for partitions.
+    version: u64,
+    /// The polling thread has not looked for partitions of topics that are gone.
+    shrunk: bool,
 }
 
 impl Shared {
@@ -97,6 +109,7 @@ impl Shared {
 
 struct Handle {
     name: String,
+    group: bool,
     /// Weak: a handle that is kept after the close must not keep the client's threads and sockets.
     shared: Weak<Shared>,
 }
@@ -107,7 +120,51 @@ impl fmt::Debug for Handle {
     }
 }
 
+impl Handle {
+    fn gone(&self, doing: &str) -> TransportError {
+        error::error(
+            format!("consumer `{}` {doing}", self.name),
+            rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__STATE,
+        )
+    }
+}
+
 impl ConsumerHandle for Handle {
+    fn subscribe(&self, topics: &[String]) -> Result<(), TransportError> {
+        check_names(&self.name, topics)?;
+        let shared = self
+            .shared
+            .upgrade()
+            .ok_or_else(|| self.gone("subscribing"))?;
+        if self.group {
+            return subscribe(&shared.client, &self.name, topics);
+        }
+        {
+            // Under the lock that goes with the signal, so that it is not missed.
+            let _closing = lock(&shared.closing);
+            let mut wanted = lock(&shared.wanted);
+            wanted.topics = topics.to_vec();
+            wanted.version += 1;
+            wanted.shrunk = true;
+        }
+        shared.stop.notify_all();
+        shared.wake();
+        Ok(())
+    }
+
+    fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+        spot: Spot,
+        timeout: Duration,
+    ) -> Result<Vec<i64>, TransportError> {
+        let shared = self
+            .shared
+            .upgrade()
+            .ok_or_else(|| self.gone("asking for offsets"))?;
+        control::offsets(&shared.client, &self.name, partitions, spot, timeout)
+    }
+
     fn wake(&self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.wake();
@@ -132,10 +189,7 @@ impl ConsumerHandle for Handle {
     ) -> Result<Vec<Option<i64>>, TransportError> {
         match self.shared.upgrade() {
             Some(shared) => control::committed(&shared.client, &self.name, partitions, timeout),
-            None => Err(error::error(
-                format!("consumer `{}` asking for committed offsets", self.name),
-                rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__STATE,
-            )),
+            None => Err(self.gone("asking for committed offsets")),
         }
     }
 }
@@ -153,7 +207,7 @@ pub(super) fn start(
     mut spec: ConsumerSpec,
     events: Box<dyn ConsumerEvents>,
 ) -> Result<Arc<dyn ConsumerHandle>, TransportError> {
-    check_names(&spec)?;
+    check_names(&spec.name, &spec.topics)?;
     // A member that does not poll for longer is thrown out of its group: while others wait for it in a
     // rebalance, a drain gets a fifth of that; when it leaves, nearly all.
     let poll_limit = longest_poll(cluster, &spec);
@@ -170,18 +224,23 @@ pub(super) fn start(
         client: client.clone(),
         woken: AtomicBool::new(false),
         closing: Mutex::new(None),
+        wanted: Mutex::new(Wanted {
+            topics: spec.topics.clone(),
+            ..Wanted::default()
+        }),
         found: Mutex::default(),
         stop: Condvar::new(),
         thread: OnceLock::new(),
     });
     if spec.group.is_some() {
-        subscribe(&client, &spec)?;
+        subscribe(&client, &spec.name, &spec.topics)?;
     } else {
-        discover::start(&shared, &spec)?;
+        discover::start(&shared, &spec.name)?;
     }
     let name = spec.name.clone();
     let handle = Handle {
         name: name.clone(),
+        group: spec.group.is_some(),
         shared: Arc::downgrade(&shared),
     };
     let poller = Poller::new(shared, spec, last_drain, events);
@@ -192,14 +251,13 @@ pub(super) fn start(
     Ok(Arc::new(handle))
 }
 
-fn check_names(spec: &ConsumerSpec) -> Result<(), TransportError> {
-    match spec
-        .topics
+fn check_names(consumer: &str, topics: &[String]) -> Result<(), TransportError> {
+    match topics
         .iter()
         .find(|name| name.is_empty() || name.contains('\0'))
     {
         Some(name) => Err(error::invalid(
-            format!("consumer `{}`", spec.name),
+            format!("consumer `{consumer}`"),
             format!("`{}` is not a topic name", name.escape_default()),
         )),
         None => Ok(()),
@@ -259,13 +317,14 @@ fn longest_poll(cluster: &BTreeMap<String, String>, spec: &ConsumerSpec) -> Dura
     Duration::from_millis(millis)
 }
 
-fn subscribe(client: &Client, spec: &ConsumerSpec) -> Result<(), TransportError> {
-    let mut topics = List::with_capacity(spec.topics.len());
-    for topic in &spec.topics {
+/// Any thread: librdkafka hands the list to its own thread.
+fn subscribe(client: &Client, consumer: &str, names: &[String]) -> Result<(), TransportError> {
+    let mut topics = List::with_capacity(names.len());
+    for topic in names {
         // A leading `^` would be read as a pattern; no topic's name begins so.
         topics.add_named(topic, -1, i64::from(rd::RD_KAFKA_OFFSET_INVALID));
     }
     // SAFETY: client and list are alive; the list is copied.
     let code = unsafe { rd::rd_kafka_subscribe(client.rk(), topics.as_ptr()) };
-    error::check(code, || format!("consumer `{}` subscribing", spec.name))
+    error::check(code, || format!("consumer `{consumer}` subscribing"))
 }

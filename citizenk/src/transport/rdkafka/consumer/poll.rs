@@ -276,7 +276,26 @@ impl Poller {
         if self.core.group {
             return;
         }
-        let found = std::mem::take(&mut *super::lock(&self.shared.found));
+        let gone = {
+            let mut wanted = super::lock(&self.shared.wanted);
+            let shrunk = std::mem::take(&mut wanted.shrunk);
+            let mut ids = if shrunk {
+                self.core.slots.ids()
+            } else {
+                Vec::new()
+            };
+            ids.retain(|id| wanted.topics.iter().all(|topic| **topic != *id.topic));
+            ids
+        };
+        if !gone.is_empty() {
+            self.end_topics(&gone);
+        }
+        let mut found = std::mem::take(&mut *super::lock(&self.shared.found));
+        {
+            // What was found before the last change may not be wanted any more.
+            let wanted = super::lock(&self.shared.wanted);
+            found.retain(|(topic, _)| wanted.topics.contains(topic));
+        }
         if !found.is_empty() {
             self.start_found(&found);
         }

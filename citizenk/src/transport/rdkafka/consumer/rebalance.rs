@@ -120,6 +120,17 @@ impl Poller {
         self.core.forget(partitions);
     }
 
+    /// Ends reading partitions, without a group, of topics that are no longer wanted.
+    pub(super) fn end_topics(&mut self, gone: &[TopicPartition]) {
+        self.give_back(gone, false);
+        for id in gone {
+            self.core.stop_partition(id);
+        }
+        for id in gone {
+            self.core.topics.remove(&id.topic);
+        }
+    }
+
     /// Starts the partitions that are new in what the discovering thread found.
     pub(super) fn start_found(&mut self, found: &[(String, usize)]) {
         let mut new = Vec::new();

@@ -1,0 +1,75 @@
+//! Starts the consumer of a team.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Crew;
+use super::team::Team;
+use crate::policy::Guarantee;
+use crate::runtime::dispatch::{Dispatcher, GroupAgent, GroupContext};
+use crate::runtime::engine::{Group, start_transactor};
+use crate::runtime::heart::Heart;
+use crate::runtime::lane::inbox::Poller;
+use crate::runtime::status::GroupStatus;
+use crate::transport::{ConsumerSpec, TransportError};
+
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+
+impl Crew {
+    /// The team's consumer, with the agents it begins with.
+    pub(super) fn start_consumer(
+        &self,
+        team: &Team,
+        agents: Vec<GroupAgent>,
+        topics: Vec<String>,
+    ) -> Result<Group, TransportError> {
+        let spec = &self.spec;
+        let group = team.key.group.clone();
+        let metrics = spec
+            .env
+            .metrics
+            .consumer(group.as_deref().unwrap_or_default());
+        let heart = Heart::new(team.name.clone(), spec.limits.stall_after, metrics);
+        let own = agents.iter().any(|agent| {
+            let mut names = spec.agents.iter().map(|own| &own.plan.spec.name);
+            names.any(|name| *name == agent.plan.spec.name)
+        });
+        let status = Arc::new(GroupStatus::new(Arc::new(heart), group.clone(), own));
+        spec.executor.watch(&status.heart);
+        let poller = Arc::new(Poller::default());
+        let book = match team.key.guarantee {
+            Guarantee::ExactlyOnce => Some(start_transactor(spec, &status, &poller)?),
+            Guarantee::AtLeastOnce => None,
+        };
+        let dispatcher = Dispatcher::new(GroupContext {
+            group: group.clone(),
+            agents,
+            env: spec.env.clone(),
+            executor: spec.executor.clone(),
+            supervisor: spec.supervisor.clone(),
+            hooks: self.hooks.clone(),
+            status: status.clone(),
+            commit_every: spec.commit_every.unwrap_or(COMMIT_EVERY),
+            limits: spec.limits,
+            poller: poller.clone(),
+            orders: team.orders.clone(),
+            book,
+        });
+        let consumer = ConsumerSpec {
+            name: team.name.clone(),
+            // What a group's consumer cannot tell: see `Partition::read_to`.
+            ends: group.is_none(),
+            group,
+            client_id: spec.client_id.clone(),
+            topics,
+            settings: spec.consumer_settings.clone(),
+            max_chunk: spec.max_chunk,
+            drain: spec.drain,
+        };
+        let handle = spec
+            .transport
+            .start_consumer(consumer, Box::new(dispatcher))?;
+        poller.set(handle.clone());
+        Ok(Group { status, handle })
+    }
+}

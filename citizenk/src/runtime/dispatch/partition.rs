@@ -1,0 +1,91 @@
+//! An assigned partition and its lanes.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::look::Ages;
+use super::orders::AgentNumber;
+use crate::runtime::ack::LaneAck;
+use crate::runtime::lane::inbox::Inbox;
+use crate::runtime::stall::StallWatch;
+use crate::telemetry::PartitionMetrics;
+
+pub(super) struct Lane {
+    pub(super) agent: AgentNumber,
+    pub(super) batch_size: usize,
+    /// Records below are not handed over: the agent came later. The highest number: it takes no more.
+    pub(super) from: i64,
+    /// The next offset behind what was handed over.
+    pub(super) handed: Option<i64>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) ack: Arc<LaneAck>,
+}
+
+pub(super) struct Partition {
+    pub(super) lanes: Vec<Lane>,
+    /// The next offset to hand over.
+    pub(super) next: Option<i64>,
+    pub(super) paused: bool,
+    pub(super) full_since: Option<Instant>,
+    pub(super) committed: Option<i64>,
+    /// The position while there are no lanes.
+    pub(super) settled: Option<i64>,
+    /// Open when the hooks of its assignment have ended.
+    pub(super) gate: Option<watch::Receiver<bool>>,
+    /// The end when the partition was assigned: what `after` waits for.
+    pub(super) target: Option<i64>,
+    pub(super) metrics: PartitionMetrics,
+    pub(super) stalls: StallWatch,
+    /// What the broker answered when it was asked.
+    pub(super) known_end: Option<i64>,
+    /// The client has handed over all there was below; behind the last record may stand marks of
+    /// transactions. Known without a group only.
+    pub(super) read_to: Option<i64>,
+    /// Records came since the partition was assigned.
+    pub(super) delivered: bool,
+    pub(super) ages: Ages,
+}
+
+impl Partition {
+    /// Everything below is settled by all lanes.
+    pub(super) fn position(&self) -> Option<i64> {
+        let lanes = self.lanes.iter().map(|lane| lane.ack.position());
+        let Some(slowest) = lanes.min() else {
+            return self.settled;
+        };
+        // A lane that begins further on is ahead of what was read.
+        let read = self.next.unwrap_or(i64::MAX);
+        slowest.map(|position| position.min(read))
+    }
+
+    /// Whether the lane is done with all records below `end`.
+    pub(super) fn is_settled_to(&self, lane: &Lane, end: i64) -> bool {
+        let position = lane.ack.position();
+        position >= Some(end) || (self.read_to >= Some(end) && position >= self.next)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.inbox.is_full()) || self.is_overdrawn()
+    }
+
+    /// Whether it is still full once its lanes know that fetching waits for them.
+    pub(super) fn starves(&self) -> bool {
+        let starving = |lane: &Lane| lane.inbox.is_full() && lane.inbox.starve();
+        self.lanes.iter().any(starving) || self.is_overdrawn()
+    }
+
+    /// A lane waits for the time of a record: no progress, and no stall.
+    pub(super) fn is_resting(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.inbox.is_resting())
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.lanes
+            .iter()
+            .map(|lane| lane.inbox.queued())
+            .max()
+            .unwrap_or(0)
+    }
+}

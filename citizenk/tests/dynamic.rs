@@ -1,0 +1,621 @@
+//! Agents that come and go while the app runs, on the in-memory log.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use citizenk::prelude::*;
+use citizenk::testing::{TestApp, block_on};
+use citizenk::{
+    Agent, AgentDef, AgentState, Agents, AgentsError, Guarantee, RawRecords, ReadFrom,
+    TopicPartition,
+};
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+
+#[citizenk::message]
+#[derive(Clone, Debug, PartialEq)]
+struct Order {
+    id: u32,
+}
+
+const ORDERS: Topic<Order, u32> = Topic::json("orders");
+const REFUNDS: Topic<Order, u32> = Topic::json("refunds");
+const TARGET: Topic<RawBytes> = Topic::raw("target");
+
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<String>>>);
+
+impl Seen {
+    fn say(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+
+    /// What came since the last look, sorted: partitions have no order among them.
+    fn take(&self) -> Vec<String> {
+        let mut seen = std::mem::take(&mut *self.0.lock().unwrap());
+        seen.sort();
+        seen
+    }
+}
+
+fn reader(name: &str, topics: &[&str], seen: &Seen) -> citizenk::AgentDef {
+    gated(
+        name,
+        topics,
+        seen,
+        &Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+    )
+}
+
+/// Each call takes a permit.
+fn gated(name: &str, topics: &[&str], seen: &Seen, gate: &Arc<Semaphore>) -> AgentDef {
+    let (say, seen, gate) = (name.to_owned(), seen.clone(), gate.clone());
+    builder(name, topics).handle(move |order: Event<Order>, _| {
+        let (say, seen, gate) = (say.clone(), seen.clone(), gate.clone());
+        async move {
+            gate.acquire().await.unwrap().forget();
+            seen.say(format!("{say} {}", order.value.id));
+        }
+    })
+}
+
+type Builder = citizenk::AgentBuilder<Order, citizenk::extract::SingleEvent>;
+
+fn builder(name: &str, topics: &[&str]) -> Builder {
+    Agent::builder::<Event<Order>>(name).topics(&ORDERS, topics)
+}
+
+fn said(name: &str, ids: impl IntoIterator<Item = u32>) -> Vec<String> {
+    let mut all: Vec<_> = ids.into_iter().map(|id| format!("{name} {id}")).collect();
+    all.sort();
+    all
+}
+
+fn push(app: &TestApp, topic: &Topic<Order, u32>, ids: impl IntoIterator<Item = u32>) {
+    for id in ids {
+        app.topic(topic).push(&id, Order { id });
+    }
+}
+
+async fn flow(app: &TestApp, topic: &Topic<Order, u32>, ids: impl IntoIterator<Item = u32>) {
+    push(app, topic, ids);
+    app.settle().await;
+}
+
+fn app(seen: &Seen) -> App {
+    App::new("dynamic")
+        .topic(&REFUNDS)
+        .agent(reader("static", &["orders"], seen))
+}
+
+async fn stats(app: &TestApp) -> serde_json::Value {
+    serde_json::from_str(&app.get("/stats").await.body).unwrap()
+}
+
+#[test]
+fn an_agent_comes_and_goes_beside_another() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        flow(&app, &ORDERS, 0..20).await;
+        flow(&app, &REFUNDS, 0..20).await;
+        assert_eq!(seen.take(), said("static", 0..20));
+
+        let late = app
+            .agents()
+            .start(reader("late", &["refunds"], &seen))
+            .await
+            .unwrap();
+        assert_eq!(late.status().state, AgentState::Running);
+        app.settle().await;
+        flow(&app, &ORDERS, 20..40).await;
+        flow(&app, &REFUNDS, 20..40).await;
+        let both = [said("late", 0..40), said("static", 20..40)].concat();
+        assert_eq!(seen.take(), both, "each once");
+        assert_eq!(app.committed(&REFUNDS).values().sum::<i64>(), 40);
+        assert_eq!(late.status().partitions.len(), 4);
+
+        late.stop().await.unwrap();
+        assert_eq!(late.status().state, AgentState::Stopped);
+        assert!(late.status().partitions.is_empty());
+        flow(&app, &REFUNDS, 40..50).await;
+        flow(&app, &ORDERS, 40..50).await;
+        assert_eq!(seen.take(), said("static", 40..50));
+        assert_eq!(app.committed(&REFUNDS).values().sum::<i64>(), 40);
+        assert!(app.owned_by(0).iter().all(|p| &*p.topic == "orders"));
+
+        // Again: from where it stopped.
+        let again = app
+            .agents()
+            .start(reader("late", &["refunds"], &seen))
+            .await
+            .unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 40..50));
+        again.stop().await.unwrap();
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn twenty_starts_are_one_change_of_the_subscription() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        let agents = app.agents();
+        let names: Vec<String> = (0..20).map(|number| format!("topic-{number}")).collect();
+        let starting = names
+            .iter()
+            .map(|name| agents.start(reader(name, &[name], &seen)));
+        let started = join_all(starting).await;
+        assert!(started.iter().all(Result::is_ok), "{started:?}");
+        let changes = |stats: &serde_json::Value| {
+            stats["consumers"]["dynamic"]["subscription_changes"].as_u64()
+        };
+        assert_eq!(changes(&stats(&app).await), Some(1));
+        let stopping = started.iter().map(|agent| agent.as_ref().unwrap().stop());
+        join_all(stopping)
+            .await
+            .into_iter()
+            .for_each(Result::unwrap);
+        assert_eq!(changes(&stats(&app).await), Some(2));
+        assert_eq!(agents.all().len(), 1);
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn on_a_topic_that_is_read_already_it_begins_where_the_group_is() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        flow(&app, &ORDERS, 0..10).await;
+        let gate = Arc::new(Semaphore::new(0));
+        let slow = app
+            .agents()
+            .start(gated("slow", &["orders"], &seen, &gate))
+            .await
+            .unwrap();
+        seen.take();
+        flow(&app, &ORDERS, 10..30).await;
+        assert_eq!(
+            seen.take(),
+            said("static", 10..30),
+            "nobody waits for the slow one"
+        );
+        assert_eq!(
+            app.committed(&ORDERS).values().sum::<i64>(),
+            10,
+            "but the commit does"
+        );
+
+        // One call of each partition has started and ends; the others' records are not held back by it.
+        gate.add_permits(4);
+        slow.pause().await.unwrap();
+        app.settle().await;
+        assert_eq!(seen.take().len(), 4);
+        assert_eq!(app.committed(&ORDERS).values().sum::<i64>(), 30);
+        assert_eq!(slow.status().skipped, 16, "what it leaves is counted");
+        assert_eq!(slow.status().state, AgentState::Paused);
+
+        // What it missed while it was paused belongs to the group's past.
+        flow(&app, &ORDERS, 30..40).await;
+        seen.take();
+        let refused = slow.resume(ReadFrom::Committed).await.unwrap_err();
+        assert!(matches!(refused, AgentsError::Shared { .. }), "{refused}");
+        assert_eq!(slow.status().state, AgentState::Paused);
+        gate.add_permits(1000);
+        push(&app, &ORDERS, 40..50);
+        slow.resume(ReadFrom::Latest).await.unwrap();
+        flow(&app, &ORDERS, 50..60).await;
+        let both = [said("slow", 50..60), said("static", 40..60)].concat();
+        assert_eq!(seen.take(), both, "it begins behind what was there");
+        assert_eq!(app.committed(&ORDERS).values().sum::<i64>(), 60);
+        slow.stop().await.unwrap();
+        flow(&app, &ORDERS, 60..70).await;
+        assert_eq!(seen.take(), said("static", 60..70));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn it_reads_on_from_every_position() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen))
+            .partitions(&REFUNDS, 1)
+            .start()
+            .await
+            .unwrap();
+        let late = app
+            .agents()
+            .start(reader("late", &["refunds"], &seen))
+            .await
+            .unwrap();
+        flow(&app, &REFUNDS, 0..5).await;
+        app.advance("1m").await;
+        let time = app.now().timestamp_millis();
+        flow(&app, &REFUNDS, 5..10).await;
+        assert_eq!(seen.take(), said("late", 0..10));
+        let at = |app: &TestApp| app.committed(&REFUNDS).get(&0).copied();
+
+        late.pause().await.unwrap();
+        flow(&app, &REFUNDS, 10..12).await;
+        assert_eq!((seen.take(), at(&app)), (vec![], Some(10)));
+        late.resume(ReadFrom::Committed).await.unwrap();
+        app.settle().await;
+        assert_eq!((seen.take(), at(&app)), (said("late", 10..12), Some(12)));
+
+        late.resume(ReadFrom::Earliest).await.unwrap();
+        app.settle().await;
+        assert_eq!((seen.take(), at(&app)), (said("late", 0..12), Some(12)));
+
+        let offsets = vec![(
+            TopicPartition {
+                topic: "refunds".into(),
+                partition: 0,
+            },
+            9,
+        )];
+        late.resume(ReadFrom::Offsets(offsets)).await.unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 9..12));
+
+        late.resume(ReadFrom::Timestamp(time)).await.unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 5..12));
+
+        late.pause().await.unwrap();
+        push(&app, &REFUNDS, 12..20);
+        late.resume(ReadFrom::Latest).await.unwrap();
+        flow(&app, &REFUNDS, 20..22).await;
+        assert_eq!((seen.take(), at(&app)), (said("late", 20..22), Some(22)));
+
+        // A position set back is committed, so that it also holds for whoever comes next.
+        late.pause().await.unwrap();
+        late.resume(ReadFrom::Earliest).await.unwrap();
+        late.pause().await.unwrap();
+        app.settle().await;
+        assert_eq!((seen.take(), at(&app)), (vec![], Some(0)));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_start_from_a_position_wins_over_the_commit() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        push(&app, &REFUNDS, 0..10);
+        let late = reader("late", &["refunds"], &seen);
+        let running = app
+            .agents()
+            .start_from(late.clone(), ReadFrom::Latest)
+            .await
+            .unwrap();
+        flow(&app, &REFUNDS, 10..20).await;
+        assert_eq!(seen.take(), said("late", 10..20));
+        running.stop().await.unwrap();
+        push(&app, &REFUNDS, 20..30);
+        let running = app
+            .agents()
+            .start_from(late, ReadFrom::Earliest)
+            .await
+            .unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 0..30));
+        running.stop().await.unwrap();
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_drain_handles_what_was_handed_over() {
+    block_on(async {
+        let (seen, gate) = (Seen::default(), Arc::new(Semaphore::new(0)));
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        let agents = app.agents();
+        let late = agents
+            .start(gated("late", &["refunds"], &seen, &gate))
+            .await
+            .unwrap();
+        flow(&app, &REFUNDS, 0..10).await;
+        let draining = tokio::spawn({
+            let late = late.clone();
+            async move { late.drain().await }
+        });
+        app.advance("1s").await;
+        assert_eq!(late.status().state, AgentState::Draining);
+        flow(&app, &REFUNDS, 10..20).await;
+        gate.add_permits(1000);
+        app.advance("1s").await;
+        draining.await.unwrap().unwrap();
+        assert_eq!(seen.take(), said("late", 0..10), "and no more");
+        assert_eq!(app.committed(&REFUNDS).values().sum::<i64>(), 10);
+        assert!(agents.get("late").is_none());
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_call_that_does_not_end_is_cut_off_by_a_stop() {
+    block_on(async {
+        let (seen, gate) = (Seen::default(), Arc::new(Semaphore::new(0)));
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        let late = app
+            .agents()
+            .start(gated("late", &["refunds"], &seen, &gate))
+            .await
+            .unwrap();
+        flow(&app, &REFUNDS, 0..1).await;
+        let stopped = late.stop().await.unwrap_err();
+        assert!(matches!(stopped, AgentsError::CutOff { .. }), "{stopped}");
+        assert_eq!(late.status().state, AgentState::Stopped);
+        assert_eq!(app.committed(&REFUNDS).values().sum::<i64>(), 0);
+        flow(&app, &ORDERS, 0..1).await;
+        assert_eq!(seen.take(), said("static", 0..1));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn groups_of_its_own_and_none_come_and_go() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        let agents = app.agents();
+        flow(&app, &ORDERS, 0..10).await;
+        seen.take();
+        let def = |name: &str, change: fn(Builder) -> Builder| {
+            let (say, seen) = (name.to_owned(), seen.clone());
+            change(builder(name, &["orders"])).handle(move |order: Event<Order>, _| {
+                seen.say(format!("{say} {}", order.value.id));
+                async {}
+            })
+        };
+        let own = agents.start(def("own", |b| b.group("own"))).await.unwrap();
+        let all = agents.start(def("all", |b| b.groupless())).await.unwrap();
+        let new = agents
+            .start(def("new", |b| b.groupless().start_latest()))
+            .await
+            .unwrap();
+        // Reads the same topic as another one without a group: each from where it wants.
+        let two = agents.start(def("two", |b| b.groupless())).await.unwrap();
+        app.settle().await;
+        let each = |ids: std::ops::Range<u32>| ["all", "own", "two"].map(|n| said(n, ids.clone()));
+        assert_eq!(seen.take(), each(0..10).concat());
+        flow(&app, &ORDERS, 10..12).await;
+        let mut expected = each(10..12).concat();
+        expected.extend([said("new", 10..12), said("static", 10..12)].concat());
+        expected.sort();
+        assert_eq!(seen.take(), expected);
+        assert_eq!(app.committed_by("own", &ORDERS).values().sum::<i64>(), 12);
+        all.resume(ReadFrom::Earliest).await.unwrap();
+        app.settle().await;
+        assert_eq!(
+            seen.take(),
+            said("all", 0..12),
+            "the others stay where they are"
+        );
+        for agent in [own, all, new, two] {
+            agent.stop().await.unwrap();
+        }
+        let consumers = stats(&app).await["consumers"].as_object().unwrap().len();
+        assert_eq!(consumers, 1, "consumers without agents leave");
+        flow(&app, &ORDERS, 12..14).await;
+        assert_eq!(seen.take(), said("static", 12..14));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_pattern_notices_topics_that_come_later() {
+    block_on(async {
+        let seen = Seen::default();
+        let (a, b, c) = (
+            ORDERS.named("eu-a"),
+            ORDERS.named("eu-b"),
+            ORDERS.named("us-a"),
+        );
+        let app = TestApp::new(app(&seen).topic(&a)).start().await.unwrap();
+        push(&app, &a, 0..3);
+        let late = app
+            .agents()
+            .start(reader("late", &["^eu-.*"], &seen))
+            .await
+            .unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 0..3));
+        push(&app, &b, 3..6);
+        push(&app, &c, 6..9);
+        app.advance("10s").await;
+        assert_eq!(seen.take(), said("late", 3..6));
+        assert_eq!(app.committed(&b).values().sum::<i64>(), 3);
+        let topics: BTreeMap<String, ()> = late
+            .status()
+            .partitions
+            .into_keys()
+            .map(|id| (id.topic.to_string(), ()))
+            .collect();
+        assert_eq!(topics.into_keys().collect::<Vec<_>>(), ["eu-a", "eu-b"]);
+        late.stop().await.unwrap();
+        let wrong = app
+            .agents()
+            .start(reader("wrong", &["^("], &seen))
+            .await
+            .unwrap_err();
+        assert!(
+            wrong.to_string().contains("not a regular expression"),
+            "{wrong}"
+        );
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_paused_agent_stays_paused_over_a_rebalance() {
+    block_on(async {
+        let seen = Seen::default();
+        let mut app = TestApp::new({
+            let seen = seen.clone();
+            move || app(&seen)
+        })
+        .workers(2)
+        .start()
+        .await
+        .unwrap();
+        for worker in 0..2 {
+            let late = reader("late", &["refunds"], &seen);
+            let late = app.agents_of(worker).start(late).await.unwrap();
+            late.pause().await.unwrap();
+        }
+        app.settle().await;
+        app.stop_worker(1).await.unwrap();
+        flow(&app, &REFUNDS, 0..10).await;
+        assert_eq!(seen.take(), Vec::<String>::new());
+        let late = app.agents_of(0).get("late").unwrap();
+        assert_eq!(late.status().partitions.len(), 4);
+        late.resume(ReadFrom::Committed).await.unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 0..10));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn mistakes_are_told_before_anything_starts() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        let agents = app.agents();
+        let told = async |agent: AgentDef| agents.start(agent).await.unwrap_err().to_string();
+        let twice = told(reader("static", &["refunds"], &seen)).await;
+        assert!(twice.contains("runs already"), "{twice}");
+        let name = told(reader("late", &["a b"], &seen)).await;
+        assert!(name.contains("topic name"), "{name}");
+        let nothing = told(reader("late", &[], &seen)).await;
+        assert!(nothing.contains("reads no topic"), "{nothing}");
+        let after = builder("late", &["refunds"]).after_named("static");
+        let after = told(after.handle(|_: Event<Order>, _| async {})).await;
+        assert!(
+            after.contains("only for agents that the app registers"),
+            "{after}"
+        );
+        let exact = builder("late", &["orders"]).guarantee(Guarantee::ExactlyOnce);
+        let exact = told(exact.handle(|_: Event<Order>, _| async {})).await;
+        assert!(exact.contains("a group of its own"), "{exact}");
+        assert_eq!(agents.all().len(), 1);
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn with_exactly_once_it_starts_and_stops() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        let (agents, say) = (app.agents(), seen.clone());
+        let exact = builder("exact", &["refunds"])
+            .guarantee(Guarantee::ExactlyOnce)
+            .handle(move |order: Event<Order>, _| {
+                say.say(format!("exact {}", order.value.id));
+                async {}
+            });
+        let running = agents.start(exact.clone()).await.unwrap();
+        flow(&app, &REFUNDS, 0..10).await;
+        app.advance("1s").await;
+        assert_eq!(seen.take(), said("exact", 0..10));
+        assert!(running.pause().await.is_err());
+        running.stop().await.unwrap();
+        flow(&app, &REFUNDS, 10..20).await;
+        assert_eq!(seen.take(), Vec::<String>::new());
+        let running = agents.start(exact).await.unwrap();
+        app.advance("1s").await;
+        assert_eq!(seen.take(), said("exact", 10..20));
+        running.stop().await.unwrap();
+        app.stop().await.unwrap();
+    });
+}
+
+#[citizenk::on_event(startup)]
+async fn begin(agents: Agents, State(seen): State<Seen>) -> citizenk::Result<()> {
+    agents.start(reader("hooked", &["orders"], &seen)).await?;
+    Ok(())
+}
+
+#[citizenk::route(post = "/agents-by-topic/{topic}")]
+async fn add(agents: Agents, State(seen): State<Seen>, Path(topic): Path<String>) -> String {
+    let started = agents.start(reader(&topic, &[&topic], &seen)).await;
+    started.map_or_else(|error| error.to_string(), |agent| agent.name().to_owned())
+}
+
+#[test]
+fn hooks_and_routes_start_agents() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = app(&seen)
+            .state(seen.clone())
+            .register::<begin>()
+            .register::<add>();
+        let app = TestApp::new(app).start().await.unwrap();
+        flow(&app, &ORDERS, 0..5).await;
+        assert_eq!(
+            seen.take(),
+            [said("hooked", 0..5), said("static", 0..5)].concat()
+        );
+        let added = app.post("/agents-by-topic/refunds", &"").await;
+        assert_eq!(added.body, "refunds");
+        flow(&app, &REFUNDS, 0..5).await;
+        assert_eq!(seen.take(), said("refunds", 0..5));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn raw_records_are_passed_on_as_they_came() {
+    block_on(async {
+        let seen = Seen::default();
+        let copy = Agent::builder::<RawRecords>("copy")
+            .raw(["orders"])
+            .sends(&TARGET)
+            .handle(async |records: RawRecords, out: Outbox| {
+                let good = records.iter().filter(|r| r.value() != Some(b"drop"));
+                out.forward(&TARGET, good)
+            });
+        let app = TestApp::new(app(&seen).topic(&TARGET))
+            .start()
+            .await
+            .unwrap();
+        app.agents().start(copy).await.unwrap();
+        let (source, one, two) = (app.topic(&ORDERS), b"1".to_vec(), b"2".to_vec());
+        let record = || source.record().partition(3).timestamp(77).header("a", &one);
+        record()
+            .key(&7)
+            .header("b", &two)
+            .header("a", &two)
+            .push_raw(Some(b"{\"id\":1}"));
+        record().key(&8).push_raw(None);
+        record().push_raw(Some(b"{\"id\":2}"));
+        app.settle().await;
+        let sent = app.topic(&TARGET).sent();
+        let value = |index: usize| sent[index].value.as_ref().map(|v| v.0.clone());
+        assert_eq!(value(0), Some(b"{\"id\":1}".to_vec()));
+        assert_eq!((value(1), value(2)), (None, Some(b"{\"id\":2}".to_vec())));
+        let keys: Vec<_> = sent.iter().map(|s| s.key.as_deref()).collect();
+        assert_eq!(keys, [Some("7"), Some("8"), None]);
+        assert!(
+            sent.iter()
+                .all(|s| s.partition == 3 && s.timestamp.millis() == Some(77))
+        );
+        let headers: Vec<_> = sent[0].headers.iter().collect();
+        let expected = [("a", &one), ("b", &two), ("a", &two)];
+        assert_eq!(
+            headers,
+            expected.map(|(name, value)| (name, Some(value.as_slice())))
+        );
+        assert_eq!(app.committed(&ORDERS)[&3], 3);
+        app.stop().await.unwrap();
+    });
+}
