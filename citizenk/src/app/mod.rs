@@ -20,6 +20,7 @@ mod front;
 #[cfg(feature = "web")]
 mod live;
 mod module;
+mod reader;
 mod relations;
 mod retries;
 mod service;

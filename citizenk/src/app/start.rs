@@ -12,10 +12,11 @@ use tokio::runtime::Handle;
 use super::{App, Overrides};
 use crate::config::Settings;
 use crate::error::{ConfigError, RunError};
-use crate::extract::{AppInfo, Background, Env, Producer, Shutdown};
+use crate::extract::{AppInfo, Background, Env, Producer, Reader, Shutdown};
 use crate::runtime::engine::{Engine, EngineSpec};
 use crate::runtime::limits::Limits;
 use crate::runtime::produce::Port;
+use crate::runtime::read::Reads;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::worker::Executor;
 use crate::telemetry::Metrics;
@@ -82,6 +83,12 @@ impl Prepared {
             app: AppInfo::new(&app.name, version, options.base_url.as_deref()),
             states,
             producer: Producer::new(Arc::new(port.clone())),
+            reader: Reader::new(Arc::new(Reads {
+                transport: options.transport.clone(),
+                settings: options.consumer_settings.clone(),
+                client_id: format!("{}-read", app.name),
+                names: options.overrides.names.clone(),
+            })),
             background: Background::new(options.handle.clone(), shutdown.clone()),
             shutdown: shutdown.clone(),
             clock: options.clock,

@@ -1,6 +1,6 @@
 //! What all components of a running app share.
 
-use super::{AppInfo, Background, Producer, Shutdown, StateMap};
+use super::{AppInfo, Background, Producer, Reader, Shutdown, StateMap};
 use crate::telemetry::Metrics;
 use crate::time::Clock;
 
@@ -10,6 +10,7 @@ pub(crate) struct Env {
     pub(crate) app: AppInfo,
     pub(crate) states: StateMap,
     pub(crate) producer: Producer,
+    pub(crate) reader: Reader,
     pub(crate) background: Background,
     pub(crate) shutdown: Shutdown,
     pub(crate) clock: Clock,

@@ -12,6 +12,7 @@ mod info;
 mod outbox;
 mod partitions;
 mod producer;
+mod reader;
 mod record;
 mod state;
 
@@ -24,6 +25,8 @@ pub(crate) use outbox::{OutputTable, OutputTarget};
 pub use partitions::Partitions;
 pub(crate) use producer::{LoneReply, ProducePort, ProduceReply};
 pub use producer::{ProduceError, Producer, ProducerRecord, Sending, Sent};
+pub(crate) use reader::{Begin, Counts, Found, FoundStream, ReadPort, ReadRequest};
+pub use reader::{Position, PositionError, Progress, Read, ReadError, Reader, RecordStream};
 pub use record::{Key, Meta};
 pub use state::State;
 pub(crate) use state::{StateMap, StateRequirement, missing_state};

@@ -13,6 +13,7 @@ pub(crate) mod lane;
 pub(crate) mod limits;
 pub(crate) mod plan;
 pub(crate) mod produce;
+pub(crate) mod read;
 pub(crate) mod seat;
 pub(crate) mod stall;
 mod start;

@@ -257,7 +257,7 @@ impl TestApp {
         }
     }
 
-    fn settings(&self) -> Result<Arc<Settings>, RunError> {
+    pub(super) fn settings(&self) -> Result<Arc<Settings>, RunError> {
         let flags = Flags {
             offline: true,
             ..Flags::default()

@@ -73,6 +73,37 @@ impl DeadLetter {
     }
 }
 
+impl TestApp {
+    /// Reads topics beside the app, as a tool or an endpoint does: records that no agent has been handed yet
+    /// are read too.
+    ///
+    /// ```
+    /// use citizenk::prelude::*;
+    /// use citizenk::testing::TestApp;
+    ///
+    /// const ORDERS: Topic<u32> = Topic::json("orders");
+    ///
+    /// # citizenk::testing::block_on(async {
+    /// let app = TestApp::new(|| App::new("none").topic(&ORDERS)).start().await?;
+    /// for order in 0..5 {
+    ///     app.topic(&ORDERS).push(&"k".to_owned(), order);
+    /// }
+    /// let newest = app.reader().topic(&ORDERS).last(2).stream().all().await.unwrap();
+    /// assert_eq!(newest.iter().map(|order| order.value).collect::<Vec<_>>(), [3, 4]);
+    /// # app.stop().await }).unwrap();
+    /// ```
+    ///
+    /// # Panics
+    /// When the settings of the test are wrong.
+    #[must_use]
+    pub fn reader(&self) -> crate::Reader {
+        match self.settings() {
+            Ok(settings) => crate::Reader::on(self.cluster.transport(), &settings, "citizenk-read"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// Tools beside the app, on the same log.
 #[cfg(test)]
 impl TestApp {

@@ -59,7 +59,8 @@ pub(crate) struct ConsumerSpec {
     pub(crate) settings: BTreeMap<String, String>,
     /// Whether it wants to hear of the ends it reaches ([`ConsumerEvents::reached_end`]). Not for members of a
     /// group: after an end librdkafka takes the next offset for read, and a rebalance, which makes it start again
-    /// from there, would skip a record.
+    /// from there, would skip a record. A reader without a group
+    /// that asks for it reads beside the app: steps of a `TestApp` neither hold nor count what it reads.
     pub(crate) ends: bool,
     /// At most this many records in one chunk.
     pub(crate) max_chunk: usize,
@@ -90,7 +91,7 @@ pub(crate) enum Start {
 pub(crate) enum Spot {
     /// The first record that is kept.
     Beginning,
-    /// Behind the last record.
+    /// Behind the last record; where only committed records are read, not beyond the first open transaction.
     End,
     /// The first record of this time (milliseconds since the Unix epoch) or later; the end where there is
     /// none.
@@ -397,6 +398,17 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
         only: Option<&str>,
         timeout: Duration,
     ) -> Result<Vec<TopicMetadata>, TransportError>;
+    /// The offsets of partitions of one topic, in their order; `None` where no record is so young. Without a
+    /// consumer, where [`ConsumerHandle::offsets`] asks with one; the embedded broker cannot tell times. Blocks
+    /// the thread.
+    fn offsets(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        at: Spot,
+        committed_only: bool,
+        timeout: Duration,
+    ) -> Result<Vec<Option<i64>>, TransportError>;
     /// When a broker last answered anything on this connection, as time passed since; `None`: never.
     fn last_contact(&self) -> Option<Duration>;
     /// Chunks that something still holds, queued ones included.

@@ -1,5 +1,5 @@
-//! The library's own arguments in HTTP handlers: `State`, `Producer`, `Background`, `Shutdown`,
-//! `AppInfo`, `Clock`.
+//! The library's own arguments in HTTP handlers: `State`, `Producer`, `Reader`, `Background`,
+//! `Shutdown`, `AppInfo`, `Clock`.
 //!
 //! They come from the environment the app puts into each request.
 
@@ -7,7 +7,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::{ApiInput, Operation, Problem};
-use crate::extract::{AppInfo, Background, Env, Producer, Shutdown, State, StateRequirement};
+use crate::extract::{
+    AppInfo, Background, Env, Producer, Reader, Shutdown, State, StateRequirement,
+};
 use crate::runtime::agents::Agents;
 use crate::time::Clock;
 
@@ -59,4 +61,4 @@ impl<S: Sync> FromRequestParts<S> for Agents {
     }
 }
 
-from_env!(Producer: producer, Background: background, Shutdown: shutdown, AppInfo: app, Clock: clock);
+from_env!(Producer: producer, Reader: reader, Background: background, Shutdown: shutdown, AppInfo: app, Clock: clock);

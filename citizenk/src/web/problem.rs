@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
 use crate::error::{AgentError, DecodeError, EncodeError};
-use crate::extract::ProduceError;
+use crate::extract::{ProduceError, ReadError};
 use crate::transport::TransportError;
 
 /// An error of an HTTP endpoint: an `application/problem+json` document (RFC 9457).
@@ -344,6 +344,25 @@ impl From<TransportError> for Problem {
             ),
             _ if error.retriable => Self::unavailable(detail, Duration::from_secs(1)),
             _ => Self::new(StatusCode::BAD_GATEWAY, detail),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ReadError::NoSuchTopic { topic } | ReadError::NoSuchPartition { topic, .. } => {
+                Self::not_found(detail).with("topic", topic)
+            }
+            ReadError::Transport { topic, source } => Self::from(source).with("topic", topic),
+            ReadError::Silent { topic, .. } | ReadError::Recreated { topic, .. } => {
+                Self::unavailable(detail, Duration::from_secs(1)).with("topic", topic)
+            }
+            ReadError::OutputOnly { topic } | ReadError::Unsupported { topic, .. } => {
+                Self::conflict(detail).with("topic", topic)
+            }
+            ReadError::Deleted { .. } | ReadError::Decode { .. } => Self::internal(detail),
         }
     }
 }

@@ -123,6 +123,15 @@ table! {
         an_agent_without_a_group_comes_and_goes
         a_topic_of_another_agent_is_joined_where_the_group_is
         raw_records_are_passed_on_as_they_came;
+    reading:
+        everything_up_to_the_end_is_read
+        the_newest_records_are_read
+        a_range_of_offsets_is_read
+        a_span_of_time_is_read_where_the_broker_knows_times
+        values_tombstones_and_bytes_are_read
+        a_follower_sees_what_comes
+        what_is_not_there_is_named
+        a_reader_is_no_member_of_any_group;
 }
 
 /// What only some of them can show: offsets by time (not the embedded broker), assignors (not the in-memory

@@ -6,7 +6,7 @@
 mod list;
 mod records;
 mod redrive;
-mod to_end;
+mod tail;
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::App;
 use super::service::{block_on, signalled, transport};
 use crate::config::{Flags, Settings};
 use crate::error::{ConfigError, Exit, RunError};
+use crate::extract::ReadError;
 use crate::telemetry::logs;
 use crate::telemetry::trace::export::Exporting;
 
@@ -53,7 +54,7 @@ pub enum Command {
     Openapi(RunArgs),
     /// Send a record to a topic and print where it went
     Send(SendArgs),
-    /// Print the records of a topic as they come
+    /// Print the records of a topic: those it has, or as they come
     Tail(TailArgs),
     /// Send dead letters back to the retry topics of their agents
     Redrive(RedriveArgs),
@@ -93,14 +94,34 @@ pub struct SendArgs {
 }
 
 /// What `tail` takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct TailArgs {
     /// The topic, by its name in the program
     #[arg(id = NAME, value_name = "TOPIC")]
     topic: String,
-    /// Start at the first record instead of the next one
-    #[arg(long)]
-    from_beginning: bool,
+    /// Where to begin: earliest, latest, an offset, a time such as 2025-01-31T06:00:00Z, how long ago such as
+    /// -1h, or -N for the last N records
+    #[arg(
+        long,
+        value_name = "POSITION",
+        default_value = "latest",
+        allow_hyphen_values = true
+    )]
+    from: String,
+    /// Where to end, before the record at this position: latest is the end as it is now; without it, records are
+    /// printed as they come
+    #[arg(long, value_name = "POSITION", allow_hyphen_values = true)]
+    to: Option<String>,
+    /// Only this partition; repeatable
+    #[arg(long, value_name = "NUMBER")]
+    partition: Vec<i32>,
+    /// Only records with key=TEXT, header.NAME=TEXT, value=JSON or value.PATH.TO.FIELD=JSON; repeatable, all must
+    /// hold
+    #[arg(long, value_name = "WHAT=IS")]
+    filter: Vec<String>,
+    /// How records are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: tail::Format,
     /// End after this many records
     #[arg(long, value_name = "COUNT")]
     max: Option<u64>,
@@ -248,7 +269,8 @@ impl Command {
             Self::Tail(mut args) => {
                 let flags = std::mem::take(&mut args.flags);
                 let settings = settings(&app, flags, false)?;
-                records::tail(&app, &settings, args).await
+                let transport = transport(&settings)?;
+                tail::tail(&app, &settings, &args, transport, signalled()).await
             }
             Self::Redrive(mut args) => {
                 let flags = std::mem::take(&mut args.flags);
@@ -261,7 +283,7 @@ impl Command {
     }
 }
 
-/// How long `check` and `redrive` wait for the cluster's answer.
+/// How long `check` waits for the cluster's answer.
 const REACH: Duration = Duration::from_secs(10);
 
 async fn check(app: App, flags: Flags) -> Result<(), RunError> {
@@ -293,6 +315,29 @@ async fn check(app: App, flags: Flags) -> Result<(), RunError> {
         }
     }
     Ok(())
+}
+
+/// Why a command that reads could not.
+fn unread(error: ReadError) -> RunError {
+    match error {
+        ReadError::NoSuchTopic { topic } => ConfigError {
+            key: format!("topic `{topic}`"),
+            message: "does not exist on the cluster".to_owned(),
+        }
+        .into(),
+        ReadError::NoSuchPartition { ref topic, .. } | ReadError::Unsupported { ref topic, .. } => {
+            ConfigError {
+                key: format!("topic `{topic}`"),
+                message: error.to_string(),
+            }
+            .into()
+        }
+        ReadError::Transport { source, .. } => source.into(),
+        error => RunError::Startup {
+            component: "reading".to_owned(),
+            reason: error.to_string(),
+        },
+    }
 }
 
 /// The topic of this name, or an error that lists those there are.
@@ -341,6 +386,7 @@ mod tests {
         assert_eq!(args.flags.topic, ["letters=l2"]);
         assert_eq!(args.from.as_deref(), Some("2h"));
         Program::parse_from(["shop", "send", "orders", "1", "--key", "k"]);
-        Program::parse_from(["shop", "tail", "orders", "--max", "1"]);
+        Program::parse_from(["shop", "tail", "orders", "--max", "1", "--from", "-10"]);
+        Program::parse_from(["shop", "tail", "orders", "--from", "-1h", "--to", "-30m"]);
     }
 }

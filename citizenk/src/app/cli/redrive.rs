@@ -7,20 +7,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::mpsc;
+use futures_util::StreamExt;
 
 use super::super::service::overrides;
 use super::super::{App, Assembled};
 use super::list::table;
 use super::records::usage;
-use super::to_end::Reader;
-use super::{REACH, RedriveArgs, known_topic};
-use crate::config::{Settings, merge_consumer, merge_producer};
+use super::{RedriveArgs, known_topic, unread};
+use crate::config::{Settings, merge_producer};
 use crate::error::RunError;
-use crate::extract::{OutputTable, OutputTarget};
+use crate::extract::{Found, OutputTable, OutputTarget, Reader};
 use crate::record::{Chunk, Headers};
 use crate::runtime::lane::DEAD_LETTER_HEADERS;
 use crate::runtime::lane::returned::{Story, is_story};
@@ -28,14 +27,12 @@ use crate::runtime::produce::Sender;
 use crate::staging::StagedBatch;
 use crate::time::{Clock, parse_duration};
 use crate::topic::describe::TopicInfo;
-use crate::transport::{ConsumerSpec, ProducerSpec, Transport};
+use crate::transport::{ProducerSpec, Transport};
 
 /// A dry run shows at most this many letters.
 const MOST_ROWS: usize = 1000;
 /// How much of a reason a dry run shows.
 const SHOWN: usize = 60;
-/// Chunks between the polling thread and us.
-const QUEUE: usize = 8;
 
 /// What became of the letters.
 #[derive(Debug, Default)]
@@ -131,17 +128,9 @@ pub(super) async fn run(
     let assembled = app.assembled(&overrides(settings))?;
     let ways = Ways::new(&assembled, settings, args, letters.clone(), clock)?;
     let real = settings.real_topic(letters.name);
-    let (asked, only) = (transport.clone(), real.clone());
-    let found = tokio::task::spawn_blocking(move || asked.topics(Some(&only), REACH)).await;
-    let found = found.map_err(|error| usage("redrive", error.to_string()))??;
-    let partitions = found
-        .iter()
-        .find(|topic| topic.name == real)
-        .map_or(0, |topic| topic.partitions);
-    if partitions == 0 {
-        let message = "does not exist on the cluster".to_owned();
-        return Err(usage(&format!("topic `{real}`"), message));
-    }
+    // Everything up to the end it has now.
+    let reader = Reader::on(transport.clone(), settings, format!("{}-redrive", app.name));
+    let mut read = reader.raw(real).chunks();
     if args.to_source && !args.dry_run {
         eprintln!(
             "warning: the records go back to their sources: every reader of these topics sees them again, not only the agent that failed"
@@ -153,22 +142,6 @@ pub(super) async fn run(
         settings: merge_producer(settings),
     })?;
     let sender = Arc::new(Sender::new(producer, overrides(settings).names));
-    let (chunks, mut read) = mpsc::channel(QUEUE);
-    let (failed, mut failure) = mpsc::channel(1);
-    let reader = Reader::new(partitions, chunks, failed);
-    let handle = transport.start_consumer(
-        ConsumerSpec {
-            name: format!("{}-redrive", app.name),
-            group: None,
-            client_id: format!("{}-redrive", app.name),
-            topics: vec![real],
-            settings: merge_consumer(settings),
-            ends: true,
-            max_chunk: 500,
-            drain: Duration::ZERO,
-        },
-        Box::new(reader),
-    )?;
     let mut report = Report {
         topic: letters.name.to_owned(),
         dry: args.dry_run,
@@ -182,15 +155,21 @@ pub(super) async fn run(
                 report.ended = Some("it was told to stop");
                 break Ok(());
             }
-            Some(error) = failure.recv() => break Err(error),
-            chunk = read.recv() => {
-                let Some((chunk, count)) = chunk else { break Ok(()) };
-                handle.wake();
-                let batch = ways.chunk(&chunk, count, &mut report);
+            item = read.next() => {
+                let (chunk, range) = match item {
+                    None => break Ok(()),
+                    Some(Err(error)) => break Err(unread(error)),
+                    Some(Ok(Found::Deleted(partition, from, to))) => {
+                        tracing::warn!(%partition, from, to, "letters were deleted before they were read");
+                        continue;
+                    }
+                    Some(Ok(Found::Records(chunk, range))) => (chunk, range),
+                };
+                let batch = ways.chunk(&chunk, range, &mut report);
                 if !batch.is_empty()
                     && let Err(error) = sender.send_table(&ways.table, batch).await
                 {
-                    break Err(error);
+                    break Err(error.into());
                 }
                 if args.limit.is_some_and(|limit| report.count() >= limit) {
                     report.ended = Some("the limit is reached");
@@ -199,13 +178,13 @@ pub(super) async fn run(
             }
         }
     };
-    drop(read);
-    handle.close(Duration::from_secs(1));
     match result {
         Ok(()) => Ok(report),
         Err(error) => {
-            eprintln!("so far, the last of them perhaps not acknowledged:\n{report}");
-            Err(error.into())
+            if report.read > 0 {
+                eprintln!("so far, the last of them perhaps not acknowledged:\n{report}");
+            }
+            Err(error)
         }
     }
 }
@@ -296,10 +275,10 @@ impl<'a> Ways<'a> {
         })
     }
 
-    /// Stages what is to be sent of the first `count` records of a chunk.
-    fn chunk(&self, chunk: &Chunk, count: usize, report: &mut Report) -> StagedBatch {
+    /// Stages what is to be sent of these records of a chunk.
+    fn chunk(&self, chunk: &Chunk, range: Range<usize>, report: &mut Report) -> StagedBatch {
         let mut batch = StagedBatch::default();
-        for index in 0..count {
+        for index in range {
             if self.args.limit.is_some_and(|limit| report.count() >= limit) {
                 break;
             }

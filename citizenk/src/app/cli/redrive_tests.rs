@@ -2,12 +2,13 @@
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::*;
 use crate::prelude::*;
 use crate::record::TopicPartition;
 use crate::testing::{TestApp, block_on};
-use crate::transport::{ConsumerEvents, Control, Drain, Pace, Start, TransportError};
+use crate::transport::{ConsumerEvents, ConsumerSpec, Control, Drain, Pace, Start, TransportError};
 use crate::{Flags, Policy};
 
 const ORDERS: Topic<u32, u32> = Topic::json("orders").key_big_endian();

@@ -59,6 +59,7 @@ pub(super) fn start(
         view: View::default(),
         max_chunk: spec.max_chunk.max(1),
         drain: spec.drain,
+        beside: spec.ends && spec.group.is_none(),
         pace: Pace {
             wait: Duration::ZERO,
             take: true,
@@ -149,6 +150,8 @@ struct ConsumerTask {
     view: View,
     max_chunk: usize,
     drain: Duration,
+    /// Reads beside the app.
+    beside: bool,
     pace: Pace,
 }
 
@@ -327,7 +330,7 @@ impl ConsumerTask {
             let fetched = self
                 .membership
                 .shared
-                .with(|state| state.fetch(&partition, asked, self.max_chunk));
+                .with(|state| state.fetch(&partition, asked, self.max_chunk, self.beside));
             let Some(fetched) = fetched else {
                 continue;
             };
@@ -369,7 +372,7 @@ impl ConsumerTask {
             && self
                 .membership
                 .shared
-                .with(|state| state.rest(self.membership.id, unpaused, next))
+                .with(|state| state.rest(self.membership.id, unpaused, next, self.beside))
     }
 }
 

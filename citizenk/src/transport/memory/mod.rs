@@ -17,7 +17,7 @@ use crate::topic::Partitioner;
 use crate::transport::transaction::{TransactionSpec, Transactions};
 use crate::transport::{
     BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, Delivered, ProducerHandle,
-    ProducerSpec, TopicMetadata, Transport, TransportError,
+    ProducerSpec, Spot, TopicMetadata, Transport, TransportError,
 };
 
 mod assign;
@@ -381,6 +381,31 @@ impl Transport for MemoryTransport {
                     partitions: log.partitions(),
                 })
                 .collect())
+        })
+    }
+
+    fn offsets(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        at: Spot,
+        _committed_only: bool,
+        _timeout: Duration,
+    ) -> Result<Vec<Option<i64>>, TransportError> {
+        self.cluster.shared.with(|state| {
+            let offset = |partition: &i32| {
+                let id = TopicPartition::new(topic, *partition);
+                let marks = state.watermarks(&id)?;
+                Ok(match at {
+                    Spot::Beginning => Some(marks.low),
+                    Spot::End => Some(marks.high),
+                    Spot::Time(time) => state
+                        .topics
+                        .get(topic)
+                        .and_then(|log| log.at_time(*partition, time)),
+                })
+            };
+            partitions.iter().map(offset).collect()
         })
     }
 

@@ -284,21 +284,30 @@ impl State {
         Some(start)
     }
 
-    /// `None` while the broker is away or when there is no such partition.
+    /// `None` while the broker is away or when there is no such partition. `beside`: a reader beside the
+    /// app needs no permit.
     pub(super) fn fetch(
         &mut self,
         partition: &TopicPartition,
         position: i64,
         max: usize,
+        beside: bool,
     ) -> Option<Fetched> {
-        let max = max.min(self.permits.unwrap_or(usize::MAX));
+        let permits = self.permits.filter(|_| !beside);
+        let max = max.min(permits.unwrap_or(usize::MAX));
         if !self.is_available() || max == 0 || self.stalls.holds(partition) {
             return None;
         }
         let log = self.topics.get(&partition.topic)?;
         let mut fetched = log.fetch(partition.partition, position, max)?;
+        let end = fetched.high;
         fetched.high += self.stalls.empty(partition);
-        if let (Some(permits), Some(chunk)) = (&mut self.permits, &fetched.chunk) {
+        if (end..=fetched.high).contains(&position) {
+            // Between marks, or behind them.
+            fetched.from = position;
+            fetched.chunk = None;
+        }
+        if let (Some(permits), Some(chunk), false) = (&mut self.permits, &fetched.chunk, beside) {
             *permits -= crate::record::ChunkStore::len(chunk);
         }
         if fetched.chunk.is_some() || fetched.from != position {
@@ -519,15 +528,18 @@ impl State {
         id: MemberId,
         mut positions: impl Iterator<Item = (TopicPartition, i64)>,
         sleep: Duration,
+        beside: bool,
     ) -> bool {
-        let work = self.is_permitted()
+        let permitted = self.is_permitted() || (beside && self.is_available());
+        let work = permitted
             && positions.any(|(partition, next)| {
                 if self.stalls.holds(&partition) {
                     return false;
                 }
                 let log = self.topics.get(&partition.topic);
                 let high = log.and_then(|log| log.watermarks(partition.partition));
-                high.is_some_and(|(_, high)| high != next)
+                let empty = self.stalls.empty(&partition);
+                high.is_some_and(|(_, high)| !(high..=high + empty).contains(&next))
             });
         let Some(slot) = self.consumers.get_mut(&id) else {
             return false;

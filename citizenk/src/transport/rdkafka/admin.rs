@@ -56,6 +56,10 @@ impl Admin {
         Ok(Self { client, stop })
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(super) fn topics(
         &self,
         only: Option<&str>,

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::transport::transaction::{TransactionSpec, Transactions};
 use crate::transport::{
-    BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, ProducerHandle, ProducerSpec,
+    BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, ProducerHandle, ProducerSpec, Spot,
     TopicMetadata, Transport, TransportError,
 };
 
@@ -33,6 +33,7 @@ mod error;
 mod list;
 mod log;
 mod membership;
+mod offsets;
 mod producer;
 mod requests;
 #[cfg(test)]
@@ -179,6 +180,18 @@ impl Transport for KafkaTransport {
         timeout: Duration,
     ) -> Result<Vec<TopicMetadata>, TransportError> {
         self.admin()?.topics(only, timeout)
+    }
+
+    fn offsets(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        at: Spot,
+        committed_only: bool,
+        timeout: Duration,
+    ) -> Result<Vec<Option<i64>>, TransportError> {
+        let client = self.admin()?.client();
+        offsets::ask(client, topic, partitions, at, committed_only, timeout)
     }
 
     fn last_contact(&self) -> Option<Duration> {

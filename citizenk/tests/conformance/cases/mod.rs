@@ -5,6 +5,7 @@ pub(crate) mod groups;
 pub(crate) mod lanes;
 pub(crate) mod outputs;
 pub(crate) mod policies;
+pub(crate) mod reading;
 pub(crate) mod records;
 
 use std::sync::{Arc, Mutex};

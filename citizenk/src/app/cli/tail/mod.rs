@@ -1,0 +1,157 @@
+//! `tail`: what a topic holds, or what comes.
+//!
+//! In: positions, filters, a format. Out: a line per record on standard output, how far a long search is on
+//! standard error. Reads with a [`Reader`], as an endpoint does.
+
+mod filter;
+mod print;
+
+use std::future::Future;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::super::App;
+use super::records::usage;
+use super::{TailArgs, known_topic, unread};
+use crate::agent::Event;
+use crate::codec::RawBytes;
+use crate::config::Settings;
+use crate::error::RunError;
+use crate::extract::{Position, Progress, Read, Reader, RecordStream};
+use crate::time::Clock;
+use crate::transport::Transport;
+
+use filter::Filter;
+pub(crate) use print::Format;
+use print::Printer;
+
+/// How often a long search says how far it is.
+const SAY: Duration = Duration::from_secs(2);
+
+type Record = Event<Option<RawBytes>>;
+
+pub(super) async fn tail(
+    app: &App,
+    settings: &Settings,
+    args: &TailArgs,
+    transport: Arc<dyn Transport>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let topic = known_topic(app, settings, &args.topic)?;
+    let clock = Clock::system();
+    let reader = Reader::on(transport, settings, format!("{}-tail", app.name));
+    let read = reader.raw(settings.real_topic(topic.name));
+    let read = within(read, args, &clock)?;
+    let filters = args.filter.iter().map(|text| Filter::parse(text, &topic));
+    let filters: Vec<Filter> = filters.collect::<Result<_, _>>()?;
+    let mut printer = Printer::new(topic, args.format);
+    let scanned = print_all(read.stream(), &filters, args.max, &mut printer, stop).await;
+    match scanned {
+        // A reader that has seen enough (`| head`) is no error.
+        Err(Ended::Output(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(RunError::Startup {
+                component: "standard output".to_owned(),
+                reason: error.to_string(),
+            })
+        }
+        Err(Ended::Read(error)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Sets where to begin and end.
+fn within<T: 'static>(
+    mut read: Read<T>,
+    args: &TailArgs,
+    clock: &Clock,
+) -> Result<Read<T>, RunError> {
+    let position = |flag: &str, text: &str| {
+        Position::parse(text, clock.now()).map_err(|error| usage(flag, error.to_string()))
+    };
+    for partition in &args.partition {
+        read = read.partition(*partition);
+    }
+    let count = args.from.strip_prefix('-').map(str::parse::<u64>);
+    read = match count {
+        Some(Ok(count)) => read.last(count),
+        _ => read.from(position("--from", &args.from)?),
+    };
+    Ok(match &args.to {
+        Some(to) => read.to(position("--to", to)?),
+        None => read.follow(),
+    })
+}
+
+/// Why it ended before the last record.
+enum Ended {
+    Read(RunError),
+    Output(io::Error),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+async fn print_all(
+    mut stream: RecordStream<Option<RawBytes>>,
+    filters: &[Filter],
+    max: Option<u64>,
+    printer: &mut Printer,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Ended> {
+    let mut say = tokio::time::interval_at(Instant::now() + SAY, SAY);
+    say.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Where every record is seen to come, nothing need be said.
+    let seen = filters.is_empty() && io::stdout().is_terminal();
+    let (mut shown, mut said) = (0, Progress::default());
+    tokio::pin!(stop);
+    while max.is_none_or(|max| shown < max) {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            _ = say.tick(), if !seen => {
+                let now = stream.progress();
+                if now != said {
+                    eprintln!("{}", progress(now, shown));
+                    said = now;
+                }
+            }
+            item = stream.next() => match item {
+                None => break,
+                Some(Ok(record)) => {
+                    if filters.iter().all(|filter| filter.admits(&record)) {
+                        printer.print(&record)?;
+                        shown += 1;
+                    }
+                }
+                Some(Err(error)) if error.is_final() => {
+                    printer.flush()?;
+                    return Err(Ended::Read(unread(error)));
+                }
+                Some(Err(error)) => eprintln!("warning: {error}"),
+            },
+            // Nothing is there to be printed with it.
+            () = std::future::ready(()), if printer.waits() => printer.flush()?,
+        }
+    }
+    Ok(printer.flush()?)
+}
+
+fn progress(progress: Progress, shown: u64) -> String {
+    let Progress {
+        records,
+        offsets,
+        passed,
+        ..
+    } = progress;
+    if offsets == 0 {
+        return format!("{records} records read, {shown} shown");
+    }
+    let percent = passed.saturating_mul(100) / offsets;
+    format!("{passed} of {offsets} offsets read ({percent} %), {shown} records shown")
+}

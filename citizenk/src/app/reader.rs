@@ -1,0 +1,52 @@
+//! Reads by programs that run no app.
+
+use std::sync::Arc;
+
+use super::service::{overrides, transport};
+use crate::config::{Settings, merge_consumer};
+use crate::error::RunError;
+use crate::extract::Reader;
+use crate::runtime::read::Reads;
+use crate::transport::Transport;
+
+impl Reader {
+    /// A reader of the cluster the settings name, for tools that run no app. Nothing is sent before the first
+    /// read.
+    ///
+    /// # Errors
+    /// Settings that name no cluster, or that the client refuses.
+    ///
+    /// ```
+    /// use citizenk::testing::EmbeddedCluster;
+    /// use citizenk::{Flags, Reader, Settings};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = EmbeddedCluster::start()?;
+    /// cluster.create_topic("orders", 1)?;
+    /// let flags = Flags {
+    ///     bootstrap_servers: Some(cluster.bootstrap_servers().to_owned()),
+    ///     ..Flags::default()
+    /// };
+    /// let reader = Reader::connect(&Settings::resolve(flags, &Default::default(), None)?)?;
+    /// let newest = reader.raw("orders").last(10).stream().all().await?;
+    /// assert!(newest.is_empty());
+    /// # Ok(()) }
+    /// ```
+    pub fn connect(settings: &Settings) -> Result<Self, RunError> {
+        Ok(Self::on(transport(settings)?, settings, "citizenk-read"))
+    }
+
+    pub(crate) fn on(
+        transport: Arc<dyn Transport>,
+        settings: &Settings,
+        client_id: impl Into<String>,
+    ) -> Self {
+        Self::new(Arc::new(Reads {
+            transport,
+            settings: merge_consumer(settings),
+            client_id: client_id.into(),
+            names: overrides(settings).names,
+        }))
+    }
+}
