@@ -42,7 +42,7 @@ const TARGETS: [&[&str]; 4] = [
         "real",
     ],
     GROUPS,
-    // Of the transport's own tests, those that need a real broker.
+    // Of the transport's own tests, those that need a real broker: `real`, `real_transactions` and `reads`.
     &[
         "test",
         "-p",
@@ -50,7 +50,7 @@ const TARGETS: [&[&str]; 4] = [
         "--features",
         "testing",
         "--lib",
-        "rdkafka::tests::real",
+        "rdkafka::tests::rea",
     ],
 ];
 

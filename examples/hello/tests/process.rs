@@ -282,3 +282,113 @@ fn a_policy_that_says_stop_ends_with_3_and_names_agent_and_record() {
     );
     assert_eq!(running.ended(PATIENCE).code(), Some(3));
 }
+
+/// A running service, the address of its broker, and three greetings on it.
+fn with_greetings() -> (Running, String) {
+    let running = Running::start(&["--http", "127.0.0.1:0"]);
+    let broker = running.address("when the process ends");
+    running.says("assigned");
+    for name in ["Ada", "Bob", "Eve"] {
+        let value = format!("{{\"name\":\"{name}\"}}");
+        let (code, text) = fails(&[
+            "send",
+            "greetings",
+            &value,
+            "--key",
+            name,
+            "--header",
+            "tenant=x",
+            "--bootstrap-servers",
+            &broker,
+        ]);
+        assert_eq!(code, Some(0), "{text}");
+    }
+    (running, broker)
+}
+
+#[test]
+fn tail_prints_what_a_topic_has_and_ends() {
+    let (_service, broker) = with_greetings();
+    let tail = |arguments: &[&str]| {
+        let always = ["tail", "greetings", "--bootstrap-servers", &broker];
+        let output = hello(&[&always[..], arguments].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let newest = tail(&["--from", "-2", "--to", "latest", "--format", "raw"]);
+    assert_eq!(newest, "{\"name\":\"Bob\"}\n{\"name\":\"Eve\"}\n");
+    let all = ["--from", "earliest", "--to", "latest"];
+    let objects = tail(&[&all[..], &["--format", "json", "--filter", "key=Ada"]].concat());
+    for part in [
+        "\"topic\":\"greetings\"",
+        "\"key\":\"Ada\"",
+        "\"value\":{\"name\":\"Ada\"}",
+        "{\"name\":\"tenant\",\"value\":\"x\"}",
+    ] {
+        assert!(objects.contains(part), "{objects}");
+    }
+    assert_eq!(objects.lines().count(), 1);
+    let filtered = ["--filter", "value.name=Bob", "--filter", "header.tenant=x"];
+    let table = tail(&[&all[..], &filtered].concat());
+    assert!(table.ends_with("  Bob  {\"name\":\"Bob\"}\n"), "{table}");
+    assert_eq!(table.lines().count(), 1);
+    assert_eq!(
+        tail(&["--from", "earliest", "--max", "2"]).lines().count(),
+        2
+    );
+    // A reader that has seen enough is no error.
+    let mut child = hello(&["tail", "greetings", "--from", "earliest"])
+        .args(["--to", "latest", "--bootstrap-servers", &broker])
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+    assert!(!said.contains("error"), "{said}");
+}
+
+#[test]
+fn tail_follows_until_it_is_told_to_stop() {
+    let (_service, broker) = with_greetings();
+    let mut tail = Running::start(&[
+        "tail",
+        "greetings",
+        "--from",
+        "-1",
+        "--bootstrap-servers",
+        &broker,
+    ]);
+    let mut lines = BufReader::new(tail.child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("Eve"));
+    let (code, text) = fails(&[
+        "send",
+        "greetings",
+        "{\"name\":\"Ida\"}",
+        "--bootstrap-servers",
+        &broker,
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(lines.next().unwrap().unwrap().contains("Ida"));
+    tail.signal("-INT");
+    assert_eq!(tail.ended(PATIENCE).code(), Some(0));
+}
+
+#[test]
+fn tail_refuses_what_it_does_not_understand() {
+    for (arguments, culprit) in [
+        (&["greetings", "--from", "yesterday"][..], "--from"),
+        (&["greetings", "--to", "-soon"], "--to"),
+        (&["greetings", "--filter", "name=Ada"], "header.NAME=TEXT"),
+        (&["greetigns"], "did you mean `greetings`?"),
+    ] {
+        let (code, text) = fails(&[&["tail", "--embedded"], arguments].concat());
+        assert_eq!(code, Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(culprit), "{arguments:?}: {text}");
+    }
+}

@@ -18,6 +18,7 @@ mod consuming;
 mod groupless;
 mod lone;
 mod producing;
+mod reads;
 mod real;
 mod real_transactions;
 mod rebalancing;

@@ -5,5 +5,6 @@ pub mod delivery;
 pub mod dynamic;
 pub mod errors;
 pub mod middleware;
+pub mod reading;
 pub mod topics;
 pub mod web;

@@ -1,0 +1,165 @@
+//! Bounded reads by the real client: what the broker sees of them, what is left of them, and where they end.
+
+use rdkafka::bindings as rd;
+use tokio::runtime::Runtime;
+
+use super::real::{cluster, fresh};
+use super::transactions::{SURE, Worker};
+use super::*;
+use crate::codec::RawBytes;
+use crate::extract::{Read, Reader};
+use crate::runtime::produce::TopicNames;
+use crate::runtime::read::Reads;
+
+fn reader(transport: &Arc<KafkaTransport>) -> Reader {
+    Reader::new(Arc::new(Reads {
+        transport: transport.clone(),
+        settings: BTreeMap::new(),
+        client_id: "reads".to_owned(),
+        names: TopicNames::default(),
+    }))
+}
+
+fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("threads")
+}
+
+/// All values of the read, within a time.
+fn read(runtime: &Runtime, read: Read<Option<RawBytes>>) -> Vec<usize> {
+    let all = runtime.block_on(async { tokio::time::timeout(PATIENCE, read.stream().all()).await });
+    let all = all.expect("in time").expect("no error");
+    let value = |event: crate::Event<Option<RawBytes>>| {
+        let bytes = event.value.expect("no tombstone").0;
+        String::from_utf8(bytes)
+            .expect("text")
+            .parse()
+            .expect("a number")
+    };
+    all.into_iter().map(value).collect()
+}
+
+/// How many requests of each kind the embedded broker has got.
+fn requests(broker: &EmbeddedBroker) -> BTreeMap<i16, usize> {
+    let mut kinds = BTreeMap::new();
+    let mut count = 0;
+    // SAFETY: the cluster is alive; the requests are copies, destroyed once after their use.
+    unsafe {
+        let all = rd::rd_kafka_mock_get_requests(broker.cluster(), &raw mut count);
+        for index in 0..count {
+            let kind = rd::rd_kafka_mock_request_api_key(*all.add(index));
+            *kinds.entry(kind).or_default() += 1;
+        }
+        rd::rd_kafka_mock_request_destroy_array(all, count);
+    }
+    kinds
+}
+
+#[test]
+fn the_broker_sees_no_group_of_a_read() {
+    const LIST_OFFSETS: i16 = 2;
+    const FETCH: i16 = 1;
+    /// OffsetCommit, OffsetFetch, FindCoordinator, JoinGroup, Heartbeat, LeaveGroup, SyncGroup,
+    /// DescribeGroups, ListGroups, ConsumerGroupHeartbeat.
+    const GROUPS: [i16; 10] = [8, 9, 10, 11, 12, 13, 14, 15, 16, 68];
+    let transport = Arc::new(broker());
+    transport.create_topic("a", 2).expect("created");
+    fill(&transport, "a", 0, 0..100);
+    let broker = transport.embedded.as_ref().expect("embedded");
+    // SAFETY: the cluster is alive.
+    unsafe { rd::rd_kafka_mock_start_request_tracking(broker.cluster()) };
+    let (runtime, reader) = (runtime(), reader(&transport));
+    assert_eq!(read(&runtime, reader.raw("a")).len(), 100);
+    assert_eq!(read(&runtime, reader.raw("a").last(3)), [97, 98, 99]);
+    let seen = requests(broker);
+    assert!(
+        seen.contains_key(&FETCH) && seen.contains_key(&LIST_OFFSETS),
+        "{seen:?}"
+    );
+    for kind in GROUPS {
+        assert!(!seen.contains_key(&kind), "{seen:?}");
+    }
+    // A member of a group is seen, so that the absence above says something.
+    let member = Consumer::start(&transport, spec(Some("g"), &["a"]));
+    assert_eq!(member.assigned().len(), 2);
+    assert!(requests(broker).contains_key(&10), "FindCoordinator");
+    member.close(PATIENCE);
+}
+
+/// Threads of this process whose name begins so.
+fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|found| found.starts_with(name))
+        .count()
+}
+
+#[test]
+fn a_dropped_read_leaves_no_thread() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let transport = Arc::new(broker());
+    transport.create_topic("zz", 4).expect("created");
+    for partition in 0..4 {
+        fill(&transport, "zz", partition, 0..5000);
+    }
+    let (runtime, reader) = (runtime(), reader(&transport));
+    let start = Instant::now();
+    runtime.block_on(async {
+        for _ in 0..5 {
+            let mut endless = reader.raw("zz").follow().stream();
+            endless.next().await.expect("a record").expect("no error");
+            assert!(threads("ck-read-zz") > 0);
+        }
+    });
+    println!("five reads begun and dropped: {:?}", start.elapsed());
+    let start = Instant::now();
+    while threads("ck-read-zz") > 0 {
+        assert!(start.elapsed() < PATIENCE, "threads are left");
+        std::thread::yield_now();
+    }
+    println!("threads gone after {:?}", start.elapsed());
+    // What a stream gave can be kept.
+    drop(transport);
+}
+
+#[test]
+fn a_bounded_read_ends_at_marks_aborts_and_open_transactions() {
+    let Some(transport) = cluster() else { return };
+    let transport = Arc::new(transport);
+    let out = fresh("reads");
+    fill(&transport, &out, 0, 0..1);
+    let mut worker = Worker::ready(&transport, &fresh("worker"), &out);
+    // Each of these is one record and one mark.
+    for value in 1..6 {
+        worker.begin();
+        worker.send(value..value + 1);
+        assert_eq!(worker.commit().expect("committed"), SURE);
+    }
+    for value in 100..103 {
+        worker.begin();
+        worker.send(value..value + 1).wait(1);
+        assert_eq!(worker.abort().expect("aborted"), SURE);
+    }
+    let (runtime, reader) = (runtime(), reader(&transport));
+    // The topic ends with aborted records and marks.
+    let all = || read(&runtime, reader.raw(out.as_str()).partition(0));
+    assert_eq!(all(), [0, 1, 2, 3, 4, 5]);
+    let newest = |count| read(&runtime, reader.raw(out.as_str()).last(count));
+    assert_eq!(newest(4), [2, 3, 4, 5], "as many as were asked for");
+    assert_eq!(newest(100), [0, 1, 2, 3, 4, 5]);
+    // What is behind an open transaction cannot be read yet, and is not waited for.
+    worker.begin();
+    worker.send(200..201).wait(1);
+    fill(&transport, &out, 0, 300..301);
+    assert_eq!(all(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(newest(1), [5]);
+    assert_eq!(worker.commit().expect("committed"), SURE);
+    assert_eq!(all(), [0, 1, 2, 3, 4, 5, 200, 300]);
+}
