@@ -9,6 +9,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::floor::MockBroker;
@@ -98,6 +99,31 @@ impl Cluster {
         let mut total = 0;
         for partition in partitions(&consumer, topic)? {
             total += consumer.fetch_watermarks(topic, partition, TIMEOUT)?.1;
+        }
+        Ok(total)
+    }
+
+    /// How many records readers of finished transactions find in the topic. Read one by one: between the records
+    /// of an exactly-once producer stand the marks of its transactions, which have offsets too.
+    pub(crate) fn finished(&self, topic: &str) -> Result<i64> {
+        let consumer: BaseConsumer = self
+            .client("bench-look")
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            .create()?;
+        let mut list = TopicPartitionList::new();
+        for partition in partitions(&consumer, topic)? {
+            list.add_partition_offset(topic, partition, Offset::Beginning)?;
+        }
+        consumer.assign(&list)?;
+        let (mut open, mut total) = (list.count(), 0);
+        while open > 0 {
+            match consumer.poll(TIMEOUT) {
+                Some(Ok(_)) => total += 1,
+                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+                Some(Err(error)) => return Err(error.into()),
+                None => return Err(format!("`{topic}` cannot be read to its end").into()),
+            }
         }
         Ok(total)
     }

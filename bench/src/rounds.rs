@@ -220,7 +220,11 @@ impl Held {
         let wanted = i64::try_from(self.records)?;
         let mut found = vec![("counted", i64::try_from(report.records)?, wanted)];
         if let Some(topic) = written {
-            found.push(("written", self.cluster.written(topic)?, wanted));
+            let count = match run.contestant {
+                Contestant::ExactlyOnce => self.cluster.finished(topic)?,
+                _ => self.cluster.written(topic)?,
+            };
+            found.push(("written", count, wanted));
         }
         if run.work != Work::Produce {
             let committed = self.cluster.committed(&self.input, &run.group)?;
