@@ -31,9 +31,9 @@ mod transport;
 #[cfg(feature = "web")]
 mod web;
 
-pub use app::{App, Component, Module, Service, StateContext, run};
+pub use app::{App, Component, Module, Service, StateContext, TokenContext, run};
 pub use codec::{KeyCodec, RawBytes};
-pub use config::{Flags, Printable, Settings};
+pub use config::{Flags, Printable, SecurityFlags, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit, FailureKind,
     IntoAgentError, ResultExt, RunError, TransportError,
@@ -43,6 +43,7 @@ pub use record::{Headers, Timestamp, TopicPartition};
 pub use time::Clock;
 pub use topic::{Direction, InputTopic, Partitioner, Topic};
 pub use transport::BrokerKind;
+pub use transport::oauth::OauthToken;
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -296,9 +296,12 @@ impl Service for Live {
             conditions.push(condition("running", false, "the service is stopping"));
         }
         for group in view.groups() {
+            let denied = group.denied();
             // What is started later does not take a service that is ready out of service.
-            let ok = group.is_assigned() || !group.own;
-            let detail = if ok {
+            let ok = !group.own || (group.is_assigned() && denied.is_none());
+            let detail = if let Some(denied) = denied {
+                denied
+            } else if ok {
                 format!("{} partitions", group.owned().len())
             } else {
                 group
@@ -318,6 +321,10 @@ impl Service for Live {
         let detail = match contact {
             Some(silence) => format!("heard {:.1} s ago", silence.as_secs_f64()),
             None => "not reached yet".to_owned(),
+        };
+        let detail = match self.transport.trouble() {
+            Some(trouble) => format!("{detail}: {trouble}"),
+            None => detail,
         };
         conditions.push(condition("broker", heard, detail));
         conditions

@@ -23,6 +23,7 @@ mod module;
 mod reader;
 mod relations;
 mod retries;
+mod security;
 mod service;
 mod start;
 #[cfg(feature = "web")]
@@ -33,6 +34,7 @@ pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten
 pub use cli::run;
 pub use component::{Component, ComponentDef};
 pub use module::Module;
+pub use security::TokenContext;
 pub use service::Service;
 pub(crate) use service::overrides;
 #[cfg(not(feature = "cli"))]
@@ -138,6 +140,7 @@ pub struct App {
     pub(crate) api: ApiInfo,
     #[cfg(feature = "web")]
     pub(crate) web: web::WebParts,
+    token: Option<security::TokenFn>,
     pub(crate) embedded_by_default: bool,
     pub(crate) drain: Option<Duration>,
     pub(crate) commit_every: Option<Duration>,
@@ -172,6 +175,7 @@ impl App {
             api: ApiInfo::default(),
             #[cfg(feature = "web")]
             web: web::WebParts::default(),
+            token: None,
             embedded_by_default: false,
             drain: None,
             commit_every: None,
@@ -442,10 +446,14 @@ impl App {
         self.assembled(&Overrides::default()).map(|_| ())
     }
 
-    /// Whether the program's own settings can be read.
+    /// Whether the program's own settings can be read, and tokens can be had where they are needed.
     pub(crate) fn check_settings(&self, settings: &Settings) -> Result<(), Vec<ConfigError>> {
         let read = self.own_settings.iter();
-        let errors: Vec<_> = read.filter_map(|(_, read)| read(settings).err()).collect();
+        let tokens = self.check_tokens(&settings.security).err();
+        let errors: Vec<_> = read
+            .filter_map(|(_, read)| read(settings).err())
+            .chain(tokens)
+            .collect();
         if errors.is_empty() {
             Ok(())
         } else {

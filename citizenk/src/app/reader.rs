@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::App;
 use super::service::{overrides, transport};
 use crate::config::{Settings, merge_consumer};
 use crate::error::RunError;
@@ -34,7 +35,9 @@ impl Reader {
     /// # Ok(()) }
     /// ```
     pub fn connect(settings: &Settings) -> Result<Self, RunError> {
-        Ok(Self::on(transport(settings)?, settings, "citizenk-read"))
+        // It proves who it is by the settings alone; a token function belongs to an app.
+        let app = App::new("citizenk-read");
+        Ok(Self::on(transport(&app, settings)?, settings, app.name))
     }
 
     pub(crate) fn on(

@@ -94,7 +94,7 @@ pub(crate) fn overrides(settings: &Settings) -> Overrides {
 }
 
 /// Connects to what the settings say; nothing is sent yet.
-pub(crate) fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, RunError> {
+pub(crate) fn transport(app: &App, settings: &Settings) -> Result<Arc<dyn Transport>, RunError> {
     match &settings.broker.value {
         Broker::Cluster(servers) => {
             let producer = merge_producer(settings);
@@ -104,7 +104,8 @@ pub(crate) fn transport(settings: &Settings) -> Result<Arc<dyn Transport>, RunEr
                 .filter(|(key, value)| producer.get(key) == Some(value))
                 .collect();
             shared.insert("bootstrap.servers".to_owned(), servers.clone());
-            Ok(Arc::new(KafkaTransport::new(shared)?))
+            let tokens = app.tokens(&settings.security, settings);
+            Ok(Arc::new(KafkaTransport::new(shared)?.with_tokens(tokens)))
         }
         Broker::Embedded => {
             let transport = KafkaTransport::embedded(EmbeddedOptions::default())?;
@@ -128,7 +129,7 @@ impl Service {
     /// # Errors
     /// Why the service had to stop, or what was left unfinished.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let transport = transport(&self.settings)?;
+        let transport = transport(&self.app, &self.settings)?;
         self.run_on(transport, shutdown).await
     }
 
@@ -220,6 +221,7 @@ fn explain(error: RunError) -> RunError {
     let found = [
         (Side::Consumer, "consumer setting `"),
         (Side::Producer, "producer setting `"),
+        (Side::Both, "cluster setting `"),
     ]
     .into_iter()
     .find_map(|(side, prefix)| {

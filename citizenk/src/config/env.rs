@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::kafka;
+use super::{kafka, security};
 use crate::suggest::nearest;
 
 pub(super) const BOOTSTRAP_SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS";
@@ -91,7 +91,10 @@ pub(super) fn mistaken_servers(env: &Env) -> Option<&str> {
 pub(super) fn warnings(env: &Env) -> Vec<String> {
     let mut warnings = Vec::new();
     for name in env.keys().map(String::as_str) {
-        let known = ALL.contains(&name) || name.starts_with(CONSUMER) || name.starts_with(PRODUCER);
+        let known = ALL.contains(&name)
+            || name.starts_with(CONSUMER)
+            || name.starts_with(PRODUCER)
+            || security::is_variable(name);
         if known {
             continue;
         }
@@ -107,7 +110,12 @@ pub(super) fn warnings(env: &Env) -> Vec<String> {
         } else if let Some(rest) = name.strip_prefix("KAFKA_") {
             // Kafka's own programs have variables too (KAFKA_HEAP_OPTS), so only slips are named.
             let key = kafka::from_env_suffix(rest);
-            if let Some(near) = nearest(name, ALL) {
+            let of_security: Vec<String> = security::variables().collect();
+            if security::is_security(&key)
+                && let Some(near) = nearest(name, of_security.iter().map(String::as_str))
+            {
+                warnings.push(has_no_effect(format!("did you mean {near}?")));
+            } else if let Some(near) = nearest(name, ALL) {
                 warnings.push(has_no_effect(format!("did you mean {near}?")));
             } else if kafka::known(&key) {
                 warnings.push(has_no_effect(format!(
@@ -148,9 +156,10 @@ mod tests {
                 "the variables are KAFKA_BOOTSTRAP_SERVERS,",
             ),
             (
-                "KAFKA_SASL_PASSWORD",
-                "set KAFKA_CONSUMER_SASL_PASSWORD and KAFKA_PRODUCER_SASL_PASSWORD, or `sasl.password` below",
+                "KAFKA_CLIENT_RACK",
+                "set KAFKA_CONSUMER_CLIENT_RACK and KAFKA_PRODUCER_CLIENT_RACK, or `client.rack` below",
             ),
+            ("KAFKA_SASL_PASWORD", "did you mean KAFKA_SASL_PASSWORD?"),
             (
                 "KAFKA_CONSUMMER_DEBUG",
                 "did you mean KAFKA_CONSUMER_DEBUG?",
@@ -169,6 +178,9 @@ mod tests {
             "APP_X",
             "KAFKA_CONSUMER_X_Y",
             "RUST_LOG",
+            "KAFKA_SASL_PASSWORD",
+            "KAFKA_SASL_PASSWORD_FILE",
+            "KAFKA_SSL_CA_PEM",
         ] {
             assert!(warnings(&env(&[name])).is_empty(), "{name}");
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::security::SecurityFlags;
+
 /// The flags every citizenk program has, as typed. [`Settings::resolve`](super::Settings::resolve) checks
 /// them and puts them over environment and file.
 ///
@@ -73,6 +75,10 @@ pub struct Flags {
     /// Setting of librdkafka for producers; repeatable [env: KAFKA_PRODUCER_...]
     #[cfg_attr(feature = "cli", arg(long, value_name = "KEY=VALUE"))]
     pub producer: Vec<String>,
+
+    /// How clients prove who they are and whom they trust.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    pub security: SecurityFlags,
 
     /// How long started calls may go on when the service stops [env: CITIZENK_DRAIN; default: 10s]
     #[cfg_attr(feature = "cli", arg(long, value_name = "DURATION"))]
@@ -149,7 +155,8 @@ impl fmt::Debug for Flags {
                 given
                     .iter()
                     .filter(|(_, given)| *given)
-                    .map(|(name, _)| *name),
+                    .map(|(name, _)| *name)
+                    .chain(self.security.given()),
             )
             .finish()
     }

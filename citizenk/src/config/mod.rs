@@ -28,7 +28,7 @@
 //!
 //! [kafka]                             # for consumers and producers
 //! bootstrap.servers = "a:9092,b:9092" # --bootstrap-servers, KAFKA_BOOTSTRAP_SERVERS
-//! security.protocol = "SASL_SSL"
+//! security.protocol = "SASL_SSL"      # --security-protocol, KAFKA_SECURITY_PROTOCOL; so are all ssl.* and sasl.*
 //! [kafka.consumer]                    # --consumer, KAFKA_CONSUMER_<KEY>
 //! fetch.wait.max.ms = 100
 //! [kafka.producer]                    # --producer, KAFKA_PRODUCER_<KEY>
@@ -56,6 +56,7 @@ mod printable;
 mod profile;
 mod resolve;
 mod secret;
+pub(crate) mod security;
 mod source;
 #[cfg(all(test, feature = "cli"))]
 mod tests;
@@ -72,6 +73,10 @@ use kafka::ClientSettings;
 pub use printable::Printable;
 pub(crate) use profile::Profile;
 pub(crate) use secret::Secret;
+#[cfg(feature = "oauth")]
+pub(crate) use security::ClientCredentials;
+pub(crate) use security::Security;
+pub use security::SecurityFlags;
 pub(crate) use source::{Setting, Source};
 pub(crate) use values::HttpAddress;
 
@@ -107,6 +112,8 @@ pub struct Settings {
     pub(crate) partition_buffer_bytes: Setting<usize>,
     /// Already among the settings of consumers and producers.
     pub(crate) profile: Setting<Profile>,
+    /// Of the clients of the cluster.
+    pub(crate) security: Security,
     pub(in crate::config) consumer: ClientSettings,
     pub(in crate::config) producer: ClientSettings,
     pub(in crate::config) app: app::AppSettings,
@@ -201,6 +208,7 @@ impl Default for Settings {
             stall_after: Setting::default_of(STALL_AFTER),
             partition_buffer_bytes: Setting::default_of(PARTITION_BUFFER_BYTES),
             profile: Setting::default(),
+            security: Security::default(),
             consumer: ClientSettings::new(),
             producer: ClientSettings::new(),
             app: app::AppSettings::default(),

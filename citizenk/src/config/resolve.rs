@@ -9,6 +9,7 @@ use super::env::{self, Env};
 use super::file::{FileSettings, Reader, check_client};
 use super::kafka::{self, ClientSettings, Side};
 use super::profile::{self, Profile};
+use super::security::{self, Disk, Security};
 use super::values::{
     parse_bool, parse_group, parse_pair, parse_prefix, parse_servers, parse_token,
 };
@@ -38,27 +39,34 @@ impl Settings {
                 ))
             })
             .collect();
-        let file = match (&flags.config, env::get(&env, env::CONFIG)) {
+        Self::from_disk(flags, &env)
+    }
+
+    /// As [`Settings::load`], with this environment.
+    pub(in crate::config) fn from_disk(flags: Flags, env: &Env) -> Result<Self, Vec<ConfigError>> {
+        let file = match (&flags.config, env::get(env, env::CONFIG)) {
             (Some(path), _) => Some((path.clone(), Source::Flag("--config"))),
             (None, Some(path)) => Some((path.to_owned(), Source::Env(env::CONFIG.to_owned()))),
             (None, None) => None,
         };
         let Some((path, source)) = file else {
-            return Self::resolve(flags, &env, None);
+            return Self::resolved(flags, env, None, Some(Disk));
         };
         match std::fs::read_to_string(Path::new(&path)) {
-            Ok(text) => Self::resolve(flags, &env, Some((&path, &text))),
+            Ok(text) => Self::resolved(flags, env, Some((&path, &text)), Some(Disk)),
             Err(error) => {
                 let unreadable = source.error("config", format!("cannot read `{path}`: {error}"));
                 // The rest of the mistakes as well, so that they can be mended in one go.
-                let others = Self::resolve(flags, &env, None).err().unwrap_or_default();
+                let others = Self::resolved(flags, env, None, Some(Disk))
+                    .err()
+                    .unwrap_or_default();
                 Err(std::iter::once(unreadable).chain(others).collect())
             }
         }
     }
 
     /// Puts flags over `env` over the settings file (its path, for messages, and its text) over the
-    /// defaults. Pure.
+    /// defaults. Pure: no file is read, so a variable that names one (`KAFKA_SASL_PASSWORD_FILE`) is refused.
     ///
     /// # Errors
     /// Every mistake, in a stable order; each names the flag, variable or line at fault.
@@ -66,6 +74,15 @@ impl Settings {
         flags: Flags,
         env: &BTreeMap<String, String>,
         file: Option<(&str, &str)>,
+    ) -> Result<Self, Vec<ConfigError>> {
+        Self::resolved(flags, env, file, None)
+    }
+
+    fn resolved(
+        flags: Flags,
+        env: &BTreeMap<String, String>,
+        file: Option<(&str, &str)>,
+        disk: Option<Disk>,
     ) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let file = match file {
@@ -83,6 +100,7 @@ impl Settings {
         };
         let mut resolver = Resolver {
             env,
+            disk,
             errors,
             warnings: env::warnings(env),
         };
@@ -100,6 +118,7 @@ impl Settings {
 
 struct Resolver<'a> {
     env: &'a Env,
+    disk: Option<Disk>,
     errors: Vec<ConfigError>,
     warnings: Vec<String>,
 }
@@ -107,20 +126,14 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     fn settings(&mut self, flags: Flags, file: FileSettings) -> Settings {
         let defaults = Settings::default();
-        let mut consumer = self.client(
-            Side::Consumer,
-            "--consumer",
-            env::CONSUMER,
-            &flags.consumer,
-            &file,
-        );
-        let mut producer = self.client(
-            Side::Producer,
-            "--producer",
-            env::PRODUCER,
-            &flags.producer,
-            &file,
-        );
+        let shared = Shared {
+            file: &file.shared,
+            env: security::from_env(self.env, self.disk, &mut self.errors),
+            flags: security::from_flags(&flags),
+        };
+        self.check_shared(&shared);
+        let mut consumer = self.client(Side::Consumer, &flags.consumer, &shared, &file.consumer);
+        let mut producer = self.client(Side::Producer, &flags.producer, &shared, &file.producer);
         self.errors.extend(kafka::group::check(&consumer));
         let Self {
             errors, warnings, ..
@@ -141,6 +154,11 @@ impl Resolver<'_> {
             warnings,
         );
         let broker = self.broker(&flags, file.bootstrap_servers);
+        if broker.value == Broker::Embedded {
+            self.without_security([&mut consumer, &mut producer]);
+        } else {
+            self.check_security([&consumer, &producer]);
+        }
         let group = self.pick("--group", flags.group, env::GROUP, file.group);
         let topic_prefix = self.pick(
             "--topic-prefix",
@@ -227,6 +245,7 @@ impl Resolver<'_> {
                 .parse(buffer, "partition_buffer_bytes", parse_bytes)
                 .unwrap_or(defaults.partition_buffer_bytes),
             profile,
+            security: Security::of(&consumer, &producer),
             consumer,
             producer,
             app: AppSettings {
@@ -385,45 +404,107 @@ impl Resolver<'_> {
         }
     }
 
-    /// The file's shared settings, its own, then environment and flags; checks the last two.
+    /// Checks what environment and flags say for every client; the file is checked as a whole.
+    fn check_shared(&mut self, shared: &Shared<'_>) {
+        for (key, setting) in shared.env.iter().chain(&shared.flags) {
+            let one = ClientSettings::from([(key.clone(), setting.clone())]);
+            check_client(Side::Both, "", &one, &mut self.errors, &mut self.warnings);
+        }
+    }
+
+    /// What both sides have in common is said once.
+    fn check_security(&mut self, sides: [&ClientSettings; 2]) {
+        for side in sides {
+            for error in security::check(side, self.disk) {
+                if !self.errors.contains(&error) {
+                    self.errors.push(error);
+                }
+            }
+        }
+    }
+
+    /// The broker inside the process has neither certificates nor users.
+    fn without_security(&mut self, sides: [&mut ClientSettings; 2]) {
+        let mut unused = Vec::new();
+        for side in sides {
+            side.retain(|key, setting| {
+                let kept = !security::is_security(key);
+                if !kept {
+                    unused.push(format!("`{key}` ({})", setting.source));
+                }
+                kept
+            });
+        }
+        unused.sort();
+        unused.dedup();
+        if !unused.is_empty() {
+            self.warnings.push(format!(
+                "the embedded broker has no security: {} not used",
+                unused.join(", ")
+            ));
+        }
+    }
+
+    /// The file's shared settings, its own, then those of environment and flags, shared ones first; checks
+    /// what environment and flags say for this side.
     fn client(
         &mut self,
         side: Side,
-        flag: &'static str,
-        prefix: &'static str,
         flags: &[String],
-        file: &FileSettings,
+        shared: &Shared<'_>,
+        own: &ClientSettings,
     ) -> ClientSettings {
-        let own = match side {
-            Side::Producer => &file.producer,
-            Side::Consumer | Side::Both => &file.consumer,
+        let (flag, prefix) = match side {
+            Side::Producer => ("--producer", env::PRODUCER),
+            Side::Consumer | Side::Both => ("--consumer", env::CONSUMER),
         };
         let mut merged = ClientSettings::new();
-        for (key, setting) in file.shared.iter().chain(own) {
+        for (key, setting) in shared.file.iter().chain(own).chain(&shared.env) {
             kafka::put(&mut merged, key, setting.clone());
         }
-        let mut given = Vec::new();
         for (name, suffix, value) in env::with_prefix(self.env, prefix) {
             let setting = Setting::new(value.to_owned(), Source::Env(name.to_owned()));
-            given.push((kafka::from_env_suffix(suffix), setting));
+            self.one(side, &mut merged, &kafka::from_env_suffix(suffix), setting);
+        }
+        for (key, setting) in &shared.flags {
+            kafka::put(&mut merged, key, setting.clone());
         }
         for pair in flags {
             let source = Source::Flag(flag);
             match parse_pair(pair, "KEY=VALUE, e.g. fetch.wait.max.ms=100") {
                 Ok((key, value)) => {
-                    given.push((key.to_owned(), Setting::new(value.to_owned(), source)));
+                    self.one(
+                        side,
+                        &mut merged,
+                        key,
+                        Setting::new(value.to_owned(), source),
+                    );
                 }
                 Err(message) => self.errors.push(source.error("", message)),
             }
         }
-        for (key, setting) in given {
-            // One at a time, so that each mistake has its own source.
-            let one = ClientSettings::from([(key.clone(), setting.clone())]);
-            check_client(side, "", &one, &mut self.errors, &mut self.warnings);
-            kafka::put(&mut merged, &key, setting);
-        }
         merged
     }
+
+    /// Checks one, so that each mistake has its own source, and puts it over the others.
+    fn one(
+        &mut self,
+        side: Side,
+        merged: &mut ClientSettings,
+        key: &str,
+        setting: Setting<String>,
+    ) {
+        let one = ClientSettings::from([(key.to_owned(), setting.clone())]);
+        check_client(side, "", &one, &mut self.errors, &mut self.warnings);
+        kafka::put(merged, key, setting);
+    }
+}
+
+/// What is said for consumers and producers alike.
+struct Shared<'a> {
+    file: &'a ClientSettings,
+    env: ClientSettings,
+    flags: ClientSettings,
 }
 
 fn parse_positive(text: &str) -> Result<Duration, String> {

@@ -1,13 +1,14 @@
 //! What others may know of a group: health, metrics, listings. Written by the polling thread, at most
 //! once a second and at rebalances.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::heart::Heart;
 use super::stall::Cause;
@@ -56,6 +57,9 @@ impl PartitionStatus {
     }
 }
 
+/// Longer than topics are asked for anew (`topic.metadata.refresh.interval.ms`).
+const DENIED_FETCH: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(crate) struct GroupStatus {
     /// For listings: the group, or what reads without one.
@@ -70,6 +74,8 @@ pub(crate) struct GroupStatus {
     owned: Mutex<BTreeSet<TopicPartition>>,
     statistics: Mutex<Option<String>>,
     last_error: Mutex<Option<String>>,
+    /// What the cluster's ACLs deny, by what was being done, and until when that counts.
+    denied: Mutex<BTreeMap<String, (String, Option<Instant>)>>,
     pub(crate) rebalances: AtomicU64,
     /// Changes of the topics it reads, after the first.
     pub(crate) subscriptions: AtomicU64,
@@ -97,6 +103,7 @@ impl GroupStatus {
             owned: Mutex::default(),
             statistics: Mutex::default(),
             last_error: Mutex::default(),
+            denied: Mutex::default(),
             rebalances: AtomicU64::new(0),
             subscriptions: AtomicU64::new(0),
             commits: AtomicU64::new(0),
@@ -108,6 +115,16 @@ impl GroupStatus {
     }
 
     pub(crate) fn assigned(&self, partitions: &[TopicPartition]) {
+        // Whoever is given partitions is a member; what it may read it is given.
+        lock(&self.denied).retain(|what, (_, until)| {
+            let read = |partition: &TopicPartition| {
+                let topic = &partition.topic;
+                what.contains(&format!("`{topic}`")) || what.contains(&format!(" {topic}/"))
+            };
+            what.starts_with("consuming ")
+                && !partitions.iter().any(read)
+                && until.is_none_or(|until| until > Instant::now())
+        });
         lock(&self.owned).extend(partitions.iter().cloned());
         self.assigned.store(true, Ordering::Release);
     }
@@ -182,6 +199,27 @@ impl GroupStatus {
 
     pub(crate) fn error(&self, error: &TransportError) {
         *lock(&self.last_error) = Some(error.to_string());
+        if matches!(
+            &*error.code,
+            "TOPIC_AUTHORIZATION_FAILED" | "GROUP_AUTHORIZATION_FAILED"
+        ) {
+            // A fetch that is denied is reported once, and nothing says that the next was not: until then the
+            // client has asked for the topic anew, and the subscription's own error has come.
+            let of_fetch = !error.context.ends_with('`');
+            let until = of_fetch.then(|| Instant::now() + DENIED_FETCH);
+            let denied = (error.to_string(), until);
+            lock(&self.denied).insert(error.context.clone(), denied);
+        }
+    }
+
+    /// What the cluster's ACLs deny, as far as is known.
+    pub(crate) fn denied(&self) -> Option<String> {
+        let now = Instant::now();
+        let denied = lock(&self.denied);
+        let mut counts = denied
+            .values()
+            .filter(|(_, until)| until.is_none_or(|until| until > now));
+        counts.next().map(|(text, _)| text.clone())
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {

@@ -19,6 +19,7 @@ use crate::staging::{Answer, OutputTopic, StagedBatch};
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
+pub(crate) mod oauth;
 pub(crate) mod rdkafka;
 pub(crate) mod transaction;
 
@@ -411,6 +412,10 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     ) -> Result<Vec<Option<i64>>, TransportError>;
     /// When a broker last answered anything on this connection, as time passed since; `None`: never.
     fn last_contact(&self) -> Option<Duration>;
+    /// What the clients of this connection last complained of, if no broker has answered since.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
     /// Chunks that something still holds, queued ones included.
     fn held_chunks(&self) -> usize {
         0

@@ -269,13 +269,13 @@ impl Command {
             Self::Tail(mut args) => {
                 let flags = std::mem::take(&mut args.flags);
                 let settings = settings(&app, flags, false)?;
-                let transport = transport(&settings)?;
+                let transport = transport(&app, &settings)?;
                 tail::tail(&app, &settings, &args, transport, signalled()).await
             }
             Self::Redrive(mut args) => {
                 let flags = std::mem::take(&mut args.flags);
                 let settings = settings(&app, flags, false)?;
-                let transport = transport(&settings)?;
+                let transport = transport(&app, &settings)?;
                 redrive::redrive(&app, &settings, &args, transport, signalled()).await
             }
             Self::Check(args) => check(app, args.flags).await,
@@ -293,7 +293,7 @@ async fn check(app: App, flags: Flags) -> Result<(), RunError> {
     #[cfg(feature = "web")]
     super::front::plan(&app, &settings, crate::transport::BrokerKind::Kafka)?;
     println!("app `{}`: no mistakes found", app.name);
-    let transport = transport(&settings)?;
+    let transport = transport(&app, &settings)?;
     println!("reaching the cluster, at most {} s ..", REACH.as_secs());
     let asked = transport.clone();
     let topics = tokio::task::spawn_blocking(move || asked.topics(None, REACH)).await;

@@ -66,7 +66,7 @@ pub(super) async fn send(app: &App, settings: &Settings, args: SendArgs) -> Resu
         .iter()
         .map(|value| stage(&topic, &args, value))
         .collect::<Result<_, _>>()?;
-    let transport = transport(settings)?;
+    let transport = transport(app, settings)?;
     let producer = transport.start_producer(ProducerSpec {
         name: app.name.clone(),
         client_id: format!("{}-send", app.name),

@@ -83,6 +83,21 @@ pub(crate) fn suggestion(side: Side, key: &str) -> Option<&'static str> {
     crate::suggest::nearest(key, keys::names(side))
 }
 
+/// Whether librdkafka 2.12.1 knows the key and the runtime leaves it to the operator.
+pub(super) fn given_by_operator(key: &str) -> bool {
+    keys::find(key).is_some() && owned::reason(key).is_none()
+}
+
+/// The names of the settings an operator may give to every client.
+pub(super) fn operator_keys() -> impl Iterator<Item = &'static str> {
+    keys::names(Side::Both).filter(|key| owned::reason(key).is_none())
+}
+
+/// Whether the value is never printed.
+pub(super) fn is_hidden(key: &str) -> bool {
+    keys::find(key).is_none_or(|known| known.shown == Shown::Hidden)
+}
+
 /// Whether librdkafka 2.12.1 knows the key.
 pub(super) fn known(key: &str) -> bool {
     keys::find(key).is_some() || owned::reason(key).is_some()
@@ -134,6 +149,7 @@ pub(super) fn put(map: &mut ClientSettings, key: &str, value: Setting<String>) {
 /// What the client is given.
 pub(super) fn plain(map: &ClientSettings) -> BTreeMap<String, String> {
     map.iter()
+        .filter(|(key, _)| super::security::for_client(map, key))
         .map(|(key, setting)| (key.clone(), setting.value.clone()))
         .collect()
 }

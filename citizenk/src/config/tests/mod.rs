@@ -61,7 +61,7 @@ format = "json"
 [kafka]
 bootstrap.servers = "file:9092"
 security.protocol = "SASL_SSL"
-"sasl.mechanism" = "PLAIN"
+"sasl.mechanism" = "OAUTHBEARER"
 [kafka.consumer]
 fetch.wait.max.ms = 100
 check.crcs = true
@@ -113,7 +113,7 @@ fn a_file_says_everything() {
         env(&[
             ("check.crcs", "true"),
             ("fetch.wait.max.ms", "100"),
-            ("sasl.mechanism", "PLAIN"),
+            ("sasl.mechanism", "OAUTHBEARER"),
             ("security.protocol", "SASL_SSL")
         ])
     );
@@ -121,7 +121,7 @@ fn a_file_says_everything() {
         merge_producer(&settings),
         env(&[
             ("linger.ms", "1.5"),
-            ("sasl.mechanism", "PLAIN"),
+            ("sasl.mechanism", "OAUTHBEARER"),
             ("security.protocol", "SASL_SSL")
         ])
     );

@@ -12,10 +12,12 @@ use rdkafka::bindings as rd;
 
 use super::client::{Client, Contact, Hooks, Polled, lock};
 use super::conf::Conf;
+use super::security;
 use crate::transport::{TopicMetadata, TransportError};
 
 /// How long nothing may be heard before the cluster is asked.
 const SILENCE: Duration = Duration::from_secs(10);
+const HEAR: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,6 +46,7 @@ impl Admin {
             &[("log.queue", "true")],
             &[],
         )?;
+        security::install(&conf);
         let hooks = Hooks::new("admin", settings.get("bootstrap.servers"), contact.clone());
         // A consumer without a group: unlike a producer it never creates a topic by asking for it.
         let client = Client::new(conf, Polled::Main, true, hooks, None)?;
@@ -65,7 +68,13 @@ impl Admin {
         only: Option<&str>,
         timeout: Duration,
     ) -> Result<Vec<TopicMetadata>, TransportError> {
-        self.client.metadata(only, timeout)
+        let asked = self.client.metadata(only, timeout);
+        if asked.is_err() {
+            // The reason waits to be heard.
+            // SAFETY: the client is alive; polling is allowed on any thread.
+            unsafe { rd::rd_kafka_poll(self.client.rk(), super::conf::millis(HEAR)) };
+        }
+        asked
     }
 }
 

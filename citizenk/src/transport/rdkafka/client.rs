@@ -9,7 +9,7 @@ use std::ffi::{c_char, c_int};
 use std::fmt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as rd;
@@ -20,7 +20,9 @@ use super::embedded::EmbeddedBroker;
 use super::error;
 use super::log::LogLimiter;
 use super::requests::{self, Requests};
+use super::{sasl, security};
 use crate::record::TopicPartition;
+use crate::transport::oauth::Tokens;
 use crate::transport::{TopicMetadata, TransportError};
 
 /// What callbacks heard, in order, for the polling thread.
@@ -43,6 +45,10 @@ pub(super) struct Hooks {
     pub(super) log: LogLimiter,
     /// Counts requests, where that was asked for.
     pub(super) requests: Option<Arc<Requests>>,
+    /// The last certificate that was refused is one for another host.
+    pub(super) wrong_host: AtomicBool,
+    /// The client, once it is made.
+    pub(super) client: OnceLock<Weak<Client>>,
     mail: Mutex<Vec<Mail>>,
     /// The polled queue, while there is one.
     queue: AtomicPtr<rd::rd_kafka_queue_t>,
@@ -56,6 +62,8 @@ impl Hooks {
             contact,
             log: LogLimiter::default(),
             requests: None,
+            wrong_host: AtomicBool::new(false),
+            client: OnceLock::new(),
             mail: Mutex::default(),
             queue: AtomicPtr::default(),
         }
@@ -120,6 +128,7 @@ impl Client {
         } else {
             rd::rd_kafka_type_t::RD_KAFKA_PRODUCER
         };
+        let wants_tokens = hooks.contact.tokens.is_some();
         let hooks = Box::into_raw(Box::new(hooks));
         let mut buffer = [0 as c_char; 512];
         // SAFETY: the configuration is alive. `hooks` stays where it is until the client is destroyed,
@@ -128,6 +137,10 @@ impl Client {
             rd::rd_kafka_conf_set_opaque(conf.raw(), hooks.cast());
             rd::rd_kafka_conf_set_log_cb(conf.raw(), Some(on_log));
             requests::watch(&conf, hooks);
+            security::install_verify(&conf);
+            if wants_tokens {
+                sasl::install(&conf);
+            }
             rd::rd_kafka_new(kind, conf.raw(), buffer.as_mut_ptr(), buffer.len())
         };
         // Ours no more, even after a failure: librdkafka has then freed the interceptors in it, and
@@ -162,13 +175,17 @@ impl Client {
             (*hooks).queue.store(queue, Ordering::Release);
             queue
         };
-        Ok(Arc::new(Self {
+        let client = Arc::new(Self {
             rk,
             queue,
             hooks,
             abandoned: AtomicBool::new(false),
             broker,
-        }))
+        });
+        if wants_tokens {
+            sasl::begin(&client);
+        }
+        Ok(client)
     }
 
     pub(super) fn rk(&self) -> *mut rd::rd_kafka_t {
@@ -359,24 +376,50 @@ impl Drop for TopicHandle {
     }
 }
 
-/// When a broker last answered.
+/// What all clients of a cluster share: when a broker last answered, what they have complained of since, and
+/// where their tokens come from.
 #[derive(Debug)]
 pub(super) struct Contact {
     start: Instant,
     /// Milliseconds since `start`, plus 1; 0: never.
     last: AtomicU64,
+    /// The last complaint and when it came.
+    trouble: Mutex<Option<(u64, String)>>,
+    pub(super) tokens: Option<Arc<Tokens>>,
 }
 
 impl Default for Contact {
     fn default() -> Self {
-        Self {
-            start: Instant::now(),
-            last: AtomicU64::new(0),
-        }
+        Self::with_tokens(None)
     }
 }
 
 impl Contact {
+    pub(super) fn with_tokens(tokens: Option<Arc<Tokens>>) -> Self {
+        Self {
+            start: Instant::now(),
+            last: AtomicU64::new(0),
+            trouble: Mutex::default(),
+            tokens,
+        }
+    }
+
+    /// A client complains of its connection.
+    pub(super) fn complain(&self, error: &TransportError) {
+        // That all are down only says that each has said why; a request's timeout says nothing at all.
+        if !matches!(&*error.code, "_ALL_BROKERS_DOWN" | "_TIMED_OUT") {
+            let text = format!("{} ({})", error.message, error.code);
+            *lock(&self.trouble) = Some((self.now(), text));
+        }
+    }
+
+    /// The last complaint, unless a broker has answered since.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let trouble = lock(&self.trouble);
+        let (at, text) = trouble.as_ref()?;
+        (*at >= self.last.load(Ordering::Relaxed)).then(|| text.clone())
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
     }

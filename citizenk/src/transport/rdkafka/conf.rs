@@ -90,6 +90,14 @@ impl Conf {
         owned: &[(&str, &str)],
         also_owned: &[&str],
     ) -> Result<(), TransportError> {
+        let given = |key: &str| {
+            own.get(key)
+                .or_else(|| cluster.get(key))
+                .map(String::as_str)
+        };
+        if super::security::probes(given) {
+            self.set("ssl.ca.location", "probe")?;
+        }
         for (key, value) in defaults {
             if !cluster.contains_key(*key) && !own.contains_key(*key) {
                 self.set(key, value)?;

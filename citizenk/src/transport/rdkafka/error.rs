@@ -22,10 +22,15 @@ pub(super) fn with_message(
     code: Code,
     message: impl Into<String>,
 ) -> TransportError {
+    let mut message = message.into();
+    if let Some(advice) = super::security::advice(code, &message) {
+        message.push_str("; ");
+        message.push_str(advice);
+    }
     TransportError {
         context: context.into(),
         code: name(code),
-        message: message.into(),
+        message,
         retriable: is_retriable(code),
         fatal: is_fatal(code),
     }

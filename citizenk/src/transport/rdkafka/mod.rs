@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use crate::transport::oauth::Tokens;
 use crate::transport::transaction::{TransactionSpec, Transactions};
 use crate::transport::{
     BrokerKind, ConsumerEvents, ConsumerHandle, ConsumerSpec, ProducerHandle, ProducerSpec, Spot,
@@ -36,6 +37,8 @@ mod membership;
 mod offsets;
 mod producer;
 mod requests;
+mod sasl;
+mod security;
 #[cfg(test)]
 mod tests;
 
@@ -101,6 +104,12 @@ impl KafkaTransport {
             admin: OnceLock::new(),
             admin_start: Mutex::new(()),
         }
+    }
+
+    /// Where the tokens of its clients come from, if they need any; before the first client is started.
+    pub(crate) fn with_tokens(mut self, tokens: Option<Arc<Tokens>>) -> Self {
+        self.contact = Arc::new(Contact::with_tokens(tokens));
+        self
     }
 
     /// The addresses other clients reach this cluster at.
@@ -179,7 +188,15 @@ impl Transport for KafkaTransport {
         only: Option<&str>,
         timeout: Duration,
     ) -> Result<Vec<TopicMetadata>, TransportError> {
-        self.admin()?.topics(only, timeout)
+        let asked = self.admin()?.topics(only, timeout);
+        // That nobody answered is told with the reason, e.g. a wrong password.
+        asked.map_err(|error| match self.contact.trouble() {
+            Some(trouble) if error.retriable => TransportError {
+                message: format!("{}: {trouble}", error.message),
+                ..error
+            },
+            _ => error,
+        })
     }
 
     fn offsets(
@@ -196,6 +213,10 @@ impl Transport for KafkaTransport {
 
     fn last_contact(&self) -> Option<Duration> {
         self.contact.elapsed()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.contact.trouble()
     }
 
     fn create_topic(&self, name: &str, partitions: usize) -> Result<(), TransportError> {

@@ -17,6 +17,9 @@ use super::conf::Conf;
 use super::error;
 
 /// API keys of the protocol.
+const SASL_HANDSHAKE: i16 = 17;
+const API_VERSIONS: i16 = 18;
+const SASL_AUTHENTICATE: i16 = 36;
 const INIT_PRODUCER_ID: i16 = 22;
 const ADD_PARTITIONS_TO_TXN: i16 = 24;
 const ADD_OFFSETS_TO_TXN: i16 = 25;
@@ -169,7 +172,10 @@ unsafe extern "C" fn on_response(
     // SAFETY: the hooks that `Client::new` gave; they outlive the client.
     let hooks = unsafe { &*hooks.cast::<Hooks>() };
     if err == error::OK {
-        hooks.contact.touch();
+        // What comes before a client is let in is no contact: a wrong password is answered too.
+        if !matches!(api_key, API_VERSIONS | SASL_HANDSHAKE | SASL_AUTHENTICATE) {
+            hooks.contact.touch();
+        }
     } else if let Some(requests) = &hooks.requests {
         requests.unanswered(api_key);
     }

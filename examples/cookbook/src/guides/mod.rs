@@ -6,5 +6,6 @@ pub mod dynamic;
 pub mod errors;
 pub mod middleware;
 pub mod reading;
+pub mod security;
 pub mod topics;
 pub mod web;

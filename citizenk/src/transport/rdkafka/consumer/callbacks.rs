@@ -10,6 +10,7 @@ use super::super::client::{Hooks, Mail};
 use super::super::conf::Conf;
 use super::super::error;
 use super::super::list;
+use super::super::security;
 
 pub(super) fn install(conf: &Conf) {
     // SAFETY: the configuration is alive; the callbacks get the client's `Hooks` as their opaque,
@@ -57,14 +58,14 @@ unsafe extern "C" fn on_error(
             (error.fatal, error.retriable) = (true, false);
             error
         } else {
-            error::with_message(context, known(code), error::text(reason))
+            security::raised(hooks, context, known(code), error::text(reason))
         };
         hooks.post(Mail::Error(error));
     }
 }
 
 /// The codes that reach an error callback; others are told as "failed" with librdkafka's text.
-fn known(code: c_int) -> Code {
+pub(in super::super) fn known(code: c_int) -> Code {
     const CODES: [Code; 14] = [
         Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
         Code::RD_KAFKA_RESP_ERR__TRANSPORT,

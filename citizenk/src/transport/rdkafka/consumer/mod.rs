@@ -25,6 +25,7 @@ use crate::transport::transaction::GroupMetadata;
 use crate::transport::{ConsumerEvents, ConsumerHandle, ConsumerSpec, Spot, TransportError};
 
 mod callbacks;
+pub(super) use callbacks::known;
 mod close;
 mod control;
 mod discover;

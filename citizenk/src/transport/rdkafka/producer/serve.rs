@@ -12,6 +12,7 @@ use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use super::super::client::{Client, lock};
 use super::super::conf::millis;
 use super::super::error;
+use super::super::security;
 use super::alone::Alone;
 use super::{Shared, lone};
 use crate::transport::{Delivered, TransportError};
@@ -124,7 +125,7 @@ fn serve(shared: &Arc<Shared>, client: &Client, mut alone: Option<&mut Alone>, w
                 let context = format!("producer `{}` at {}", shared.name, client.hooks().servers);
                 let error = match client.fatal(context.clone()) {
                     Some(fatal) => fatal,
-                    None => error::with_message(context, code, text),
+                    None => security::raised(client.hooks(), context, code, text),
                 };
                 // The records it concerns are reported one by one; this is for the reader of the log.
                 let level = if error.fatal { 3 } else { 4 };
@@ -167,7 +168,13 @@ unsafe fn report(shared: &Shared, message: &rd::rd_kafka_message_t) {
             shared.failed.fetch_add(1, Ordering::AcqRel);
         }
         // SAFETY: the message is alive by the caller's promise.
-        Err(unsafe { failure(message) })
+        let mut failed = unsafe { failure(message) };
+        if message.err == Code::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT
+            && let Some(trouble) = shared.client.hooks().contact.trouble()
+        {
+            failed.message = format!("{}: {trouble}", failed.message);
+        }
+        Err(failed)
     };
     // SAFETY: the opaque is the record's ticket or its answer, and each record is reported once.
     unsafe {
