@@ -54,6 +54,26 @@ const TARGETS: [&[&str]; 4] = [
     ],
 ];
 
+/// Who clients are and whom they trust.
+const SECURED: &[&str] = &[
+    "test",
+    "-p",
+    "citizenk",
+    "--features",
+    "testing,oauth",
+    "--test",
+    "real_secured",
+];
+
+/// The command line of a Java with Kafka's classes, one word a line.
+fn tool(kafka: &Kafka) -> Result<String> {
+    let command = kafka.tool("acls", "")?;
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    // Without the tool itself and its address.
+    Ok(words[..words.len() - 3].join("\n"))
+}
+
 pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
     if !workspace.root().join(TESTS).is_file() {
         return Err(Failure::new(format!(
@@ -61,7 +81,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
         )));
     }
     // Built first: a compile error needs no Kafka, and building does not count against the tests' time.
-    for target in TARGETS {
+    for target in TARGETS.into_iter().chain([SECURED]) {
         let mut build = workspace.cargo();
         build.args(target).arg("--no-run");
         process::run(
@@ -69,6 +89,18 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
             "building the tests against a real Kafka",
             BUILD_LIMIT,
         )?;
+    }
+    {
+        let kafka = Kafka::start_secured(workspace)?;
+        let mut tests = workspace.cargo();
+        tests
+            .args(SECURED)
+            .args(["--", "--test-threads=4"])
+            .args(filter)
+            .env("CITIZENK_SECURED_KAFKA", kafka.folder())
+            // What starts the tools of Kafka, for what is changed while a service runs.
+            .env("CITIZENK_KAFKA_TOOL", tool(&kafka)?);
+        process::run(tests, "the tests against a secured Kafka", LIMIT)?;
     }
     let kafka = Kafka::start_temporary(workspace, 1)?;
     for target in TARGETS {

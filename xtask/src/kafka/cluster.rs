@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::failure::{Failure, OrFail, Result};
 use crate::kafka::config::{self, Node};
 use crate::kafka::dist::Dist;
+use crate::kafka::secured;
 use crate::kafka::state::{NodeState, State};
 use crate::process;
 
@@ -41,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) advertised: Option<Vec<u16>>,
     /// The process a temporary cluster belongs to. Without one the cluster outlives us.
     pub(crate) owner: Option<u32>,
+    /// One node that asks its clients who they are.
+    pub(crate) secured: bool,
 }
 
 /// A running cluster and the handles of its processes.
@@ -126,7 +129,7 @@ pub(crate) fn start(dist: &Dist, folder: &Path, plan: &Plan) -> Result<Started> 
             nodes,
             begun: Vec::new(),
         };
-        let result = launch(dist, folder, &mut started);
+        let result = launch(dist, folder, &mut started, plan);
         let Err(failure) = result else {
             return Ok(started);
         };
@@ -161,7 +164,7 @@ fn lay_out(folder: &Path, plan: &Plan) -> Result<Vec<Node>> {
     };
     // For the controllers, and for the brokers among themselves.
     let inner = loop {
-        let found = config::free_ports(2 * plan.nodes)?;
+        let found = config::free_ports(2 * plan.nodes + secured::PORTS)?;
         if found.iter().all(|port| !ports.contains(port)) {
             break found;
         }
@@ -190,13 +193,17 @@ fn lay_out(folder: &Path, plan: &Plan) -> Result<Vec<Node>> {
     for node in &nodes {
         fs::create_dir_all(&node.folder).or_fail(|| format!("create {}", node.folder.display()))?;
         let file = node.properties_file();
-        fs::write(&file, config::properties(node, &nodes))
-            .or_fail(|| format!("write {}", file.display()))?;
+        let mut text = config::properties(node, &nodes);
+        if plan.secured {
+            let ports = &inner[2 * plan.nodes..];
+            text += &secured::lay_out(folder, node.port, node.controller_port, ports)?;
+        }
+        fs::write(&file, text).or_fail(|| format!("write {}", file.display()))?;
     }
     Ok(nodes)
 }
 
-fn launch(dist: &Dist, folder: &Path, started: &mut Started) -> Result<()> {
+fn launch(dist: &Dist, folder: &Path, started: &mut Started, plan: &Plan) -> Result<()> {
     // Written before there is anything to find, so that there is never anything not to be found.
     started.state.write(folder)?;
     eprintln!(
@@ -204,21 +211,27 @@ fn launch(dist: &Dist, folder: &Path, started: &mut Started) -> Result<()> {
         count(started.nodes.len()),
         folder.display()
     );
-    format_all(dist, &started.nodes)?;
+    let users = if plan.secured {
+        secured::scram_users()
+    } else {
+        Vec::new()
+    };
+    format_all(dist, &started.nodes, &users)?;
     for index in 0..started.nodes.len() {
         started.start_node(dist, folder, index)?;
     }
     wait_until_ready(started)
 }
 
-fn format_all(dist: &Dist, nodes: &[Node]) -> Result<()> {
+fn format_all(dist: &Dist, nodes: &[Node], users: &[String]) -> Result<()> {
     let id = config::new_cluster_id();
     let mut running = Vec::new();
     for node in nodes {
         let mut command = dist.java(&["-Xmx128m"], FORMAT_CLASS);
         command
             .args(["format", "-t", &id, "-c"])
-            .arg(node.properties_file());
+            .arg(node.properties_file())
+            .args(users);
         command.current_dir(&node.folder).stdin(Stdio::null());
         log_to(&mut command, node)?;
         running.push(command.spawn().or_fail(|| "start `java`".into())?);
@@ -351,6 +364,7 @@ mod tests {
             port: None,
             advertised: None,
             owner: None,
+            secured: false,
         };
         let nodes = lay_out(&folder, &plan).expect("the temporary folder is writable");
         assert_eq!(

@@ -89,6 +89,7 @@ fn up(workspace: &Workspace, nodes: Option<usize>, port: Option<u16>) -> Result<
         }
     }
     let plan = Plan {
+        secured: false,
         nodes: nodes.unwrap_or(1),
         port,
         advertised: None,

@@ -9,6 +9,7 @@ mod cluster;
 mod commands;
 mod config;
 mod dist;
+mod secured;
 mod state;
 mod temporary;
 mod tools;

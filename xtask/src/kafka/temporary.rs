@@ -2,17 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::failure::{OrFail, Result};
 use crate::kafka::cluster::{self, Plan, Started};
 use crate::kafka::dist::{self, Dist};
+use crate::kafka::secured;
 use crate::kafka::state::State;
 use crate::kafka::tools;
 use crate::process;
 use crate::workspace::Workspace;
 
+const TOOL_LIMIT: Duration = Duration::from_secs(60);
 const PREFIX: &str = "temporary-";
 /// Where the logs of the last temporary cluster are kept, for the reader of a failed test.
 const LAST_LOGS: &str = "last-temporary-logs";
@@ -32,7 +35,7 @@ impl Kafka {
     /// # Errors
     /// Java or Maven is missing, or Kafka does not start.
     pub fn start_temporary(workspace: &Workspace, nodes: usize) -> Result<Self> {
-        Self::start(workspace, nodes, None)
+        Self::start(workspace, nodes, None, false)
     }
 
     /// Like [`Kafka::start_temporary`], one node per port; clients are told to connect to these ports,
@@ -41,10 +44,36 @@ impl Kafka {
     /// # Errors
     /// As [`Kafka::start_temporary`].
     pub fn start_behind(workspace: &Workspace, ports: Vec<u16>) -> Result<Self> {
-        Self::start(workspace, ports.len(), Some(ports))
+        Self::start(workspace, ports.len(), Some(ports), false)
     }
 
-    fn start(workspace: &Workspace, nodes: usize, advertised: Option<Vec<u16>>) -> Result<Self> {
+    /// One node that asks its clients who they are: [`Kafka::folder`] has its certificates, and
+    /// `listeners.json` with the port of each mechanism.
+    ///
+    /// # Errors
+    /// As [`Kafka::start_temporary`].
+    pub fn start_secured(workspace: &Workspace) -> Result<Self> {
+        let kafka = Self::start(workspace, 1, None, true)?;
+        for arguments in secured::ACLS {
+            let mut tool = kafka.tool("acls", &kafka.bootstrap())?;
+            tool.args(arguments).stdout(Stdio::null());
+            process::run(tool, "adding ACLs", TOOL_LIMIT)?;
+        }
+        Ok(kafka)
+    }
+
+    /// Where its files are while it runs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn start(
+        workspace: &Workspace,
+        nodes: usize,
+        advertised: Option<Vec<u16>>,
+        secured: bool,
+    ) -> Result<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         process::need_process_table()?;
         let dist = Dist::ready(workspace)?;
@@ -64,6 +93,7 @@ impl Kafka {
                 port: None,
                 advertised,
                 owner: Some(owner),
+                secured,
             },
         ) {
             Ok(started) => Ok(Self {
