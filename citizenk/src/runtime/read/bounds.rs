@@ -2,7 +2,7 @@
 
 use super::{ANSWER, Job, Span};
 use crate::extract::{Begin, Position, ReadError, ReadRequest};
-use crate::transport::{BrokerKind, Spot};
+use crate::transport::Spot;
 
 /// One partition's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +48,7 @@ impl Bounds {
 /// Asks the cluster. Blocks the thread.
 pub(super) fn find(job: &Job, request: &ReadRequest) -> Result<Bounds, ReadError> {
     let topic = || job.topic.to_string();
-    let transport = &job.reads.transport;
-    // The embedded broker makes a topic that is asked for by its name.
-    let only = (transport.kind() != BrokerKind::Embedded).then_some(&*job.topic);
-    let known = transport.topics(only, ANSWER);
+    let known = job.reads.transport.topics(Some(&job.topic), ANSWER);
     let known = known.map_err(|error| job.failed(error))?;
     let count = known
         .iter()

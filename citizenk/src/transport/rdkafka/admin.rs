@@ -5,6 +5,7 @@
 //! on a condition and ends when the transport is dropped.
 
 use std::collections::BTreeMap;
+use std::ffi::c_char;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -105,22 +106,33 @@ fn watch_contact(client: &Arc<Client>, contact: &Contact, stop: &Stop) {
     }
 }
 
-/// Asks for the brokers only: no topic is known to this client, so the request is small.
+/// Asks for the brokers only. Not with a plain request for metadata: one that names no topic asks for all
+/// this client was ever asked for, and lets the broker create those that do not exist (librdkafka 2.12).
 fn probe(client: &Arc<Client>) -> bool {
-    let mut raw = std::ptr::null();
-    // SAFETY: the client is alive; what is answered is freed once.
+    let mut buffer = [0 as c_char; 512];
+    // SAFETY: the client is alive; options, queue and event are destroyed once, after their last use; a
+    // null event is "no answer in time".
     unsafe {
-        let code = rd::rd_kafka_metadata(
-            client.rk(),
-            0,
-            std::ptr::null_mut(),
-            &raw mut raw,
-            super::conf::millis(PROBE_TIMEOUT),
+        let operation = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER;
+        let options = rd::rd_kafka_AdminOptions_new(client.rk(), operation);
+        let timeout = super::conf::millis(PROBE_TIMEOUT);
+        let limited = rd::rd_kafka_AdminOptions_set_request_timeout(
+            options,
+            timeout,
+            buffer.as_mut_ptr(),
+            buffer.len(),
         );
-        if code != super::error::OK {
-            return false;
+        let queue = rd::rd_kafka_queue_new(client.rk());
+        rd::rd_kafka_DescribeCluster(client.rk(), options, queue);
+        let event = rd::rd_kafka_queue_poll(queue, timeout);
+        let answered = limited == super::error::OK
+            && !event.is_null()
+            && rd::rd_kafka_event_error(event) == super::error::OK;
+        if !event.is_null() {
+            rd::rd_kafka_event_destroy(event);
         }
-        rd::rd_kafka_metadata_destroy(raw);
+        rd::rd_kafka_queue_destroy(queue);
+        rd::rd_kafka_AdminOptions_destroy(options);
+        answered
     }
-    true
 }
