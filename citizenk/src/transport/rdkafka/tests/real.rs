@@ -108,7 +108,7 @@ fn pauses_seeks_and_reading_without_a_group() {
         Start::Offset(5000)
     });
     lost.wait(|seen| match seen {
-        Seen::Error(error) => error.message.contains("5000").then_some(()),
+        Seen::Anew(from, _) => (from == 5000).then_some(()),
         _ => None,
     });
     lost.close(PATIENCE);
