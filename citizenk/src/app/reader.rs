@@ -29,7 +29,8 @@ impl Reader {
     ///     bootstrap_servers: Some(cluster.bootstrap_servers().to_owned()),
     ///     ..Flags::default()
     /// };
-    /// let reader = Reader::connect(&Settings::resolve(flags, &Default::default(), None)?)?;
+    /// let settings = Settings::resolve(flags, &Default::default(), None).expect("right settings");
+    /// let reader = Reader::connect(&settings)?;
     /// let newest = reader.raw("orders").last(10).stream().all().await?;
     /// assert!(newest.is_empty());
     /// # Ok(()) }
