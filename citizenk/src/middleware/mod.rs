@@ -2,7 +2,7 @@
 //!
 //! In: a handler's started call, and what is known of it ([`CallInfo`]). Out: its verdict, after every
 //! middleware has had its say. Composed once when the app is built; each lane, timer and hook has a share in
-//! that ([`Around`]), or none: then its calls know nothing of middleware.
+//! that (`Around`), or none: then its calls know nothing of middleware.
 //!
 //! A middleware is an ordinary function:
 //!
