@@ -7,6 +7,7 @@
     allow(dead_code, unused_imports)
 )]
 
+pub mod admin;
 mod agent;
 mod app;
 pub mod codec;
@@ -31,6 +32,7 @@ mod transport;
 #[cfg(feature = "web")]
 mod web;
 
+pub use admin::Admin;
 pub use app::{App, Component, Module, Service, StateContext, TokenContext, run};
 pub use codec::{KeyCodec, RawBytes};
 pub use config::{Flags, Printable, SecurityFlags, Settings};
@@ -117,8 +119,8 @@ pub mod prelude {
     pub use crate::http::{Json, Path, Problem, Query};
 
     pub use crate::{
-        AgentError, AgentInfo, App, AppInfo, Background, Batch, BatchOutcome, BuildIssue, Clock,
-        Event, Headers, Key, Meta, Module, Outbox, Outcome, Partitions, Producer, RawBytes,
+        Admin, AgentError, AgentInfo, App, AppInfo, Background, Batch, BatchOutcome, BuildIssue,
+        Clock, Event, Headers, Key, Meta, Module, Outbox, Outcome, Partitions, Producer, RawBytes,
         ResultExt, Shutdown, State, Topic,
     };
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 6] = [
     &["error", "config", "time", "telemetry", "suggest"],
     &["topic", "codec", "message", "record", "staging"],
-    &["agent", "extract", "middleware", "policy"],
+    &["admin", "agent", "extract", "middleware", "policy"],
     &["transport"],
     &["runtime", "web", "timer", "lifecycle"],
     &["app"],

@@ -20,7 +20,7 @@ pub(crate) const GROUPS: &[&str] = &[
     "real_groups",
 ];
 const TESTS: &str = "citizenk/tests/real.rs";
-const TARGETS: [&[&str]; 4] = [
+const TARGETS: [&[&str]; 5] = [
     // The cases that every broker passes, on this one.
     &[
         "test",
@@ -42,6 +42,15 @@ const TARGETS: [&[&str]; 4] = [
         "real",
     ],
     GROUPS,
+    &[
+        "test",
+        "-p",
+        "citizenk",
+        "--features",
+        "testing",
+        "--test",
+        "real_admin",
+    ],
     // Of the transport's own tests, those that need a real broker: `real`, `real_transactions` and `reads`.
     &[
         "test",

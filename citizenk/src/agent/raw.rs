@@ -204,6 +204,7 @@ impl AgentBuilder<Undecoded, EventBatch> {
             partitioner: Partitioner::Murmur2,
             direction: Direction::Input,
             cluster: DEFAULT_CLUSTER,
+            declared: crate::topic::Declared::default(),
         };
         self.topics(&any, names)
             .batch_size(MOST)

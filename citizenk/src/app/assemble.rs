@@ -25,8 +25,8 @@ use crate::runtime::engine::{PlannedAgent, resolve_schedule};
 use crate::runtime::plan::AgentPlan;
 use crate::runtime::produce::TopicNames;
 use crate::timer::{Placement, TimerDef};
-use crate::topic::check_name;
 use crate::topic::describe::TopicInfo;
+use crate::topic::{Declared, check_name};
 
 /// What a run may change without changing the program.
 #[derive(Clone, Debug, Default)]
@@ -400,6 +400,13 @@ impl Checks<'_> {
                     format!("`{name}` is not a regular expression: {error}"),
                 );
             }
+            if *topic.declared != Declared::default() {
+                let message = format!(
+                    "`{}` stands for topics that exist; partitions, replication and configs are declared for a topic by its name",
+                    topic.name
+                );
+                self.issue(component, message);
+            }
             return;
         }
         if let Err(reason) = check_name(topic.name) {
@@ -412,6 +419,9 @@ impl Checks<'_> {
                 component,
                 format!("topic `{}` is renamed: {reason}", topic.name),
             );
+        }
+        if let Err(reason) = crate::admin::problems(&real, &topic.declared) {
+            self.issue(component, format!("topic `{}`: {reason}", topic.name));
         }
         // Who passes bytes on need not know what others know.
         let known = self.topics.get(topic.name);
@@ -436,6 +446,12 @@ impl Checks<'_> {
         });
         if let Some(difference) = difference {
             self.issue(component, difference);
+        } else if known.declared != topic.declared {
+            let message = format!(
+                "uses topic `{}` with other partitions, replication or configs than elsewhere; use one constant",
+                topic.name
+            );
+            self.issue(component, message);
         } else if known.partitioner != topic.partitioner {
             let message = format!(
                 "uses topic `{}` with partitioner {:?}, elsewhere it has {:?}; use one constant",

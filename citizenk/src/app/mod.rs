@@ -26,6 +26,7 @@ mod retries;
 mod security;
 mod service;
 mod start;
+pub(crate) mod topics;
 #[cfg(feature = "web")]
 mod web;
 

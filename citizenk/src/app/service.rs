@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 #[cfg(feature = "web")]
 use super::front::Front;
-use super::{AgentOverride, App, Overrides, Prepared, RunOptions};
+use super::{AgentOverride, App, Overrides, Prepared, RunOptions, topics};
 use crate::config::kafka::{self, Side};
 use crate::config::{Broker, Flags, Settings, merge_consumer, merge_producer};
 use crate::error::{ConfigError, Exit, RunError};
@@ -145,8 +145,9 @@ impl Service {
         }
         if transport.kind() == BrokerKind::Embedded {
             let assembled = app.assembled(&overrides(&settings))?;
-            for name in assembled.topics.keys() {
-                transport.create_topic(&settings.real_topic(name), EMBEDDED_PARTITIONS)?;
+            for (name, topic) in &assembled.topics {
+                let partitions = topics::partitions_or(topic, EMBEDDED_PARTITIONS);
+                transport.create_topic(&settings.real_topic(name), partitions)?;
             }
         }
         let handle = Handle::current();
@@ -241,7 +242,7 @@ fn explain(error: RunError) -> RunError {
     .into()
 }
 
-/// Partitions of topics on the embedded broker.
+/// Partitions of topics on the embedded broker that declare none.
 const EMBEDDED_PARTITIONS: usize = 4;
 
 /// Completes at SIGTERM or SIGINT; a second signal ends the process at once.

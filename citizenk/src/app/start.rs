@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::topics::{self, TopicCheck};
 use super::{App, Overrides};
 use crate::config::Settings;
 use crate::error::{ConfigError, RunError};
@@ -45,6 +46,7 @@ pub(crate) struct Prepared {
     pub(crate) spec: EngineSpec,
     pub(crate) shutdown: Shutdown,
     supervisor: Supervisor,
+    topics: TopicCheck,
 }
 
 /// A running app.
@@ -79,7 +81,14 @@ impl Prepared {
         let metrics = Metrics::new();
         let version = app.api.version.as_deref().unwrap_or(super::DEFAULT_VERSION);
         metrics.set_info(&app.name, version, options.transport.kind());
+        let topics = TopicCheck::new(
+            &assembled,
+            &options.overrides.names,
+            options.transport.kind(),
+            &options.settings,
+        );
         let env = Env {
+            admin: topics::admin(options.transport.clone(), options.overrides.names.clone()),
             app: AppInfo::new(&app.name, version, options.base_url.as_deref()),
             states,
             producer: Producer::new(Arc::new(port.clone())),
@@ -121,11 +130,15 @@ impl Prepared {
             spec,
             shutdown,
             supervisor,
+            topics,
         })
     }
 
     /// Connects and starts.
     pub(crate) async fn start(self) -> Result<Running, RunError> {
+        self.topics
+            .run(&self.spec.env.admin, &self.spec.handle)
+            .await?;
         let engine = Engine::start(self.spec).await?;
         Ok(Running {
             engine,

@@ -9,6 +9,8 @@ pub(super) const BOOTSTRAP_SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS";
 pub(super) const GROUP: &str = "CITIZENK_GROUP";
 pub(super) const TOPICS: &str = "CITIZENK_TOPICS";
 pub(super) const TOPIC_PREFIX: &str = "CITIZENK_TOPIC_PREFIX";
+pub(super) const CREATE_TOPICS: &str = "CITIZENK_CREATE_TOPICS";
+pub(super) const CHECK_TOPICS: &str = "CITIZENK_CHECK_TOPICS";
 pub(super) const HTTP: &str = "CITIZENK_HTTP";
 pub(super) const PREFIX: &str = "CITIZENK_PREFIX";
 pub(super) const HTTP_TOKEN: &str = "CITIZENK_HTTP_TOKEN";
@@ -24,11 +26,13 @@ pub(super) const CONSUMER: &str = "KAFKA_CONSUMER_";
 pub(super) const PRODUCER: &str = "KAFKA_PRODUCER_";
 pub(super) const APP: &str = "APP_";
 
-const ALL: [&str; 15] = [
+const ALL: [&str; 17] = [
     BOOTSTRAP_SERVERS,
     GROUP,
     TOPICS,
     TOPIC_PREFIX,
+    CREATE_TOPICS,
+    CHECK_TOPICS,
     HTTP,
     PREFIX,
     HTTP_TOKEN,

@@ -50,6 +50,16 @@ pub struct Flags {
     #[cfg_attr(feature = "cli", arg(long, value_name = "PREFIX"))]
     pub topic_prefix: Option<String>,
 
+    /// Create topics of the program that the cluster lacks, as they are declared
+    /// [env: CITIZENK_CREATE_TOPICS; default: off]
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub create_topics: bool,
+
+    /// What becomes of topics that are not as declared: `warn` about them, end with an `error`, or `off`
+    /// [env: CITIZENK_CHECK_TOPICS; default: warn]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "WHAT"))]
+    pub check_topics: Option<String>,
+
     /// Where HTTP listens; port 0 = a free one [env: CITIZENK_HTTP; default: 127.0.0.1:8000]
     #[cfg_attr(feature = "cli", arg(long, value_name = "HOST:PORT"))]
     pub http: Option<String>,
@@ -130,6 +140,8 @@ impl fmt::Debug for Flags {
             ("--group", self.group.is_some()),
             ("--topic", !self.topic.is_empty()),
             ("--topic-prefix", self.topic_prefix.is_some()),
+            ("--create-topics", self.create_topics),
+            ("--check-topics", self.check_topics.is_some()),
             ("--http", self.http.is_some()),
             ("--prefix", self.prefix.is_some()),
             ("--http-token", self.http_token.is_some()),

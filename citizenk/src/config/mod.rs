@@ -10,6 +10,8 @@
 //! topic_prefix = "staging."           # --topic-prefix, CITIZENK_TOPIC_PREFIX
 //! drain = "10s"                       # --drain, CITIZENK_DRAIN
 //! stall_after = "30s"                 # --stall-after, CITIZENK_STALL_AFTER
+//! create_topics = false               # --create-topics, CITIZENK_CREATE_TOPICS
+//! check_topics = "warn"               # --check-topics, CITIZENK_CHECK_TOPICS
 //! partition_buffer_bytes = 1048576    # --partition-buffer-bytes, CITIZENK_PARTITION_BUFFER_BYTES
 //! profile = "throughput"              # --profile, CITIZENK_PROFILE
 //!
@@ -78,7 +80,7 @@ pub(crate) use security::ClientCredentials;
 pub(crate) use security::Security;
 pub use security::SecurityFlags;
 pub(crate) use source::{Setting, Source};
-pub(crate) use values::HttpAddress;
+pub(crate) use values::{HttpAddress, parse_group};
 
 /// Everything an operator may set, checked.
 ///
@@ -99,6 +101,9 @@ pub struct Settings {
     /// Real names by the program's names; the real ones are not yet checked against Kafka's rule.
     pub(crate) topics: BTreeMap<String, Setting<String>>,
     pub(crate) topic_prefix: Option<Setting<String>>,
+    /// Whether topics that the cluster lacks are created.
+    pub(crate) create_topics: Setting<bool>,
+    pub(crate) check_topics: Setting<CheckTopics>,
     pub(crate) http: HttpSettings,
     pub(crate) agents: BTreeMap<String, AgentTuning>,
     /// As `tracing_subscriber::EnvFilter` reads it.
@@ -183,6 +188,28 @@ impl LogFormat {
     }
 }
 
+/// What becomes of topics that are not as declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum CheckTopics {
+    /// Each difference is logged.
+    #[default]
+    Warn,
+    /// The service does not start.
+    Error,
+    /// Nobody looks.
+    Off,
+}
+
+impl CheckTopics {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Error => "error",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Started calls may go on this long when the service stops, unless told otherwise.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -200,6 +227,8 @@ impl Default for Settings {
             group: None,
             topics: BTreeMap::new(),
             topic_prefix: None,
+            create_topics: Setting::default(),
+            check_topics: Setting::default(),
             http: HttpSettings::default(),
             agents: BTreeMap::new(),
             log_filter: Setting::default_of("info".to_owned()),

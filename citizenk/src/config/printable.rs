@@ -45,6 +45,9 @@ impl<'a> Printable<'a> {
         if let Some(token) = &http.token {
             view.add("http.token", MASK, &token.source);
         }
+        let (create, check) = (&settings.create_topics, &settings.check_topics);
+        view.add("create_topics", create.to_string(), &create.source);
+        view.add("check_topics", check.name(), &check.source);
         view.add("http.open", http.open.to_string(), &http.open.source);
         view.add(
             "drain",

@@ -14,7 +14,8 @@ use super::values::{
     parse_bool, parse_group, parse_pair, parse_prefix, parse_servers, parse_token,
 };
 use super::{
-    Broker, Flags, HttpAddress, HttpSettings, LogFormat, Secret, Setting, Settings, Source, tree,
+    Broker, CheckTopics, Flags, HttpAddress, HttpSettings, LogFormat, Secret, Setting, Settings,
+    Source, tree,
 };
 use crate::error::ConfigError;
 use crate::suggest::did_you_mean;
@@ -187,6 +188,18 @@ impl Resolver<'_> {
             .parse(profile, "profile", Profile::parse)
             .unwrap_or_default();
         profile::below(&profile, &broker, &mut consumer, &mut producer);
+        let check_topics = self.pick(
+            "--check-topics",
+            flags.check_topics,
+            env::CHECK_TOPICS,
+            file.check_topics,
+        );
+        let create_topics = self.switch(
+            flags.create_topics.then_some("--create-topics"),
+            env::CREATE_TOPICS,
+            "create_topics",
+            file.create_topics,
+        );
         let log_filter = self.pick("--log", flags.log, env::LOG, file.log_filter);
         let log_format = self.pick(
             "--log-format",
@@ -212,7 +225,12 @@ impl Resolver<'_> {
             token: self.parse(token, "http.token", |text| {
                 parse_token(text).map(Secret::new)
             }),
-            open: self.open(flags.http_open, file.http_open),
+            open: self.switch(
+                flags.http_open.then_some("--http-open"),
+                env::HTTP_OPEN,
+                "http.open",
+                file.http_open,
+            ),
         };
         self.check_access(&http);
         let app_env = env::with_prefix(self.env, env::APP)
@@ -229,6 +247,10 @@ impl Resolver<'_> {
             topic_prefix: self.parse(topic_prefix, "topic_prefix", |text| {
                 Ok::<_, String>(text.trim().to_owned())
             }),
+            create_topics,
+            check_topics: self
+                .parse(check_topics, "check_topics", parse_check)
+                .unwrap_or_default(),
             http,
             agents: file.agents.into_iter().collect(),
             log_filter: log_filter.unwrap_or(defaults.log_filter),
@@ -373,15 +395,20 @@ impl Resolver<'_> {
         topics
     }
 
-    fn open(&mut self, flag: bool, file: Option<Setting<bool>>) -> Setting<bool> {
-        if flag {
-            return Setting::new(true, Source::Flag("--http-open"));
+    /// On by the flag that is given, else as variable or file say, else off.
+    fn switch(
+        &mut self,
+        flag: Option<&'static str>,
+        variable: &str,
+        key: &str,
+        file: Option<Setting<bool>>,
+    ) -> Setting<bool> {
+        if let Some(flag) = flag {
+            return Setting::new(true, Source::Flag(flag));
         }
-        let from_env = self.pick("", None, env::HTTP_OPEN, None);
+        let from_env = self.pick("", None, variable, None);
         if from_env.is_some() {
-            return self
-                .parse(from_env, "http.open", parse_bool)
-                .unwrap_or_default();
+            return self.parse(from_env, key, parse_bool).unwrap_or_default();
         }
         file.unwrap_or_default()
     }
@@ -523,6 +550,18 @@ fn parse_bytes(text: &str) -> Result<usize, String> {
             text.escape_debug()
         )),
     }
+}
+
+fn parse_check(text: &str) -> Result<CheckTopics, String> {
+    let all = [CheckTopics::Warn, CheckTopics::Error, CheckTopics::Off];
+    let found = all.iter().find(|check| check.name() == text.trim());
+    found.copied().ok_or_else(|| {
+        format!(
+            "unknown value `{}`; use `warn`, `error` or `off`{}",
+            text.escape_debug(),
+            did_you_mean(text, all.map(CheckTopics::name)),
+        )
+    })
 }
 
 fn parse_format(text: &str) -> Result<LogFormat, String> {

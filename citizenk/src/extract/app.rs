@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Call, Extract, Mode, PrepareContext};
+use crate::admin::Admin;
 use crate::error::{AgentError, BuildIssue};
 use crate::time::Clock;
 
@@ -81,4 +82,4 @@ macro_rules! from_env {
     )*};
 }
 
-from_env!(AppInfo: app, Clock: clock);
+from_env!(AppInfo: app, Admin: admin, Clock: clock);

@@ -1,6 +1,7 @@
 //! What all components of a running app share.
 
 use super::{AppInfo, Background, Producer, Reader, Shutdown, StateMap};
+use crate::admin::Admin;
 use crate::telemetry::Metrics;
 use crate::time::Clock;
 
@@ -11,6 +12,8 @@ pub(crate) struct Env {
     pub(crate) states: StateMap,
     pub(crate) producer: Producer,
     pub(crate) reader: Reader,
+    /// Of the cluster the app runs on.
+    pub(crate) admin: Admin,
     pub(crate) background: Background,
     pub(crate) shutdown: Shutdown,
     pub(crate) clock: Clock,

@@ -27,6 +27,7 @@ pub use topic::{DeadLetter, PushRecord, RawPair, SentRecord, TestTopic};
 #[cfg(feature = "web")]
 pub use web::TestResponse;
 
+use crate::app::topics::partitions_or;
 use crate::app::{App, Prepared, RunOptions, Running};
 use crate::config::{Flags, Settings};
 use crate::error::RunError;
@@ -164,7 +165,7 @@ impl TestAppBuilder {
         self
     }
 
-    /// How many partitions a topic has; default 4.
+    /// How many partitions a topic has; default: as many as it declares, or 4.
     #[must_use]
     pub fn partitions<V, K>(mut self, topic: &Topic<V, K>, partitions: usize) -> Self {
         self.partitions.push((topic.name, partitions.max(1)));
@@ -272,16 +273,16 @@ impl TestApp {
     fn create_topics(&self) -> Result<(), RunError> {
         let settings = self.settings()?;
         let assembled = (self.builder.app)().assembled(&crate::app::overrides(&settings))?;
-        for name in assembled.topics.keys() {
+        for (name, topic) in &assembled.topics {
             let chosen = self
                 .builder
                 .partitions
                 .iter()
                 .rev()
-                .find(|(topic, _)| topic == name);
+                .find(|(chosen, _)| chosen == name);
             self.cluster.create_topic(
                 &settings.real_topic(name),
-                chosen.map_or(4, |(_, count)| *count),
+                chosen.map_or_else(|| partitions_or(topic, 4), |(_, count)| *count),
             );
         }
         Ok(())
@@ -318,6 +319,15 @@ impl TestApp {
         }
         self.rest().await;
         Ok(())
+    }
+
+    /// Administers the cluster in memory, as the app's own handlers do with [`Admin`](crate::Admin). It has
+    /// one broker and keeps configs without knowing what they mean.
+    pub fn admin(&self) -> crate::Admin {
+        let names = self
+            .settings()
+            .map(|settings| crate::app::overrides(&settings).names);
+        crate::app::topics::admin(self.cluster.transport(), names.unwrap_or_default())
     }
 
     /// The topic as the test sees it.

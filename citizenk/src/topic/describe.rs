@@ -8,7 +8,7 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::codec::KeyCodec;
 
-use super::{Direction, Partitioner, Topic};
+use super::{Declared, Direction, Partitioner, Topic};
 use crate::error::DecodeError;
 use crate::staging::OutputTopic;
 
@@ -31,6 +31,8 @@ pub(crate) struct TopicInfo {
     pub(crate) partitioner: Partitioner,
     pub(crate) direction: Direction,
     pub(crate) cluster: &'static str,
+    /// Boxed: it is seldom looked at, and whatever names a topic carries it.
+    pub(crate) declared: Box<Declared>,
     /// A retry topic: the runtime alone writes and reads it.
     pub(crate) internal: bool,
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
@@ -60,6 +62,7 @@ impl TopicInfo {
             partitioner: topic.partitioner,
             direction: topic.direction,
             cluster: topic.cluster,
+            declared: Box::new(topic.declared),
             internal: false,
             schema: topic.schema,
             check_value: Arc::new(move |text, out| {

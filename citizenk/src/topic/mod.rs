@@ -57,6 +57,38 @@ pub struct Topic<V, K = String> {
     pub(crate) partitioner: Partitioner,
     pub(crate) direction: Direction,
     pub(crate) cluster: &'static str,
+    pub(crate) declared: Declared,
+}
+
+/// What the app says a topic is to be on the broker; what it leaves out may be anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Declared {
+    pub(crate) partitions: Option<u32>,
+    pub(crate) replication: Option<u16>,
+    pub(crate) configs: &'static [(&'static str, &'static str)],
+}
+
+impl Declared {
+    const NOTHING: Self = Self {
+        partitions: None,
+        replication: None,
+        configs: &[],
+    };
+}
+
+impl fmt::Display for Declared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let partitions = self.partitions.map(|count| format!("partitions={count}"));
+        let replication = self.replication.map(|count| format!("replication={count}"));
+        let configs = self.configs.iter();
+        let configs = configs.map(|(name, value)| format!("{name}={value}"));
+        let all: Vec<String> = partitions
+            .into_iter()
+            .chain(replication)
+            .chain(configs)
+            .collect();
+        f.write_str(&all.join(" "))
+    }
 }
 
 impl<V, K> Clone for Topic<V, K> {
@@ -113,6 +145,7 @@ impl<V, K> Topic<V, K> {
             partitioner: Partitioner::Murmur2,
             direction: Direction::Bidir,
             cluster: DEFAULT_CLUSTER,
+            declared: Declared::NOTHING,
         }
     }
 
@@ -133,6 +166,7 @@ impl<V, K> Topic<V, K> {
             partitioner: Partitioner::Murmur2,
             direction: Direction::Input,
             cluster: DEFAULT_CLUSTER,
+            declared: Declared::NOTHING,
         }
     }
 
@@ -153,6 +187,7 @@ impl<V, K> Topic<V, K> {
             partitioner: Partitioner::Murmur2,
             direction: Direction::Output,
             cluster: DEFAULT_CLUSTER,
+            declared: Declared::NOTHING,
         }
     }
 
@@ -168,6 +203,38 @@ impl<V, K> Topic<V, K> {
     #[must_use]
     pub const fn partitioner(mut self, partitioner: Partitioner) -> Self {
         self.partitioner = partitioner;
+        self
+    }
+
+    /// How many partitions the topic is to have: it is created with as many where the service may create
+    /// topics (`--create-topics`), and another number is reported at start. Default: any.
+    ///
+    /// ```
+    /// use citizenk::prelude::*;
+    ///
+    /// const ORDERS: Topic<RawBytes> = Topic::raw("orders")
+    ///     .partitions(12)
+    ///     .replication(3)
+    ///     .configs(&[("cleanup.policy", "compact"), ("min.insync.replicas", "2")]);
+    /// ```
+    #[must_use]
+    pub const fn partitions(mut self, partitions: u32) -> Self {
+        self.declared.partitions = Some(partitions);
+        self
+    }
+
+    /// On how many brokers each partition is to be kept; as [`Topic::partitions`].
+    #[must_use]
+    pub const fn replication(mut self, replicas: u16) -> Self {
+        self.declared.replication = Some(replicas);
+        self
+    }
+
+    /// Configs the topic is to have, in Kafka's words; as [`Topic::partitions`]. Those that are not named
+    /// may be anything. A second call replaces the first.
+    #[must_use]
+    pub const fn configs(mut self, configs: &'static [(&'static str, &'static str)]) -> Self {
+        self.declared.configs = configs;
         self
     }
 

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::admin::AdminPort;
+pub(crate) use crate::admin::Spot;
 pub(crate) use crate::error::TransportError;
 use crate::record::{Chunk, TopicPartition};
 use crate::staging::{Answer, OutputTopic, StagedBatch};
@@ -85,18 +87,6 @@ pub(crate) enum Start {
     Beginning,
     End,
     Offset(i64),
-}
-
-/// A place in a partition that only the broker can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spot {
-    /// The first record that is kept.
-    Beginning,
-    /// Behind the last record; where only committed records are read, not beyond the first open transaction.
-    End,
-    /// The first record of this time (milliseconds since the Unix epoch) or later; the end where there is
-    /// none.
-    Time(i64),
 }
 
 /// The partitions' first and next offset.
@@ -410,6 +400,8 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
         committed_only: bool,
         timeout: Duration,
     ) -> Result<Vec<Option<i64>>, TransportError>;
+    /// What administers the cluster, on threads of its own. Nothing is connected by this call.
+    fn admin(&self) -> Result<Arc<dyn AdminPort>, TransportError>;
     /// When a broker last answered anything on this connection, as time passed since; `None`: never.
     fn last_contact(&self) -> Option<Duration>;
     /// What the clients of this connection last complained of, if no broker has answered since.
@@ -420,8 +412,8 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     fn held_chunks(&self) -> usize {
         0
     }
-    /// Creates the topics that do not exist, where the broker can (embedded and memory; real clusters
-    /// answer an error: administration is not this transport's business).
+    /// Creates the topic unless it exists, on brokers inside the process; those of a real cluster are made
+    /// through [`Transport::admin`].
     fn create_topic(&self, name: &str, partitions: usize) -> Result<(), TransportError>;
 }
 

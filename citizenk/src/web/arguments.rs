@@ -1,5 +1,5 @@
 //! The library's own arguments in HTTP handlers: `State`, `Producer`, `Reader`, `Background`,
-//! `Shutdown`, `AppInfo`, `Clock`.
+//! `Shutdown`, `AppInfo`, `Clock`, `Admin`.
 //!
 //! They come from the environment the app puts into each request.
 
@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::{ApiInput, Operation, Problem};
+use crate::admin::Admin;
 use crate::extract::{
     AppInfo, Background, Env, Producer, Reader, Shutdown, State, StateRequirement,
 };
@@ -61,4 +62,4 @@ impl<S: Sync> FromRequestParts<S> for Agents {
     }
 }
 
-from_env!(Producer: producer, Reader: reader, Background: background, Shutdown: shutdown, AppInfo: app, Clock: clock);
+from_env!(Producer: producer, Reader: reader, Admin: admin, Background: background, Shutdown: shutdown, AppInfo: app, Clock: clock);

@@ -140,6 +140,7 @@ pub(super) fn topics(app: &App, settings: &Settings) -> Result<(), RunError> {
                 format!("{} ({})", topic.key_type, topic.key_codec),
                 format!("{:?}", topic.partitioner),
                 format!("{:?}", topic.direction).to_lowercase(),
+                topic.declared.to_string(),
             ]
         })
         .collect();
@@ -152,6 +153,7 @@ pub(super) fn topics(app: &App, settings: &Settings) -> Result<(), RunError> {
             "key",
             "partitioner",
             "direction",
+            "declared",
         ],
         &rows,
     ))

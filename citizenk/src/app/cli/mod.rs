@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::App;
 use super::service::{block_on, signalled, transport};
-use crate::config::{Flags, Settings};
+use super::{App, topics};
+use crate::config::{CheckTopics, Flags, Settings};
 use crate::error::{ConfigError, Exit, RunError};
 use crate::extract::ReadError;
 use crate::telemetry::logs;
 use crate::telemetry::trace::export::Exporting;
+use crate::transport::BrokerKind;
 
 /// What a citizenk program can be asked to do.
 ///
@@ -291,27 +292,43 @@ async fn check(app: App, flags: Flags) -> Result<(), RunError> {
     app.check_settings(&settings)?;
     app.assembled(&super::overrides(&settings))?;
     #[cfg(feature = "web")]
-    super::front::plan(&app, &settings, crate::transport::BrokerKind::Kafka)?;
+    super::front::plan(&app, &settings, BrokerKind::Kafka)?;
     println!("app `{}`: no mistakes found", app.name);
     let transport = transport(&app, &settings)?;
     println!("reaching the cluster, at most {} s ..", REACH.as_secs());
     let asked = transport.clone();
-    let topics = tokio::task::spawn_blocking(move || asked.topics(None, REACH)).await;
-    let topics = topics.map_err(|error| RunError::Startup {
+    let listed = tokio::task::spawn_blocking(move || asked.topics(None, REACH)).await;
+    let listed = listed.map_err(|error| RunError::Startup {
         component: "check".to_owned(),
         reason: error.to_string(),
     })??;
     println!(
         "cluster reached: {} topics ({})",
-        topics.len(),
+        listed.len(),
         transport.kind()
     );
-    let assembled = app.assembled(&super::overrides(&settings))?;
+    let overrides = super::overrides(&settings);
+    let assembled = app.assembled(&overrides)?;
     for name in assembled.topics.keys() {
         let real = settings.real_topic(name);
-        match topics.iter().find(|topic| topic.name == real) {
+        match listed.iter().find(|topic| topic.name == real) {
             Some(topic) => println!("  {real}: {} partitions", topic.partitions),
             None => println!("  {real}: does not exist"),
+        }
+    }
+    if transport.kind() == BrokerKind::Kafka && settings.check_topics.value != CheckTopics::Off {
+        let wanted = topics::wanted(&assembled, &overrides.names);
+        let admin = topics::admin(transport, overrides.names).timeout(REACH);
+        let found = admin.compare(&wanted).await;
+        let found = found.map_err(|error| RunError::Startup {
+            component: "the check of topics".to_owned(),
+            reason: error.to_string(),
+        })?;
+        if settings.check_topics.value == CheckTopics::Error {
+            return topics::refused(&found);
+        }
+        for difference in &found {
+            println!("warning: {difference}");
         }
     }
     Ok(())

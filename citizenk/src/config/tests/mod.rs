@@ -315,6 +315,36 @@ fn every_mistake_is_reported_at_once() {
 }
 
 #[test]
+fn topics_are_checked_and_created_as_flag_variable_and_file_say() {
+    let file = "create_topics = true\ncheck_topics = 'error'\n";
+    let all = [
+        ("CITIZENK_CREATE_TOPICS", "false"),
+        ("CITIZENK_CHECK_TOPICS", "off"),
+    ];
+    let given = Flags {
+        create_topics: true,
+        check_topics: some("warn"),
+        ..offline()
+    };
+    for (flags, vars, file, expected) in [
+        (offline(), &[][..], "", (false, CheckTopics::Warn)),
+        (offline(), &[], file, (true, CheckTopics::Error)),
+        (offline(), &all, file, (false, CheckTopics::Off)),
+        (given, &all, file, (true, CheckTopics::Warn)),
+    ] {
+        let settings = Settings::resolve(flags, &env(vars), Some(("c.toml", file))).unwrap();
+        let found = (settings.create_topics.value, settings.check_topics.value);
+        assert_eq!(found, expected);
+    }
+    assert_eq!(
+        errors(offline(), &[("CITIZENK_CHECK_TOPICS", "warm")], ""),
+        [
+            "CITIZENK_CHECK_TOPICS: unknown value `warm`; use `warn`, `error` or `off`; did you mean `warn`?"
+        ]
+    );
+}
+
+#[test]
 fn wrong_types_and_broken_files_name_the_key_or_the_line() {
     for (file, expected) in [
         (

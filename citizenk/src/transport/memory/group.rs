@@ -188,6 +188,16 @@ impl Group {
         }
     }
 
+    /// The topic is gone, and what was committed for it.
+    pub(super) fn topic_deleted(&mut self, topic: &str) {
+        self.topics.remove(topic);
+        self.committed
+            .retain(|partition, _| &*partition.topic != topic);
+        if self.members.iter().any(|m| m.topics.contains(topic)) {
+            self.rebalance();
+        }
+    }
+
     /// What the member has to do; `None`: nothing until something changes.
     pub(super) fn next_event(&mut self, id: MemberId) -> Option<GroupEvent> {
         let version = self.version;
@@ -320,6 +330,14 @@ impl Group {
             .iter()
             .filter(|(partition, _)| &*partition.topic == topic)
             .map(|(partition, offset)| (partition.partition, *offset))
+            .collect()
+    }
+
+    /// All committed next offsets.
+    pub(super) fn all_committed(&self) -> Vec<(TopicPartition, i64)> {
+        let committed = self.committed.iter();
+        committed
+            .map(|(partition, offset)| (partition.clone(), *offset))
             .collect()
     }
 

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admin::AdminPort;
 use crate::record::{OwnedRecord, Timestamp, TopicPartition};
 use crate::topic::Partitioner;
 use crate::transport::transaction::{TransactionSpec, Transactions};
@@ -20,6 +21,7 @@ use crate::transport::{
     ProducerSpec, Spot, TopicMetadata, Transport, TransportError,
 };
 
+mod admin;
 mod assign;
 mod consumer;
 mod errors;
@@ -392,21 +394,15 @@ impl Transport for MemoryTransport {
         _committed_only: bool,
         _timeout: Duration,
     ) -> Result<Vec<Option<i64>>, TransportError> {
-        self.cluster.shared.with(|state| {
-            let offset = |partition: &i32| {
-                let id = TopicPartition::new(topic, *partition);
-                let marks = state.watermarks(&id)?;
-                Ok(match at {
-                    Spot::Beginning => Some(marks.low),
-                    Spot::End => Some(marks.high),
-                    Spot::Time(time) => state
-                        .topics
-                        .get(topic)
-                        .and_then(|log| log.at_time(*partition, time)),
-                })
-            };
-            partitions.iter().map(offset).collect()
-        })
+        self.cluster
+            .shared
+            .with(|state| state.offsets(topic, partitions, at))
+    }
+
+    fn admin(&self) -> Result<Arc<dyn AdminPort>, TransportError> {
+        Ok(Arc::new(admin::MemoryAdmin {
+            shared: self.cluster.shared.clone(),
+        }))
     }
 
     fn last_contact(&self) -> Option<Duration> {

@@ -74,6 +74,8 @@ pub(super) struct ConsumerSlot {
 
 pub(super) struct State {
     pub(super) topics: BTreeMap<Arc<str>, TopicLog>,
+    /// What topics were given of their own, by topic and config.
+    pub(super) configs: BTreeMap<String, BTreeMap<String, String>>,
     pub(super) groups: BTreeMap<GroupKey, Group>,
     pub(super) consumers: BTreeMap<MemberId, ConsumerSlot>,
     pub(super) producers: Producers,
@@ -96,6 +98,7 @@ impl Default for State {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             topics: BTreeMap::new(),
+            configs: BTreeMap::new(),
             groups: BTreeMap::new(),
             consumers: BTreeMap::new(),
             producers: Producers::default(),
@@ -592,7 +595,7 @@ impl State {
             .for_each(ConsumerSlot::poke);
     }
 
-    fn poke_all(&mut self) {
+    pub(super) fn poke_all(&mut self) {
         self.consumers.values_mut().for_each(ConsumerSlot::poke);
     }
 }

@@ -367,7 +367,7 @@ impl State {
             record,
         } in staged
         {
-            // Partitions never go away, so it is there as it was when the record was staged.
+            // The partition is there as when the record was staged, unless its topic was deleted since.
             let _ = self.append(&topic, |_, _| partition, record);
         }
         for Pending { mark, offsets, .. } in pending {

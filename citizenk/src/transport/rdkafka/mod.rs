@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use crate::admin::AdminPort;
 use crate::transport::oauth::Tokens;
 use crate::transport::transaction::{TransactionSpec, Transactions};
 use crate::transport::{
@@ -120,8 +121,12 @@ impl KafkaTransport {
             .map_or("", String::as_str)
     }
 
-    fn admin(&self) -> Result<&Admin, TransportError> {
+    fn light(&self) -> Result<&Admin, TransportError> {
         let _one_at_a_time = client::lock(&self.admin_start);
+        self.light_locked()
+    }
+
+    fn light_locked(&self) -> Result<&Admin, TransportError> {
         if let Some(admin) = self.admin.get() {
             return Ok(admin);
         }
@@ -147,7 +152,7 @@ impl Transport for KafkaTransport {
         spec: ConsumerSpec,
         events: Box<dyn ConsumerEvents>,
     ) -> Result<Arc<dyn ConsumerHandle>, TransportError> {
-        self.admin()?;
+        self.light()?;
         consumer::start(
             &self.settings.0,
             self.contact.clone(),
@@ -161,7 +166,7 @@ impl Transport for KafkaTransport {
         &self,
         spec: ProducerSpec,
     ) -> Result<Arc<dyn ProducerHandle>, TransportError> {
-        self.admin()?;
+        self.light()?;
         producer::start(
             &self.settings.0,
             self.contact.clone(),
@@ -174,7 +179,7 @@ impl Transport for KafkaTransport {
         &self,
         spec: TransactionSpec,
     ) -> Result<Box<dyn Transactions>, TransportError> {
-        self.admin()?;
+        self.light()?;
         producer::start_transactions(
             &self.settings.0,
             self.contact.clone(),
@@ -188,7 +193,7 @@ impl Transport for KafkaTransport {
         only: Option<&str>,
         timeout: Duration,
     ) -> Result<Vec<TopicMetadata>, TransportError> {
-        let asked = self.admin()?.topics(only, timeout);
+        let asked = self.light()?.topics(only, timeout);
         // That nobody answered is told with the reason, e.g. a wrong password.
         asked.map_err(|error| match self.contact.trouble() {
             Some(trouble) if error.retriable => TransportError {
@@ -207,8 +212,14 @@ impl Transport for KafkaTransport {
         committed_only: bool,
         timeout: Duration,
     ) -> Result<Vec<Option<i64>>, TransportError> {
-        let client = self.admin()?.client();
+        let client = self.light()?.client();
         offsets::ask(client, topic, partitions, at, committed_only, timeout)
+    }
+
+    fn admin(&self) -> Result<Arc<dyn AdminPort>, TransportError> {
+        let _one_at_a_time = client::lock(&self.admin_start);
+        let port = self.light_locked()?.port(self.embedded.clone())?;
+        Ok(Arc::new(port))
     }
 
     fn last_contact(&self) -> Option<Duration> {

@@ -14,6 +14,7 @@ use crate::transport::{
     Control, Delivered, DeliverySink, Drain, DrainToken, Pace, ProducerTopic, Start,
 };
 
+mod administering;
 mod consuming;
 mod groupless;
 mod lone;

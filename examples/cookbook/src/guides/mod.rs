@@ -1,5 +1,6 @@
 //! What the guides show.
 
+pub mod administration;
 pub mod agents;
 pub mod delivery;
 pub mod dynamic;

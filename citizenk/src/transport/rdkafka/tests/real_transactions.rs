@@ -3,6 +3,8 @@
 use super::real::{cluster, fresh};
 use super::transactions::{SURE, Worker, fault, spec_of};
 use super::*;
+use crate::admin::{AdminErrorKind, ResetTo};
+use crate::runtime::produce::TopicNames;
 use crate::transport::transaction::{Ended, TransactionFault};
 
 /// The group's committed offset of partition 0.
@@ -252,4 +254,51 @@ fn a_small_transaction_takes_milliseconds() {
     }
     assert_eq!(committed(&group, &input), Some(100));
     group.close(PATIENCE);
+}
+
+#[test]
+fn a_group_is_not_moved_while_a_transaction_with_its_offsets_is_open() {
+    let Some(transport) = cluster() else { return };
+    let transport = Arc::new(transport);
+    let (input, out) = (fresh("in"), fresh("out"));
+    fill(&transport, &input, 0, 0..10);
+    fill(&transport, &out, 0, 0..1);
+    let group = member(&transport, &input);
+    let mut worker = Worker::ready(&transport, &fresh("worker"), &out);
+    worker.begin();
+    worker.send(1..2).wait(1);
+    worker
+        .offsets(&input, 3, &group.metadata())
+        .expect("offsets");
+    group.close(PATIENCE);
+
+    let admin = crate::app::topics::admin(transport.clone(), TopicNames::default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let to = ResetTo::Latest;
+    let plan = runtime.block_on(admin.plan_reset(&input, &[&input], to));
+    let plan = plan.expect("a plan");
+    assert_eq!((plan.members, plan.changes[0].before), (0, None));
+    let early = runtime.block_on(admin.apply(&plan)).expect_err("too early");
+    assert_eq!(early.kind, AdminErrorKind::NotEmpty, "{early}");
+    assert_eq!(early.code, "UNSTABLE_OFFSET_COMMIT");
+    assert_eq!(worker.commit().expect("committed"), SURE);
+    // The offsets of the transaction are there now, or will be in a moment.
+    let late = loop {
+        let late = runtime.block_on(admin.apply(&plan)).expect_err("too late");
+        if late.kind != AdminErrorKind::NotEmpty {
+            break late;
+        }
+    };
+    assert_eq!(late.kind, AdminErrorKind::Changed, "{late}");
+    let plan = runtime.block_on(admin.plan_reset(&input, &[&input], to));
+    let plan = plan.expect("a plan");
+    assert_eq!(
+        (plan.changes[0].before, plan.changes[0].after),
+        (Some(3), 10)
+    );
+    let moved = runtime.block_on(admin.apply(&plan)).expect("moved");
+    assert_eq!(moved, 1);
 }

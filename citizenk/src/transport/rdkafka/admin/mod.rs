@@ -1,0 +1,310 @@
+//! The light client of a cluster: it administers, and keeps `last_contact` true when no other client has
+//! anything to say.
+//!
+//! In: the cluster's settings, then requests (`topics`, `configs`, `groups`; what is under way is owned by
+//! `calls`). Out: answers; touches of the contact. The thread that looks at the contact sleeps on a
+//! condition and ends when the transport is dropped.
+
+use std::collections::BTreeMap;
+use std::ffi::c_char;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rdkafka::bindings as rd;
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
+
+use super::client::{Client, Contact, Hooks, Polled, lock};
+use super::conf::Conf;
+use super::embedded::EmbeddedBroker;
+use super::{error, offsets, security};
+use crate::admin::{
+    AdminPort, AdminReply, ClusterDescription, ConfigChange, ConfigEntry, Each, GroupDescription,
+    GroupListing, NewTopic, Spot, TopicDescription, TopicListing,
+};
+use crate::record::TopicPartition;
+use crate::transport::{TopicMetadata, TransportError};
+
+mod calls;
+mod configs;
+mod groups;
+mod topics;
+
+use calls::Calls;
+
+/// How long nothing may be heard before the cluster is asked.
+const SILENCE: Duration = Duration::from_secs(10);
+const HEAR: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Admin {
+    client: Arc<Client>,
+    stop: Arc<Stop>,
+    /// Made at the first request.
+    calls: OnceLock<Arc<Calls>>,
+}
+
+#[derive(Debug, Default)]
+struct Stop {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Admin {
+    pub(super) fn start(
+        settings: &BTreeMap<String, String>,
+        contact: Arc<Contact>,
+    ) -> Result<Self, TransportError> {
+        let mut conf = Conf::new("cluster");
+        conf.set_all(
+            &[],
+            settings,
+            &BTreeMap::new(),
+            &[("log.queue", "true")],
+            &[],
+        )?;
+        security::install(&conf);
+        let hooks = Hooks::new("admin", settings.get("bootstrap.servers"), contact.clone());
+        // A consumer without a group: unlike a producer it never creates a topic by asking for it.
+        let client = Client::new(conf, Polled::Main, true, hooks, None)?;
+        let stop = Arc::new(Stop::default());
+        let watch = (client.clone(), stop.clone());
+        std::thread::Builder::new()
+            .name("ck-contact".to_owned())
+            .spawn(move || watch_contact(&watch.0, &contact, &watch.1))
+            .map_err(|error| error::invalid("starting a thread", error.to_string()))?;
+        Ok(Self {
+            client,
+            stop,
+            calls: OnceLock::new(),
+        })
+    }
+
+    pub(super) fn topics(
+        &self,
+        only: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Vec<TopicMetadata>, TransportError> {
+        let asked = self.client.metadata(only, timeout);
+        if asked.is_err() {
+            // The reason waits to be heard.
+            // SAFETY: the client is alive; polling is allowed on any thread.
+            unsafe { rd::rd_kafka_poll(self.client.rk(), super::conf::millis(HEAR)) };
+        }
+        asked
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What administers the cluster. Called by one thread at a time.
+    pub(super) fn port(
+        &self,
+        embedded: Option<Arc<EmbeddedBroker>>,
+    ) -> Result<KafkaAdmin, TransportError> {
+        let calls = match self.calls.get() {
+            Some(calls) => calls.clone(),
+            None => {
+                let calls = Arc::new(Calls::start(self.client.clone())?);
+                self.calls.get_or_init(|| calls).clone()
+            }
+        };
+        Ok(KafkaAdmin { calls, embedded })
+    }
+}
+
+/// Administers a cluster through librdkafka.
+#[derive(Debug)]
+pub(super) struct KafkaAdmin {
+    calls: Arc<Calls>,
+    embedded: Option<Arc<EmbeddedBroker>>,
+}
+
+impl KafkaAdmin {
+    fn not_embedded<T: Send + 'static>(what: &str) -> AdminReply<T> {
+        let code = Code::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
+        let error = error::with_message(what, code, "not available on the embedded broker");
+        Box::pin(std::future::ready(Err(error)))
+    }
+}
+
+impl AdminPort for KafkaAdmin {
+    fn cluster(&self, timeout: Duration) -> AdminReply<ClusterDescription> {
+        self.describe_cluster(timeout)
+    }
+
+    /// The admin API describes topics, but does not list them: this request blocks, on a thread of the
+    /// runtime's pool for that.
+    fn topics(&self, timeout: Duration) -> AdminReply<Vec<TopicListing>> {
+        let client = self.calls.client().clone();
+        blocking("listing topics", move || {
+            let listed = client.metadata(None, timeout)?;
+            Ok(listed
+                .into_iter()
+                .map(|topic| TopicListing {
+                    name: topic.name,
+                    partitions: topic.partitions,
+                })
+                .collect())
+        })
+    }
+
+    fn describe_topics(
+        &self,
+        names: Vec<String>,
+        timeout: Duration,
+    ) -> AdminReply<Each<TopicDescription>> {
+        self.describe(names, timeout)
+    }
+
+    fn create_topic(&self, topic: NewTopic, dry: bool, timeout: Duration) -> AdminReply<()> {
+        self.create(&topic, dry, timeout)
+    }
+
+    fn delete_topic(&self, name: String, timeout: Duration) -> AdminReply<()> {
+        self.delete(&name, timeout)
+    }
+
+    fn add_partitions(&self, name: String, total: usize, timeout: Duration) -> AdminReply<()> {
+        self.grow(&name, total, timeout)
+    }
+
+    fn topic_configs(
+        &self,
+        names: Vec<String>,
+        timeout: Duration,
+    ) -> AdminReply<Each<Vec<ConfigEntry>>> {
+        self.configs(names, timeout)
+    }
+
+    fn alter_configs(
+        &self,
+        topic: String,
+        changes: Vec<ConfigChange>,
+        timeout: Duration,
+    ) -> AdminReply<()> {
+        self.alter(&topic, &changes, timeout)
+    }
+
+    fn groups(&self, timeout: Duration) -> AdminReply<Vec<GroupListing>> {
+        self.list_groups(timeout)
+    }
+
+    fn describe_groups(
+        &self,
+        names: Vec<String>,
+        timeout: Duration,
+    ) -> AdminReply<Each<GroupDescription>> {
+        self.describe_all_groups(names, timeout)
+    }
+
+    fn delete_group(&self, name: String, timeout: Duration) -> AdminReply<()> {
+        self.remove_group(&name, timeout)
+    }
+
+    fn committed(
+        &self,
+        group: String,
+        settled: bool,
+        timeout: Duration,
+    ) -> AdminReply<Vec<(TopicPartition, i64)>> {
+        self.committed_of(&group, settled, timeout)
+    }
+
+    fn alter_offsets(
+        &self,
+        group: String,
+        offsets: Vec<(TopicPartition, i64)>,
+        timeout: Duration,
+    ) -> AdminReply<Each<()>> {
+        self.set_offsets(&group, offsets, timeout)
+    }
+
+    /// One thread of the runtime's pool per request waits, as for [`AdminPort::topics`].
+    fn list_offsets(
+        &self,
+        topic: String,
+        partitions: Vec<i32>,
+        at: Spot,
+        timeout: Duration,
+    ) -> AdminReply<Vec<Option<i64>>> {
+        if self.embedded.is_some() && matches!(at, Spot::Time(_)) {
+            return Self::not_embedded("offsets by time");
+        }
+        let client = self.calls.client().clone();
+        blocking("asking for offsets", move || {
+            offsets::ask(&client, &topic, &partitions, at, false, timeout)
+        })
+    }
+}
+
+/// What a blocking request answers.
+fn blocking<T: Send + 'static>(
+    what: &'static str,
+    ask: impl FnOnce() -> Result<T, TransportError> + Send + 'static,
+) -> AdminReply<T> {
+    Box::pin(async move {
+        let asked = tokio::task::spawn_blocking(ask).await;
+        asked.unwrap_or_else(|_| Err(error::error(what, Code::RD_KAFKA_RESP_ERR__DESTROY)))
+    })
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        *lock(&self.stop.stopped) = true;
+        self.stop.changed.notify_all();
+    }
+}
+
+fn watch_contact(client: &Arc<Client>, contact: &Contact, stop: &Stop) {
+    loop {
+        // SAFETY: the client is alive; nobody else polls it. Serves its log lines.
+        unsafe { rd::rd_kafka_poll(client.rk(), 0) };
+        drop(client.take_mail());
+        if contact.elapsed().is_none_or(|silent| silent >= SILENCE) {
+            // The answer touches the contact by itself; that there is none is what silence means.
+            let _ = probe(client);
+        }
+        let stopped = lock(&stop.stopped);
+        let (stopped, _) = stop
+            .changed
+            .wait_timeout_while(stopped, LOOK_EVERY, |stopped| !*stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        if *stopped {
+            return;
+        }
+    }
+}
+
+/// Asks for the brokers only. Not with a plain request for metadata: one that names no topic asks for all
+/// this client was ever asked for, and lets the broker create those that do not exist (librdkafka 2.12).
+pub(super) fn probe(client: &Client) -> bool {
+    let mut buffer = [0 as c_char; 512];
+    // SAFETY: the client is alive; options, queue and event are destroyed once, after their last use; a
+    // null event is "no answer in time".
+    unsafe {
+        let operation = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER;
+        let options = rd::rd_kafka_AdminOptions_new(client.rk(), operation);
+        let timeout = super::conf::millis(PROBE_TIMEOUT);
+        let limited = rd::rd_kafka_AdminOptions_set_request_timeout(
+            options,
+            timeout,
+            buffer.as_mut_ptr(),
+            buffer.len(),
+        );
+        let queue = rd::rd_kafka_queue_new(client.rk());
+        rd::rd_kafka_DescribeCluster(client.rk(), options, queue);
+        let event = rd::rd_kafka_queue_poll(queue, timeout);
+        let answered = limited == error::OK
+            && !event.is_null()
+            && rd::rd_kafka_event_error(event) == error::OK;
+        if !event.is_null() {
+            rd::rd_kafka_event_destroy(event);
+        }
+        rd::rd_kafka_queue_destroy(queue);
+        rd::rd_kafka_AdminOptions_destroy(options);
+        answered
+    }
+}

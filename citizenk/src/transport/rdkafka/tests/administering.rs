@@ -1,0 +1,142 @@
+//! Administration.
+
+use std::task::{Context, Wake, Waker};
+
+use super::*;
+use crate::admin::{AdminReply, ConfigChange, NewTopic};
+
+fn wait<T>(reply: impl std::future::Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    let answered = runtime.block_on(async { tokio::time::timeout(PATIENCE, reply).await });
+    answered.expect("in time")
+}
+
+#[test]
+fn a_question_to_nobody_ends_at_its_timeout() {
+    let settings = map(&[("bootstrap.servers", "127.0.0.1:1")]);
+    let transport = KafkaTransport::new(settings).expect("nothing is connected yet");
+    let admin = Transport::admin(&transport).expect("starts");
+    // The answer comes even when nobody could ask again.
+    let reply = admin.groups(Duration::from_millis(300));
+    drop((admin, transport));
+    let error = wait(reply).expect_err("nobody is there");
+    assert!(error.retriable, "{error}");
+}
+
+/// Tells which thread wakes whoever waits for an answer.
+struct Woken(Mutex<Sender<String>>);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("without a name").to_owned();
+        let _ = client::lock(&self.0).send(name);
+    }
+}
+
+fn answered_by<T>(mut reply: AdminReply<T>) -> String {
+    let (sender, woken) = channel();
+    let waker = Waker::from(Arc::new(Woken(Mutex::new(sender))));
+    let mut context = Context::from_waker(&waker);
+    let mut by = "nobody".to_owned();
+    while reply.as_mut().poll(&mut context).is_pending() {
+        by = woken.recv_timeout(PATIENCE).expect("an answer");
+    }
+    by
+}
+
+/// Every request that goes to a cluster, beside a consumer of the same connection.
+#[test]
+fn no_request_is_answered_on_a_consumers_thread() {
+    let settings = map(&[("bootstrap.servers", "127.0.0.1:1")]);
+    let transport = KafkaTransport::new(settings).expect("nothing is connected yet");
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    let admin = Transport::admin(&transport).expect("starts");
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().thread_name("pool").build();
+    let runtime = runtime.expect("a runtime");
+    let _entered = runtime.enter();
+    let limit = Duration::from_millis(200);
+    let (name, names) = (|| "t".to_owned(), || vec!["t".to_owned()]);
+    let on_queue = [
+        answered_by(admin.cluster(limit)),
+        answered_by(admin.describe_topics(names(), limit)),
+        answered_by(admin.create_topic(NewTopic::new("t"), false, limit)),
+        answered_by(admin.delete_topic(name(), limit)),
+        answered_by(admin.add_partitions(name(), 2, limit)),
+        answered_by(admin.topic_configs(names(), limit)),
+        answered_by(admin.alter_configs(name(), vec![ConfigChange::reset("a")], limit)),
+        answered_by(admin.groups(limit)),
+        answered_by(admin.describe_groups(names(), limit)),
+        answered_by(admin.delete_group(name(), limit)),
+        answered_by(admin.committed(name(), true, limit)),
+        answered_by(admin.alter_offsets(name(), vec![(TopicPartition::new("t", 0), 1)], limit)),
+    ];
+    assert!(on_queue.iter().all(|by| by == "ck-admin"), "{on_queue:?}");
+    let blocking = [
+        answered_by(admin.topics(limit)),
+        answered_by(admin.list_offsets(name(), vec![0], Spot::End, limit)),
+    ];
+    assert!(blocking.iter().all(|by| by == "pool"), "{blocking:?}");
+    consumer.close(PATIENCE);
+}
+
+#[test]
+fn the_embedded_broker_administers_what_it_can() {
+    let transport: Arc<dyn Transport> = Arc::new(broker());
+    let admin = crate::app::topics::admin(transport, Default::default());
+    wait(async {
+        let topic = NewTopic::new("t").partitions(3);
+        admin.create_topic(topic.clone()).await.expect("created");
+        let described = admin.describe_topic("t").await.expect("described");
+        assert_eq!(described.partitions.len(), 3);
+        assert!(described.under_replicated().is_empty(), "{described:?}");
+        assert_eq!(admin.watermarks("t").await.expect("asked").len(), 3);
+        let listed = admin.topics().await.expect("listed");
+        assert_eq!(listed[0].name, "t");
+        let refusals = [
+            admin.cluster().await.expect_err("refused"),
+            admin.delete_topic("t").await.expect_err("refused"),
+            admin.add_partitions("t", 9).await.expect_err("refused"),
+            admin.topic_configs("t").await.expect_err("refused"),
+            admin.groups().await.expect_err("refused"),
+            admin.describe_group("g").await.expect_err("refused"),
+            admin.delete_group("g").await.expect_err("refused"),
+            admin.group_offsets("g").await.expect_err("refused"),
+            admin
+                .offsets_at("t", chrono::DateTime::UNIX_EPOCH)
+                .await
+                .expect_err("refused"),
+            admin
+                .create_topic(NewTopic::new("u").replication(1))
+                .await
+                .expect_err("refused"),
+        ];
+        for error in refusals {
+            assert_eq!(error.kind, crate::admin::AdminErrorKind::Unsupported);
+            let text = error.to_string();
+            assert!(
+                text.contains("not available on the embedded broker"),
+                "{text}"
+            );
+        }
+        let missing = admin.describe_topic("nowhere").await.expect_err("missing");
+        assert_eq!(missing.kind, crate::admin::AdminErrorKind::NotFound);
+    });
+}
+
+#[test]
+fn a_quiet_connection_is_heard_of_on_the_embedded_broker_too() {
+    let transport = broker();
+    let light = transport.light().expect("starts");
+    transport.topics(None, PATIENCE).expect("answered");
+    let asked = Instant::now();
+    let answered = admin::probe(light.client());
+    let heard = transport.last_contact().expect("contact");
+    let (asked, limit) = (asked.elapsed(), Duration::from_secs(1));
+    assert!(
+        heard < asked && asked < limit,
+        "{answered}: heard {heard:?} ago, asked {asked:?} ago"
+    );
+}
