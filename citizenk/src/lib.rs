@@ -38,7 +38,7 @@ pub use codec::{KeyCodec, RawBytes};
 pub use config::{Flags, Printable, SecurityFlags, Settings};
 pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit, FailureKind,
-    IntoAgentError, ResultExt, RunError, TransportError,
+    IntoAgentError, ResultExt, RunError, TransportError, UnknownCluster,
 };
 pub use message::Message;
 pub use record::{Headers, Timestamp, TopicPartition};

@@ -63,6 +63,17 @@ const TARGETS: [&[&str]; 5] = [
     ],
 ];
 
+/// Two clusters, one of which the test ends.
+const CLUSTERS: &[&str] = &[
+    "test",
+    "-p",
+    "citizenk",
+    "--features",
+    "testing",
+    "--test",
+    "real_clusters",
+];
+
 /// Who clients are and whom they trust.
 const SECURED: &[&str] = &[
     "test",
@@ -90,7 +101,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
         )));
     }
     // Built first: a compile error needs no Kafka, and building does not count against the tests' time.
-    for target in TARGETS.into_iter().chain([SECURED]) {
+    for target in TARGETS.into_iter().chain([SECURED, CLUSTERS]) {
         let mut build = workspace.cargo();
         build.args(target).arg("--no-run");
         process::run(
@@ -123,5 +134,14 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
             .env("CITIZENK_REAL_KAFKA", "1");
         process::run(tests, "the tests against a real Kafka", LIMIT)?;
     }
-    Ok(())
+    let second = Kafka::start_temporary(workspace, 1)?;
+    let mut tests = workspace.cargo();
+    tests
+        .args(CLUSTERS)
+        .arg("--")
+        .args(filter)
+        .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
+        .env("CITIZENK_SECOND_KAFKA", second.bootstrap())
+        .env("CITIZENK_SECOND_KAFKA_PID", second.pid(0).to_string());
+    process::run(tests, "the tests against two real Kafkas", LIMIT)
 }

@@ -15,7 +15,7 @@ use super::types::{
     ClusterDescription, ConfigChange, ConfigEntry, NewTopic, PartitionId, PartitionOffsets,
     TopicDescription, TopicListing,
 };
-use crate::error::TransportError;
+use crate::error::{TransportError, UnknownCluster};
 use crate::record::TopicPartition;
 use crate::topic::Topic;
 
@@ -57,6 +57,8 @@ type RealName = dyn Fn(&str) -> String + Send + Sync;
 #[derive(Clone)]
 pub struct Admin {
     cluster: Arc<Cluster>,
+    /// All clusters of the app, where there are several.
+    all: Arc<[Arc<Cluster>]>,
     pub(super) timeout: Duration,
 }
 
@@ -85,8 +87,40 @@ impl Admin {
                 connect: Box::new(connect),
                 real_name: Box::new(real_name),
             }),
+            all: Arc::default(),
             timeout: TIMEOUT,
         }
+    }
+
+    /// The first of them, which knows the others.
+    pub(crate) fn first_of(clusters: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let all: Arc<[Arc<Cluster>]> = clusters.into_iter().map(|one| one.cluster).collect();
+        Some(Self {
+            cluster: all.first()?.clone(),
+            all,
+            timeout: TIMEOUT,
+        })
+    }
+
+    /// The same client for another of the app's clusters ([`App::cluster`](crate::App::cluster)). What a
+    /// handler is given is for the one without a name or, in an app that has none, for the first.
+    ///
+    /// # Errors
+    /// The app has no such cluster.
+    pub fn on(&self, cluster: &str) -> Result<Self, UnknownCluster> {
+        let all = std::iter::once(&self.cluster).chain(&*self.all);
+        let found = all.clone().find(|known| known.name == cluster);
+        let Some(found) = found else {
+            let mut known: Vec<&str> = all.map(|known| &*known.name).collect();
+            known.sort_unstable();
+            known.dedup();
+            return Err(UnknownCluster::new(cluster, &known));
+        };
+        Ok(Self {
+            cluster: found.clone(),
+            all: self.all.clone(),
+            timeout: self.timeout,
+        })
     }
 
     /// The same client with another limit for each request (at least 1 ms, at most an hour; default 15 s).
@@ -106,7 +140,7 @@ impl Admin {
     /// What a topic of the app is called on the broker (`--topic NAME=REAL`, `--topic-prefix`).
     #[must_use]
     pub fn name_of<V, K>(&self, topic: &Topic<V, K>) -> String {
-        (self.cluster.real_name)(topic.name())
+        (self.cluster.real_name)(topic.id().text())
     }
 
     /// The cluster's id, brokers and controller.

@@ -3,6 +3,7 @@
 //! In: the app's items and the names and numbers a run overrides. Out: everything that runs, resolved;
 //! or everything that is wrong, at once. Pure.
 
+mod clusters;
 mod outputs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,7 @@ use crate::runtime::plan::AgentPlan;
 use crate::runtime::produce::TopicNames;
 use crate::timer::{Placement, TimerDef};
 use crate::topic::describe::TopicInfo;
-use crate::topic::{Declared, check_name};
+use crate::topic::{DEFAULT_CLUSTER, Declared, check_name};
 
 /// What a run may change without changing the program.
 #[derive(Clone, Debug, Default)]
@@ -111,15 +112,22 @@ pub(crate) fn assemble(
     flat: &[Flat],
     states: &[StateRequirement],
     extra_topics: &[TopicInfo],
+    clusters: &[&'static str],
     overrides: &Overrides,
 ) -> Result<Assembled, BuildError> {
+    let all: Vec<&'static str> = [DEFAULT_CLUSTER]
+        .into_iter()
+        .chain(clusters.iter().copied())
+        .collect();
     let mut checks = Checks {
         app,
+        clusters: &all,
         overrides,
         issues: Vec::new(),
         topics: BTreeMap::new(),
     };
     checks.app_name();
+    checks.cluster_names(clusters);
     checks.component_names(flat);
     checks.states(flat, states);
     for topic in extra_topics {
@@ -150,6 +158,7 @@ pub(crate) fn assemble(
                 let plan = Arc::new(retries::named(plan, &overrides.names));
                 checks.dead_letters(&plan);
                 checks.retries(&plan);
+                checks.one_cluster(&plan);
                 assembled.agents.push(PlannedAgent {
                     plan,
                     factory: agent.factory.clone(),
@@ -194,10 +203,12 @@ pub(crate) fn planned(
     flat: &Flat,
     states: &[StateRequirement],
     topics: &BTreeMap<&'static str, TopicInfo>,
+    clusters: &[&'static str],
     overrides: &Overrides,
 ) -> Result<PlannedAgent, BuildError> {
     let mut checks = Checks {
         app,
+        clusters,
         overrides,
         issues: Vec::new(),
         topics: topics.clone(),
@@ -223,6 +234,7 @@ pub(crate) fn planned(
     let plan = Arc::new(retries::named(plan, &overrides.names));
     checks.dead_letters(&plan);
     checks.retries(&plan);
+    checks.one_cluster(&plan);
     match BuildError::from_issues(checks.issues) {
         Some(error) => Err(error),
         None => Ok(PlannedAgent {
@@ -253,11 +265,11 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
     let names = &overrides.names;
     let mut targets: Vec<OutputTarget> = Vec::new();
     for topic in spec.written() {
-        if targets.iter().all(|target| target.name != topic.name) {
+        if targets.iter().all(|target| target.id != topic.id()) {
             let mut output = topic.output();
             output.name = names.real(topic.name);
             targets.push(OutputTarget {
-                name: topic.name,
+                id: topic.id(),
                 topic: output,
             });
         }
@@ -276,6 +288,10 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
         around: Around::of(component, &[&defaults.wraps, &spec.wraps]),
         component: spec.component(),
         module: defaults.module.clone(),
+        cluster: spec
+            .topics
+            .first()
+            .map_or(DEFAULT_CLUSTER, |topic| topic.cluster),
         group,
         real_topics: spec
             .topics
@@ -285,7 +301,7 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
         matching: spec
             .topics
             .iter()
-            .map(|topic| pattern(topic.name).and_then(Result::ok))
+            .map(|topic| pattern(topic.plain).and_then(Result::ok))
             .collect(),
         start_latest: spec.start_latest.unwrap_or(false),
         retry_topics: Vec::new(),
@@ -311,6 +327,8 @@ fn pattern(name: &str) -> Option<Result<Regex, regex::Error>> {
 
 pub(super) struct Checks<'a> {
     app: &'a str,
+    /// Those there are.
+    clusters: &'a [&'static str],
     pub(super) overrides: &'a Overrides,
     pub(super) issues: Vec<BuildIssue>,
     pub(super) topics: BTreeMap<&'static str, TopicInfo>,
@@ -392,9 +410,10 @@ impl Checks<'_> {
 
     /// Notes a topic; one name means one format everywhere in the app.
     fn topic(&mut self, component: &str, topic: &TopicInfo) {
-        if let Some(pattern) = pattern(topic.name) {
+        self.cluster(component, topic);
+        if let Some(pattern) = pattern(topic.plain) {
             if let Err(error) = pattern {
-                let name = topic.name;
+                let name = topic.plain;
                 self.issue(
                     component,
                     format!("`{name}` is not a regular expression: {error}"),
@@ -409,7 +428,7 @@ impl Checks<'_> {
             }
             return;
         }
-        if let Err(reason) = check_name(topic.name) {
+        if let Err(reason) = check_name(topic.plain) {
             self.issue(component, reason);
             return;
         }
@@ -499,7 +518,7 @@ impl Checks<'_> {
                 self.agent_issue(spec, format!("reads topic `{}` twice", topic.name));
             }
         }
-        for topic in spec.written().filter(|topic| topic.name.starts_with('^')) {
+        for topic in spec.written().filter(|topic| topic.plain.starts_with('^')) {
             self.agent_issue(
                 spec,
                 format!("writes to the pattern `{}`; name a topic", topic.name),

@@ -19,8 +19,8 @@ pub(crate) struct Front {
 }
 
 /// The servers' addresses, without credentials.
-pub(crate) fn printable_servers(settings: &Settings) -> String {
-    match &settings.broker.value {
+pub(crate) fn printable_servers(broker: &Broker) -> String {
+    match broker {
         Broker::Cluster(servers) => servers.clone(),
         Broker::Embedded => "embedded".to_owned(),
         Broker::Unset => String::new(),
@@ -34,7 +34,7 @@ pub(crate) fn plan(
     broker: BrokerKind,
 ) -> Result<(WebPlan, ServiceInfo), RunError> {
     let assembled = app.assembled(&overrides(settings))?;
-    let info = app.service_info(&assembled, settings, broker, printable_servers(settings));
+    let info = app.service_info(&assembled, settings, broker);
     let plan = app.web_plan(&assembled, settings, &info)?;
     Ok((plan, info))
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::config::DEFAULT_CLUSTER;
 use crate::error::AgentError;
 use crate::extract::Env;
 use crate::extract::{ProduceError, Sent};
 use crate::record::TopicPartition;
 use crate::runtime::ack::LaneAck;
+use crate::runtime::clusters::{Cluster, Clusters};
 use crate::runtime::crew::Crew;
 use crate::runtime::engine::{Engine, EngineSpec, PlannedAgent};
 use crate::runtime::lane::LaneContext;
@@ -20,8 +22,7 @@ use crate::runtime::stall::Cause;
 use crate::runtime::status::GroupStatus;
 use crate::runtime::supervisor::Supervisor;
 use crate::staging::StagedBatch;
-use crate::telemetry::LaneId;
-use crate::transport::Transport;
+use crate::telemetry::{ClusterLabel, LaneId};
 use crate::web::{
     AgentCall, Answer, CallReport, Condition, Problem, ProduceRequest, Service, ServiceInfo,
 };
@@ -47,7 +48,7 @@ pub(crate) struct Live {
     env: Env,
     port: Port,
     agents: Vec<PlannedAgent>,
-    transport: Arc<dyn Transport>,
+    clusters: Clusters,
     supervisor: Supervisor,
     handle: tokio::runtime::Handle,
     view: OnceLock<View>,
@@ -60,7 +61,7 @@ impl Live {
             env: spec.env.clone(),
             port: spec.port.clone(),
             agents: spec.agents.clone(),
-            transport: spec.transport.clone(),
+            clusters: spec.clusters.clone(),
             supervisor: spec.supervisor.clone(),
             handle: spec.handle.clone(),
             view: OnceLock::new(),
@@ -111,6 +112,25 @@ fn condition(name: impl Into<String>, ok: bool, detail: impl Into<String>) -> Co
     }
 }
 
+/// Whether the cluster was heard of lately.
+fn contact(cluster: &Cluster) -> Condition {
+    let contact = cluster.transport.last_contact();
+    let heard = contact.is_some_and(|silence| silence <= BROKER_SILENCE);
+    let detail = match contact {
+        Some(silence) => format!("heard {:.1} s ago", silence.as_secs_f64()),
+        None => "not reached yet".to_owned(),
+    };
+    let detail = match cluster.transport.trouble() {
+        Some(trouble) => format!("{detail}: {trouble}"),
+        None => detail,
+    };
+    let name = match cluster.name {
+        DEFAULT_CLUSTER => "broker".to_owned(),
+        name => format!("broker: {name}"),
+    };
+    condition(name, heard, detail)
+}
+
 fn group_stats(group: &GroupStatus) -> Value {
     use std::sync::atomic::Ordering::Relaxed;
     let partitions: Vec<Value> = group
@@ -131,6 +151,7 @@ fn group_stats(group: &GroupStatus) -> Value {
         })
         .collect();
     json!({
+        "cluster": group.cluster,
         "group": group.group,
         "assigned": group.is_assigned(),
         "rebalances": group.rebalances.load(Relaxed),
@@ -159,21 +180,32 @@ impl Service for Live {
         let mut lanes = Map::new();
         for lane in self.env.metrics.lanes() {
             let id = lane.id();
-            let name = format!("{} {}/{}", id.agent, id.topic, id.partition);
+            let cluster = match id.cluster.0 {
+                DEFAULT_CLUSTER => String::new(),
+                name => format!("{name}/"),
+            };
+            let name = format!("{} {cluster}{}/{}", id.agent, id.topic, id.partition);
             lanes.insert(name, lane.values().into_iter().collect());
         }
-        let (mut consumers, mut producer) = (Map::new(), Value::Null);
+        let (mut consumers, mut producer, mut producers) = (Map::new(), Value::Null, Map::new());
         if let Some(view) = self.view.get() {
             consumers = view
                 .groups()
                 .map(|group| (group.name.clone(), group_stats(&group)))
                 .collect();
-            let handle = view.sender.handle();
-            producer = json!({ "in_flight": handle.in_flight(), "client": client_document(handle.statistics()) });
+            for (cluster, handle) in view.sender.producers() {
+                let stats = json!({ "in_flight": handle.in_flight(), "client": client_document(handle.statistics()) });
+                if cluster == DEFAULT_CLUSTER {
+                    producer = stats;
+                } else {
+                    producers.insert(cluster.to_owned(), stats);
+                }
+            }
         }
         json!({
             "consumers": consumers,
             "producer": producer,
+            "producers": producers,
             "lanes": lanes,
             "background_tasks": self.env.background.running(),
         })
@@ -252,6 +284,7 @@ impl Service for Live {
                 topic: partition.topic.to_string(),
                 partition: partition.partition,
                 group: plan.group.clone().unwrap_or_default(),
+                cluster: ClusterLabel(plan.cluster),
             };
             let cx = LaneContext {
                 env: self.env.clone(),
@@ -316,27 +349,24 @@ impl Service for Live {
                 stalled.join(", "),
             ));
         }
-        let contact = self.transport.last_contact();
-        let heard = contact.is_some_and(|silence| silence <= BROKER_SILENCE);
-        let detail = match contact {
-            Some(silence) => format!("heard {:.1} s ago", silence.as_secs_f64()),
-            None => "not reached yet".to_owned(),
-        };
-        let detail = match self.transport.trouble() {
-            Some(trouble) => format!("{detail}: {trouble}"),
-            None => detail,
-        };
-        conditions.push(condition("broker", heard, detail));
+        conditions.extend(self.clusters.all().map(contact));
         conditions
     }
 
     fn metrics(&self) -> String {
         let metrics = &self.env.metrics;
-        metrics.pinned_chunks(self.transport.held_chunks());
+        // Clients of one library count together, whatever their cluster.
+        let held = self
+            .clusters
+            .all()
+            .map(|cluster| cluster.transport.held_chunks());
+        metrics.pinned_chunks(held.max().unwrap_or_default());
         if let Some(view) = self.view.get() {
-            metrics
-                .producer(&self.info.name)
-                .in_flight(view.sender.handle().in_flight());
+            for (cluster, producer) in view.sender.producers() {
+                metrics
+                    .producer(cluster, &self.info.name)
+                    .in_flight(producer.in_flight());
+            }
         }
         metrics.render()
     }

@@ -14,6 +14,7 @@ mod after;
 mod assemble;
 #[cfg(feature = "cli")]
 pub(crate) mod cli;
+mod clusters;
 mod component;
 #[cfg(feature = "web")]
 mod front;
@@ -49,7 +50,7 @@ pub(crate) const DEFAULT_VERSION: &str = "0.1.0";
 
 use self::assemble::Flat;
 use self::module::{Defaults, Item};
-use crate::config::Settings;
+use crate::config::{Flags, Settings};
 use crate::error::{AgentError, BuildError, ConfigError};
 use crate::extract::{StateMap, StateRequirement};
 use crate::middleware::{Middleware, Wrap};
@@ -57,8 +58,8 @@ use crate::policy::{Guarantee, Policy};
 use crate::runtime::agents::Agents;
 use crate::runtime::lane::AgentDef;
 use crate::runtime::transact::Defences;
-use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
+use crate::topic::{Topic, interned};
 
 type StateFuture = Pin<Box<dyn Future<Output = Result<StateInsert, AgentError>> + Send>>;
 type SettingsCheck = fn(&Settings) -> Result<(), ConfigError>;
@@ -138,6 +139,8 @@ pub struct App {
     /// Whether the program's own settings can be read, one per type.
     own_settings: Vec<(std::any::TypeId, SettingsCheck)>,
     topics: Vec<TopicInfo>,
+    /// Those with a name.
+    pub(crate) clusters: Vec<&'static str>,
     pub(crate) api: ApiInfo,
     #[cfg(feature = "web")]
     pub(crate) web: web::WebParts,
@@ -173,6 +176,7 @@ impl App {
             states: Vec::new(),
             own_settings: Vec::new(),
             topics: Vec::new(),
+            clusters: Vec::new(),
             api: ApiInfo::default(),
             #[cfg(feature = "web")]
             web: web::WebParts::default(),
@@ -217,6 +221,50 @@ impl App {
     pub fn topic<V: 'static, K: 'static>(mut self, topic: &Topic<V, K>) -> Self {
         self.topics.push(TopicInfo::of(topic));
         self
+    }
+
+    /// Gives the app another cluster, beside the one without a name: topics are put on it with
+    /// [`Topic::cluster`]. Its settings are those of the unnamed one under its own name:
+    /// `KAFKA_EU_BOOTSTRAP_SERVERS`, `[clusters.eu]`, `--cluster eu.bootstrap.servers=..`. A cluster that is
+    /// down does not hold up agents of others.
+    ///
+    /// The unnamed cluster is there too if a component names a topic of it or its servers are given.
+    ///
+    /// ```
+    /// use citizenk::prelude::*;
+    ///
+    /// const ORDERS: Topic<RawBytes> = Topic::raw("orders");
+    /// const ORDERS_EU: Topic<RawBytes> = Topic::raw("orders").cluster("eu");
+    ///
+    /// #[citizenk::agent(topics = [ORDERS_EU], output = ORDERS)]
+    /// async fn gather(order: Event<RawBytes>) -> RawBytes { order.value }
+    ///
+    /// let app = App::new("gather").cluster("eu").register::<gather>();
+    /// # app.check().unwrap();
+    /// ```
+    #[must_use]
+    pub fn cluster(mut self, name: &str) -> Self {
+        let name = interned(name);
+        if !self.clusters.contains(&name) {
+            self.clusters.push(name);
+        }
+        self
+    }
+
+    /// Flags that say what the app says: its clusters, and whether it runs on the embedded broker by
+    /// default. For programs that resolve [`Settings`] themselves; the app's own command line begins with
+    /// these.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.flags_over(Flags::default())
+    }
+
+    pub(crate) fn flags_over(&self, flags: Flags) -> Flags {
+        Flags {
+            embedded_by_default: self.embedded_by_default,
+            clusters: self.clusters.iter().map(|&name| name.to_owned()).collect(),
+            ..flags
+        }
     }
 
     /// Adds a value for [`State<T>`](crate::State); one per type.
@@ -450,10 +498,9 @@ impl App {
     /// Whether the program's own settings can be read, and tokens can be had where they are needed.
     pub(crate) fn check_settings(&self, settings: &Settings) -> Result<(), Vec<ConfigError>> {
         let read = self.own_settings.iter();
-        let tokens = self.check_tokens(&settings.security).err();
         let errors: Vec<_> = read
             .filter_map(|(_, read)| read(settings).err())
-            .chain(tokens)
+            .chain(self.check_clusters(settings))
             .collect();
         if errors.is_empty() {
             Ok(())
@@ -469,12 +516,18 @@ impl App {
             &self.components(),
             &states,
             &self.topics,
+            &self.clusters,
             overrides,
         )
     }
 
     /// What checks and resolves agents that come while the app runs.
-    pub(crate) fn planner(&self, overrides: &Overrides, assembled: &Assembled) -> Agents {
+    pub(crate) fn planner(
+        &self,
+        overrides: &Overrides,
+        assembled: &Assembled,
+        clusters: Vec<&'static str>,
+    ) -> Agents {
         let (app, defaults) = (self.name.clone(), self.defaults.clone());
         let states: Vec<StateRequirement> = self.states.iter().map(|entry| entry.what).collect();
         let (overrides, topics) = (overrides.clone(), assembled.topics.clone());
@@ -483,7 +536,7 @@ impl App {
                 component: agent.into(),
                 defaults: defaults.clone(),
             };
-            planned(&app, &flat, &states, &topics, &overrides)
+            planned(&app, &flat, &states, &topics, &clusters, &overrides)
         })
     }
 

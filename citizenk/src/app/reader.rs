@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use super::App;
-use super::service::{overrides, transport};
-use crate::config::{Settings, merge_consumer};
+use crate::config::Settings;
 use crate::error::RunError;
 use crate::extract::Reader;
-use crate::runtime::read::Reads;
-use crate::transport::Transport;
+use crate::runtime::clusters::Clusters;
+use crate::runtime::read::AllReads;
 
 impl Reader {
-    /// A reader of the cluster the settings name, for tools that run no app. Nothing is sent before the first
+    /// A reader of the clusters the settings name, for tools that run no app. Nothing is sent before the first
     /// read.
     ///
     /// # Errors
@@ -38,19 +37,18 @@ impl Reader {
     pub fn connect(settings: &Settings) -> Result<Self, RunError> {
         // It proves who it is by the settings alone; a token function belongs to an app.
         let app = App::new("citizenk-read");
-        Ok(Self::on(transport(&app, settings)?, settings, app.name))
+        Ok(Self::over(app.clusters_of(settings)?, settings, app.name))
     }
 
-    pub(crate) fn on(
-        transport: Arc<dyn Transport>,
+    pub(crate) fn over(
+        clusters: Clusters,
         settings: &Settings,
         client_id: impl Into<String>,
     ) -> Self {
-        Self::new(Arc::new(Reads {
-            transport,
-            settings: merge_consumer(settings),
+        Self::new(Arc::new(AllReads {
+            clusters,
             client_id: client_id.into(),
-            names: overrides(settings).names,
+            names: settings.names(),
         }))
     }
 }

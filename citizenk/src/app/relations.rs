@@ -14,13 +14,14 @@ use crate::timer::Placement;
 impl Checks<'_> {
     /// Offsets belong to (group, topic): who shares both shares one start position and one guarantee.
     pub(super) fn groups(&mut self, agents: &[PlannedAgent]) {
-        let mut seen: BTreeMap<(&str, &str), &AgentPlan> = BTreeMap::new();
+        let mut seen: BTreeMap<(&str, &str, &str), &AgentPlan> = BTreeMap::new();
         let mut issues = Vec::new();
         for PlannedAgent { plan, .. } in agents {
             let Some(group) = &plan.group else { continue };
             for topic in &plan.real_topics {
-                let Some(other) = seen.get(&(&**group, &**topic)) else {
-                    seen.insert((group, topic), plan);
+                let key = (plan.cluster, &**group, &**topic);
+                let Some(other) = seen.get(&key) else {
+                    seen.insert(key, plan);
                     continue;
                 };
                 let name = &other.spec.name;

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use crate::RawBytes;
+use crate::config::TopicNames;
 use crate::extract::{OutputTable, OutputTarget};
 use crate::runtime::plan::{AgentPlan, RetryTopic};
-use crate::runtime::produce::TopicNames;
 use crate::time::Human;
 use crate::topic::describe::TopicInfo;
 use crate::topic::{Topic, interned};
@@ -21,7 +21,8 @@ pub(super) fn named(mut plan: AgentPlan, names: &TopicNames) -> AgentPlan {
     let mut targets: Vec<OutputTarget> = plan.table.targets().to_vec();
     for delay in &plan.on_error.later {
         let name = format!("{group}.{}.retry.{}", plan.spec.name, Human(*delay));
-        let mut info = TopicInfo::of(&Topic::<RawBytes>::raw(interned(&name)));
+        let topic = Topic::<RawBytes>::raw(interned(&name)).cluster(plan.cluster);
+        let mut info = TopicInfo::of(&topic);
         info.internal = true;
         let mut topic = info.output();
         topic.name = names.real(info.name);
@@ -32,7 +33,7 @@ pub(super) fn named(mut plan: AgentPlan, names: &TopicNames) -> AgentPlan {
             info: info.clone(),
         });
         targets.push(OutputTarget {
-            name: info.name,
+            id: info.id(),
             topic,
         });
     }

@@ -17,10 +17,17 @@ pub(crate) type TokenFn =
 /// What a function for [`App::oauth_token`] may look at.
 #[derive(Clone, Debug)]
 pub struct TokenContext {
+    cluster: &'static str,
     settings: Arc<Settings>,
 }
 
 impl TokenContext {
+    /// The cluster whose clients need the token; `default` is the one without a name.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.cluster
+    }
+
     /// The program's own settings: the `[app]` table of the settings file, and `APP_*` variables.
     ///
     /// # Errors
@@ -74,7 +81,12 @@ impl App {
     }
 
     /// Who gets the tokens of a cluster with this security; to be called inside a runtime.
-    pub(crate) fn tokens(&self, security: &Security, settings: &Settings) -> Option<Arc<Tokens>> {
+    pub(crate) fn tokens(
+        &self,
+        cluster: &'static str,
+        security: &Security,
+        settings: &Settings,
+    ) -> Option<Arc<Tokens>> {
         if !security.needs_tokens() {
             return None;
         }
@@ -87,6 +99,7 @@ impl App {
         let settings = Arc::new(settings.clone());
         let source = Arc::new(move || {
             get(TokenContext {
+                cluster,
                 settings: settings.clone(),
             })
         });

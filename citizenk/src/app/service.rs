@@ -1,6 +1,5 @@
 //! An app with its settings, run as a program.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -9,15 +8,16 @@ use tokio::runtime::Handle;
 #[cfg(feature = "web")]
 use super::front::Front;
 use super::{AgentOverride, App, Overrides, Prepared, RunOptions, topics};
+use crate::config::Settings;
 use crate::config::kafka::{self, Side};
-use crate::config::{Broker, Flags, Settings, merge_consumer, merge_producer};
 use crate::error::{ConfigError, Exit, RunError};
+use crate::runtime::clusters::Clusters;
 use crate::runtime::engine;
-use crate::runtime::produce::TopicNames;
 use crate::runtime::worker::Executor;
 use crate::time::Clock;
-use crate::transport::rdkafka::{EmbeddedOptions, KafkaTransport};
-use crate::transport::{BrokerKind, Transport};
+use crate::transport::BrokerKind;
+#[cfg(any(test, feature = "testing"))]
+use crate::transport::Transport;
 
 /// At most this many records in one chunk: few, large chunks cost least.
 const MAX_CHUNK: usize = 1000;
@@ -36,15 +36,12 @@ impl App {
     /// # Errors
     /// [`RunError::Config`] or [`RunError::Build`], each with all mistakes.
     pub async fn build(self) -> Result<Service, RunError> {
-        let flags = Flags {
-            embedded_by_default: self.embedded_by_default,
-            ..Flags::default()
-        };
-        let settings = Settings::load(flags)?;
+        let settings = Settings::load(self.flags())?;
         self.build_with(settings).await
     }
 
-    /// Checks everything under the given settings.
+    /// Checks everything under the given settings, resolved from [`App::flags`] where the app has clusters
+    /// with a name.
     ///
     /// # Errors
     /// [`RunError::Build`] with all mistakes.
@@ -66,14 +63,7 @@ pub(crate) fn overrides(settings: &Settings) -> Overrides {
     };
     Overrides {
         group: value(&settings.group),
-        names: TopicNames {
-            renamed: settings
-                .topics
-                .iter()
-                .map(|(name, real)| (name.clone(), real.value.clone()))
-                .collect(),
-            prefix: value(&settings.topic_prefix).unwrap_or_default(),
-        },
+        names: settings.names(),
         agents: settings
             .agents
             .iter()
@@ -93,34 +83,6 @@ pub(crate) fn overrides(settings: &Settings) -> Overrides {
     }
 }
 
-/// Connects to what the settings say; nothing is sent yet.
-pub(crate) fn transport(app: &App, settings: &Settings) -> Result<Arc<dyn Transport>, RunError> {
-    match &settings.broker.value {
-        Broker::Cluster(servers) => {
-            let producer = merge_producer(settings);
-            // What both sides have in common is how to reach and trust the cluster.
-            let mut shared: BTreeMap<String, String> = merge_consumer(settings)
-                .into_iter()
-                .filter(|(key, value)| producer.get(key) == Some(value))
-                .collect();
-            shared.insert("bootstrap.servers".to_owned(), servers.clone());
-            let tokens = app.tokens(&settings.security, settings);
-            Ok(Arc::new(KafkaTransport::new(shared)?.with_tokens(tokens)))
-        }
-        Broker::Embedded => {
-            let transport = KafkaTransport::embedded(EmbeddedOptions::default())?;
-            let address = transport.bootstrap_servers();
-            tracing::warn!(address, "running on the embedded broker: all records are gone when the process ends");
-            Ok(Arc::new(transport))
-        }
-        Broker::Unset => Err(ConfigError::new(
-            "KAFKA_BOOTSTRAP_SERVERS",
-            "is not set; set it, pass `--bootstrap-servers`, or `--embedded` for a broker inside the process",
-        )
-        .into()),
-    }
-}
-
 impl Service {
     /// Runs until `shutdown` completes or something stops the service; then drains, commits and leaves.
     ///
@@ -129,13 +91,24 @@ impl Service {
     /// # Errors
     /// Why the service had to stop, or what was left unfinished.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let transport = transport(&self.app, &self.settings)?;
-        self.run_on(transport, shutdown).await
+        let clusters = self.app.clusters(&self.settings, None)?;
+        self.run_on(clusters, shutdown).await
     }
 
-    pub(crate) async fn run_on(
+    /// With the cluster without a name where this transport leads.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) async fn run_here(
         self,
         transport: Arc<dyn Transport>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), RunError> {
+        let clusters = self.app.clusters(&self.settings, Some(transport))?;
+        self.run_on(clusters, shutdown).await
+    }
+
+    async fn run_on(
+        self,
+        clusters: Clusters,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), RunError> {
         let Self { app, settings } = self;
@@ -143,9 +116,10 @@ impl Service {
         for warning in settings.warnings() {
             tracing::warn!("{warning}");
         }
-        if transport.kind() == BrokerKind::Embedded {
-            let assembled = app.assembled(&overrides(&settings))?;
-            for (name, topic) in &assembled.topics {
+        let assembled = app.assembled(&overrides(&settings))?;
+        for (name, topic) in &assembled.topics {
+            let transport = &clusters.of(topic.cluster)?.transport;
+            if transport.kind() == BrokerKind::Embedded {
                 let partitions = topics::partitions_or(topic, EMBEDDED_PARTITIONS);
                 transport.create_topic(&settings.real_topic(name), partitions)?;
             }
@@ -159,19 +133,17 @@ impl Service {
         })?;
         let drain = app.drain.unwrap_or(settings.drain.value);
         #[cfg(feature = "web")]
-        let front = Front::bind(&app, &settings, transport.kind())?;
+        let front = Front::bind(&app, &settings, clusters.first().transport.kind())?;
         #[cfg(feature = "web")]
         let base_url = Some(front.url());
         #[cfg(not(feature = "web"))]
         let base_url: Option<String> = None;
         let options = RunOptions {
             overrides: overrides(&settings),
-            consumer_settings: merge_consumer(&settings),
-            producer_settings: merge_producer(&settings),
             client_id: base_url.clone().unwrap_or_else(|| app.name.clone()),
             base_url,
             settings,
-            transport,
+            clusters,
             drain,
             max_chunk: MAX_CHUNK,
             executor,

@@ -3,7 +3,6 @@
 //! Two steps, so that the web can answer (not ready yet) while the second runs: [`Prepared`] has state and
 //! plans, [`Running`] consumes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,25 +10,24 @@ use tokio::runtime::Handle;
 
 use super::topics::{self, TopicCheck};
 use super::{App, Overrides};
+use crate::admin::Admin;
 use crate::config::Settings;
 use crate::error::{ConfigError, RunError};
 use crate::extract::{AppInfo, Background, Env, Producer, Reader, Shutdown};
+use crate::runtime::clusters::Clusters;
 use crate::runtime::engine::{Engine, EngineSpec};
 use crate::runtime::limits::Limits;
 use crate::runtime::produce::Port;
-use crate::runtime::read::Reads;
+use crate::runtime::read::AllReads;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::worker::Executor;
 use crate::telemetry::Metrics;
 use crate::time::Clock;
-use crate::transport::Transport;
 
 /// How an app is to run.
 pub(crate) struct RunOptions {
     pub(crate) overrides: Overrides,
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) consumer_settings: BTreeMap<String, String>,
-    pub(crate) producer_settings: BTreeMap<String, String>,
+    pub(crate) clusters: Clusters,
     pub(crate) settings: Arc<Settings>,
     pub(crate) client_id: String,
     /// Where HTTP is served, if it is.
@@ -46,7 +44,7 @@ pub(crate) struct Prepared {
     pub(crate) spec: EngineSpec,
     pub(crate) shutdown: Shutdown,
     supervisor: Supervisor,
-    topics: TopicCheck,
+    topics: Vec<(TopicCheck, Admin)>,
 }
 
 /// A running app.
@@ -62,7 +60,7 @@ impl Prepared {
         let assembled = app.assembled(&options.overrides)?;
         let (shutdown, trigger) = Shutdown::pair();
         let supervisor = Supervisor::new(trigger.clone());
-        let later = app.planner(&options.overrides, &assembled);
+        let later = app.planner(&options.overrides, &assembled, options.clusters.names());
         let mut states =
             app.make_states(&options.settings)
                 .await
@@ -80,21 +78,24 @@ impl Prepared {
         let port = Port::default();
         let metrics = Metrics::new();
         let version = app.api.version.as_deref().unwrap_or(super::DEFAULT_VERSION);
-        metrics.set_info(&app.name, version, options.transport.kind());
-        let topics = TopicCheck::new(
+        metrics.set_info(
+            &app.name,
+            version,
+            options.clusters.first().transport.kind(),
+        );
+        let topics = TopicCheck::all(
             &assembled,
             &options.overrides.names,
-            options.transport.kind(),
+            &options.clusters,
             &options.settings,
         );
         let env = Env {
-            admin: topics::admin(options.transport.clone(), options.overrides.names.clone()),
+            admin: topics::admin(&options.clusters, &options.overrides.names),
             app: AppInfo::new(&app.name, version, options.base_url.as_deref()),
             states,
             producer: Producer::new(Arc::new(port.clone())),
-            reader: Reader::new(Arc::new(Reads {
-                transport: options.transport.clone(),
-                settings: options.consumer_settings.clone(),
+            reader: Reader::new(Arc::new(AllReads {
+                clusters: options.clusters.clone(),
                 client_id: format!("{}-read", app.name),
                 names: options.overrides.names.clone(),
             })),
@@ -110,9 +111,7 @@ impl Prepared {
             timers: assembled.timers,
             hooks: assembled.hooks,
             names: options.overrides.names,
-            transport: options.transport,
-            consumer_settings: options.consumer_settings,
-            producer_settings: options.producer_settings,
+            clusters: options.clusters,
             max_chunk: options.max_chunk,
             drain: options.drain,
             commit_every: app.commit_every,
@@ -136,9 +135,7 @@ impl Prepared {
 
     /// Connects and starts.
     pub(crate) async fn start(self) -> Result<Running, RunError> {
-        self.topics
-            .run(&self.spec.env.admin, &self.spec.handle)
-            .await?;
+        topics::settle_all(self.topics, &self.spec.handle).await?;
         let engine = Engine::start(self.spec).await?;
         Ok(Running {
             engine,

@@ -4,23 +4,31 @@
 //! every other difference named, in the log or as the error that ends the start.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use super::assemble::Assembled;
 use crate::admin::{Admin, AdminError, Difference, Wanted};
+use crate::config::TopicNames;
 use crate::config::{CheckTopics, Settings};
 use crate::error::RunError;
-use crate::runtime::produce::TopicNames;
+use crate::runtime::clusters::{Cluster, Clusters};
+use crate::topic::Declared;
 use crate::topic::describe::TopicInfo;
-use crate::topic::{DEFAULT_CLUSTER, Declared};
-use crate::transport::{BrokerKind, Transport};
+use crate::transport::BrokerKind;
 
-/// What administers the app's cluster.
-pub(crate) fn admin(transport: Arc<dyn Transport>, names: TopicNames) -> Admin {
+/// What administers one cluster.
+pub(crate) fn admin_of(cluster: &Cluster, names: &TopicNames) -> Admin {
+    let (transport, names) = (cluster.transport.clone(), names.clone());
     let real_name = move |name: &str| names.real(name);
-    Admin::new(DEFAULT_CLUSTER, move || transport.admin(), real_name)
+    Admin::new(cluster.name, move || transport.admin(), real_name)
+}
+
+/// What administers the app's clusters.
+pub(crate) fn admin(clusters: &Clusters, names: &TopicNames) -> Admin {
+    let all = clusters.all().map(|cluster| admin_of(cluster, names));
+    Admin::first_of(all).unwrap_or_else(|| admin_of(clusters.first(), names))
 }
 
 /// How many partitions the topic declares, or else this many.
@@ -31,11 +39,11 @@ pub(crate) fn partitions_or(topic: &TopicInfo, default: usize) -> usize {
         .unwrap_or(default)
 }
 
-/// Every topic of the app's cluster, by its name there.
-pub(super) fn wanted(assembled: &Assembled, names: &TopicNames) -> Vec<Wanted> {
+/// Every topic the app has on the cluster, by its name there.
+pub(super) fn wanted(assembled: &Assembled, names: &TopicNames, cluster: &str) -> Vec<Wanted> {
     let topics = assembled.topics.values();
     let mut by_name: BTreeMap<String, Declared> = BTreeMap::new();
-    for topic in topics.filter(|topic| topic.cluster == DEFAULT_CLUSTER) {
+    for topic in topics.filter(|topic| topic.cluster == cluster) {
         // Two topics of the program may be one on the broker: what is said of it counts.
         let declared = by_name.entry(names.real(topic.name)).or_default();
         if *declared == Declared::default() {
@@ -48,9 +56,27 @@ pub(super) fn wanted(assembled: &Assembled, names: &TopicNames) -> Vec<Wanted> {
         .collect()
 }
 
+/// How long a start waits for topics to be created on one of several clusters.
+const CREATING: Duration = Duration::from_secs(2);
+const CREATE_AGAIN: Duration = Duration::from_secs(5);
+const CREATE_AGAIN_AT_MOST: Duration = Duration::from_secs(300);
+
+/// Carries out what is to be done on each cluster, on all at once.
+pub(crate) async fn settle_all(
+    checks: Vec<(TopicCheck, Admin)>,
+    handle: &Handle,
+) -> Result<(), RunError> {
+    let all = checks.into_iter();
+    let all = all.map(|(check, admin)| async move { check.run(&admin, handle).await });
+    let ended = futures_util::future::join_all(all).await;
+    ended.into_iter().collect()
+}
+
 /// What is to be done about topics before anything starts.
 #[derive(Debug)]
 pub(crate) struct TopicCheck {
+    /// The app has no other cluster, so nothing goes on without this one.
+    alone: bool,
     wanted: Vec<Wanted>,
     create: bool,
     check: CheckTopics,
@@ -62,12 +88,13 @@ impl TopicCheck {
     pub(crate) fn new(
         assembled: &Assembled,
         names: &TopicNames,
-        kind: BrokerKind,
+        cluster: &Cluster,
+        alone: bool,
         settings: &Settings,
     ) -> Self {
         let (create, check) = (settings.create_topics.value, settings.check_topics.value);
-        let mut wanted = match kind {
-            BrokerKind::Kafka => wanted(assembled, names),
+        let mut wanted = match cluster.transport.kind() {
+            BrokerKind::Kafka => wanted(assembled, names, cluster.name),
             BrokerKind::Embedded | BrokerKind::Memory => Vec::new(),
         };
         if !create && check == CheckTopics::Warn {
@@ -75,28 +102,60 @@ impl TopicCheck {
             wanted.retain(|topic| topic.declared != Declared::default());
         }
         Self {
+            alone,
             wanted,
             create,
             check,
         }
     }
 
-    /// Creates and compares. Where nothing depends on it, a cluster that does not answer holds up no start.
+    /// Of every cluster of the app, with what administers it.
+    pub(crate) fn all(
+        assembled: &Assembled,
+        names: &TopicNames,
+        clusters: &Clusters,
+        settings: &Settings,
+    ) -> Vec<(Self, Admin)> {
+        let alone = clusters.all().count() == 1;
+        let check = |cluster| Self::new(assembled, names, cluster, alone, settings);
+        let all = clusters.all();
+        all.map(|cluster| (check(cluster), admin_of(cluster, names)))
+            .collect()
+    }
+
+    /// Creates and compares. Where nothing depends on it, or other clusters may be there, a cluster that does
+    /// not answer holds up no start.
     pub(crate) async fn run(self, admin: &Admin, handle: &Handle) -> Result<(), RunError> {
         let nothing = !self.create && self.check == CheckTopics::Off;
         if nothing || self.wanted.is_empty() {
             return Ok(());
         }
-        if self.create || self.check == CheckTopics::Error {
+        if self.check == CheckTopics::Error || (self.create && self.alone) {
             return self.settle(admin).await;
         }
         let admin = admin.clone();
+        if self.create {
+            let creating = handle.spawn(async move { self.keep_creating(&admin).await });
+            // What takes longer goes on beside the agents.
+            let _ = tokio::time::timeout(CREATING, creating).await;
+            return Ok(());
+        }
         handle.spawn(async move {
             if let Err(error) = self.settle(&admin).await {
                 tracing::warn!(%error, "the topics could not be compared with their declarations");
             }
         });
         Ok(())
+    }
+
+    async fn keep_creating(&self, admin: &Admin) {
+        let mut pause = CREATE_AGAIN;
+        while let Err(error) = self.settle(admin).await {
+            let cluster = admin.cluster_name();
+            tracing::warn!(cluster, %error, again_in = ?pause, "topics could not be created");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(CREATE_AGAIN_AT_MOST);
+        }
     }
 
     async fn settle(&self, admin: &Admin) -> Result<(), RunError> {
@@ -149,6 +208,11 @@ mod tests {
     use crate::admin::ConfigChange;
     use crate::transport::memory::MemoryCluster;
 
+    fn admin(cluster: &MemoryCluster) -> Admin {
+        let transport = cluster.transport();
+        Admin::new("default", move || transport.admin(), str::to_owned)
+    }
+
     fn check(create: bool, check: CheckTopics) -> TopicCheck {
         let declared = |partitions, configs| Declared {
             partitions: Some(partitions),
@@ -160,6 +224,7 @@ mod tests {
             declared,
         };
         TopicCheck {
+            alone: true,
             wanted: vec![
                 topic("new", declared(6, &[("cleanup.policy", "compact")])),
                 topic("old", declared(4, &[("retention.ms", "1000")])),
@@ -173,7 +238,7 @@ mod tests {
     async fn missing_topics_are_created_and_other_differences_named() {
         let cluster = MemoryCluster::new();
         cluster.create_topic("old", 2);
-        let admin = admin(cluster.transport(), TopicNames::default());
+        let admin = admin(&cluster);
         let handle = Handle::current();
         let run = |create, what| check(create, what).run(&admin, &handle);
 
@@ -213,7 +278,7 @@ mod tests {
     async fn a_cluster_that_does_not_answer_holds_up_no_start_that_only_compares() {
         let cluster = MemoryCluster::new();
         cluster.set_available(false);
-        let admin = admin(cluster.transport(), TopicNames::default());
+        let admin = admin(&cluster);
         let handle = Handle::current();
         check(false, CheckTopics::Warn)
             .run(&admin, &handle)
@@ -223,5 +288,26 @@ mod tests {
             let error = check(create, what).run(&admin, &handle).await.unwrap_err();
             assert!(error.to_string().contains("_TRANSPORT"), "{error}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_of_several_clusters_holds_up_no_start_and_gets_its_topics_when_it_is_back() {
+        let cluster = MemoryCluster::new();
+        cluster.set_available(false);
+        let admin = admin(&cluster);
+        let begun = tokio::time::Instant::now();
+        let one_of_two = TopicCheck {
+            alone: false,
+            ..check(true, CheckTopics::Off)
+        };
+        let handle = Handle::current();
+        settle_all(vec![(one_of_two, admin.clone())], &handle)
+            .await
+            .unwrap();
+        assert!(begun.elapsed() <= CREATING);
+        cluster.set_available(true);
+        tokio::time::sleep(CREATE_AGAIN * 2).await;
+        let created = admin.describe_topic("new").await.unwrap();
+        assert_eq!(created.partitions.len(), 6);
     }
 }

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use axum::routing::Route;
 use tower::{Layer, Service};
 
+use super::front::printable_servers;
 use super::{App, Assembled};
 use crate::config::{HttpAccess, Settings};
 use crate::error::BuildError;
@@ -16,8 +17,8 @@ use crate::runtime::plan::AgentPlan;
 use crate::topic::describe::TopicInfo;
 use crate::transport::BrokerKind;
 use crate::web::{
-    AgentDoc, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc, WebConfig, WebLayer,
-    WebPlan,
+    AgentDoc, ClusterDoc, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc, WebConfig,
+    WebLayer, WebPlan,
 };
 
 /// Routers and layers an app brings along.
@@ -85,9 +86,14 @@ impl App {
         assembled: &Assembled,
         settings: &Settings,
         broker: BrokerKind,
-        bootstrap: String,
     ) -> ServiceInfo {
         let api = &self.api;
+        let clusters = self.cluster_names(assembled, settings);
+        let servers = |name: &&'static str| {
+            let view = settings.cluster(name);
+            view.map(|view| printable_servers(view.broker))
+                .unwrap_or_default()
+        };
         ServiceInfo {
             name: self.name.clone(),
             group: assembled
@@ -102,7 +108,14 @@ impl App {
             description: api.description.clone(),
             license: api.license.clone().map(|(name, url)| License { name, url }),
             broker,
-            bootstrap,
+            bootstrap: clusters.first().map(servers).unwrap_or_default(),
+            clusters: clusters
+                .iter()
+                .map(|name| ClusterDoc {
+                    name,
+                    bootstrap_servers: servers(name),
+                })
+                .collect(),
             cluster_id: None,
             agents: assembled
                 .agents
@@ -191,6 +204,7 @@ fn agent_doc(plan: &AgentPlan) -> AgentDoc {
             .iter()
             .map(|topic| topic.info.name.to_owned())
             .collect(),
+        cluster: plan.cluster,
         group: plan.group.clone(),
         location: spec.origin.to_string(),
     }

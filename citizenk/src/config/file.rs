@@ -26,12 +26,19 @@ pub(super) struct FileSettings {
     pub(super) http_open: Option<Setting<bool>>,
     pub(super) log_filter: Option<Setting<String>>,
     pub(super) log_format: Option<Setting<String>>,
+    pub(super) kafka: FileCluster,
+    pub(super) clusters: Vec<(String, FileCluster)>,
+    pub(super) agents: Vec<(String, AgentTuning)>,
+    pub(super) app: Table,
+}
+
+/// What a file may say about one cluster: `[kafka]`, or `[clusters.NAME]`.
+#[derive(Default)]
+pub(super) struct FileCluster {
     pub(super) bootstrap_servers: Option<Setting<String>>,
     pub(super) shared: ClientSettings,
     pub(super) consumer: ClientSettings,
     pub(super) producer: ClientSettings,
-    pub(super) agents: Vec<(String, AgentTuning)>,
-    pub(super) app: Table,
 }
 
 /// Reads tables and collects what is wrong with them.
@@ -43,10 +50,7 @@ impl Reader<'_> {
     pub(super) fn file(&mut self, mut root: Table) -> FileSettings {
         let mut http = self.table(&mut root, "", "http");
         let mut log = self.table(&mut root, "", "log");
-        let mut kafka = self.table(&mut root, "", "kafka");
-        let consumer = self.table(&mut kafka, "kafka", "consumer");
-        let producer = self.table(&mut kafka, "kafka", "producer");
-        let mut shared = self.client("kafka", kafka);
+        let kafka = self.table(&mut root, "", "kafka");
         let settings = FileSettings {
             group: self.text(&mut root, "", "group"),
             topic_prefix: self.text(&mut root, "", "topic_prefix"),
@@ -63,10 +67,8 @@ impl Reader<'_> {
             http_open: self.boolean(&mut http, "http", "open"),
             log_filter: self.text(&mut log, "log", "filter"),
             log_format: self.text(&mut log, "log", "format"),
-            bootstrap_servers: shared.remove("bootstrap.servers"),
-            shared,
-            consumer: self.client("kafka.consumer", consumer),
-            producer: self.client("kafka.producer", producer),
+            kafka: self.cluster("kafka", kafka),
+            clusters: self.clusters(&mut root),
             agents: self.agents(&mut root),
             app: self.table(&mut root, "", "app"),
         };
@@ -86,6 +88,7 @@ impl Reader<'_> {
                 "http",
                 "log",
                 "kafka",
+                "clusters",
                 "agents",
                 "app",
             ],
@@ -217,6 +220,35 @@ impl Reader<'_> {
             }
         }
         settings
+    }
+
+    fn cluster(&mut self, path: &str, mut table: Table) -> FileCluster {
+        let consumer = self.table(&mut table, path, "consumer");
+        let producer = self.table(&mut table, path, "producer");
+        let mut shared = self.client(path, table);
+        FileCluster {
+            bootstrap_servers: shared.remove("bootstrap.servers"),
+            shared,
+            consumer: self.client(&join(path, "consumer"), consumer),
+            producer: self.client(&join(path, "producer"), producer),
+        }
+    }
+
+    fn clusters(&mut self, root: &mut Table) -> Vec<(String, FileCluster)> {
+        let table = self.table(root, "", "clusters");
+        table
+            .into_iter()
+            .filter_map(|(name, node)| {
+                let path = join("clusters", &name);
+                match node.value {
+                    Value::Table(table) => Some((name, self.cluster(&path, table))),
+                    other => {
+                        let wanted = format!("a table, `[{path}]`");
+                        self.wrong(&node.source, &path, &wanted, &other)
+                    }
+                }
+            })
+            .collect()
     }
 
     fn agents(&mut self, root: &mut Table) -> Vec<(String, AgentTuning)> {

@@ -34,7 +34,8 @@ pub struct Flags {
     #[cfg_attr(feature = "cli", arg(long, value_name = "HOST:PORT,.."))]
     pub bootstrap_servers: Option<String>,
 
-    /// Run a broker inside this process; its data is gone when the process ends [default: off]
+    /// Run a broker inside this process, one for each cluster; their data is gone when the process ends
+    /// [default: off]
     #[cfg_attr(feature = "cli", arg(long))]
     pub embedded: bool,
 
@@ -86,6 +87,12 @@ pub struct Flags {
     #[cfg_attr(feature = "cli", arg(long, value_name = "KEY=VALUE"))]
     pub producer: Vec<String>,
 
+    /// Setting of a cluster with a name, e.g. eu.bootstrap.servers=host:9092, eu.sasl.username=x or
+    /// eu.consumer.fetch.wait.max.ms=100; repeatable [env: KAFKA_<NAME>_..., e.g.
+    /// KAFKA_EU_BOOTSTRAP_SERVERS]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME.KEY=VALUE"))]
+    pub cluster: Vec<String>,
+
     /// How clients prove who they are and whom they trust.
     #[cfg_attr(feature = "cli", command(flatten))]
     pub security: SecurityFlags,
@@ -122,6 +129,11 @@ pub struct Flags {
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILE"))]
     pub config: Option<String>,
 
+    /// Set by the program, not the command line: the names of its clusters, see
+    /// [`App::cluster`](crate::App::cluster).
+    #[cfg_attr(feature = "cli", arg(skip))]
+    pub clusters: Vec<String>,
+
     /// Set by the program, not the command line: without bootstrap servers, use the embedded broker.
     #[cfg_attr(feature = "cli", arg(skip))]
     pub embedded_by_default: bool,
@@ -148,6 +160,8 @@ impl fmt::Debug for Flags {
             ("--http-open", self.http_open),
             ("--consumer", !self.consumer.is_empty()),
             ("--producer", !self.producer.is_empty()),
+            ("--cluster", !self.cluster.is_empty()),
+            ("clusters", !self.clusters.is_empty()),
             ("--drain", self.drain.is_some()),
             ("--stall-after", self.stall_after.is_some()),
             (

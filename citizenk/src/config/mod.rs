@@ -36,6 +36,11 @@
 //! [kafka.producer]                    # --producer, KAFKA_PRODUCER_<KEY>
 //! linger.ms = 5
 //!
+//! [clusters.eu]                       # as `[kafka]`, for the cluster `eu`: --cluster eu.bootstrap.servers=..
+//! bootstrap.servers = "c:9092"        # KAFKA_EU_BOOTSTRAP_SERVERS; so are all ssl.* and sasl.*
+//! [clusters.eu.consumer]              # over `[kafka.consumer]`; KAFKA_EU_CONSUMER_<KEY>
+//! fetch.wait.max.ms = 500
+//!
 //! [agents.process]
 //! batch_size = 100
 //! batch_timeout = "200ms"
@@ -50,10 +55,12 @@
 
 mod agents;
 mod app;
+mod clusters;
 mod env;
 mod file;
 mod flags;
 pub(crate) mod kafka;
+mod names;
 mod printable;
 mod profile;
 mod resolve;
@@ -69,9 +76,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::error::ConfigError;
+
 pub(crate) use agents::AgentTuning;
+pub(crate) use clusters::{
+    ClusterSettings, ClusterView, DEFAULT_CLUSTER, check_cluster_name, servers_variable,
+};
 pub use flags::Flags;
 use kafka::ClientSettings;
+pub(crate) use names::{TopicNames, split_name};
 pub use printable::Printable;
 pub(crate) use profile::Profile;
 pub(crate) use secret::Secret;
@@ -119,6 +132,10 @@ pub struct Settings {
     pub(crate) profile: Setting<Profile>,
     /// Of the clients of the cluster.
     pub(crate) security: Security,
+    /// Clusters with a name.
+    pub(crate) clusters: BTreeMap<String, ClusterSettings>,
+    /// Why there is no unnamed cluster, where it may not be needed.
+    pub(crate) absent: Option<ConfigError>,
     pub(in crate::config) consumer: ClientSettings,
     pub(in crate::config) producer: ClientSettings,
     pub(in crate::config) app: app::AppSettings,
@@ -238,6 +255,8 @@ impl Default for Settings {
             partition_buffer_bytes: Setting::default_of(PARTITION_BUFFER_BYTES),
             profile: Setting::default(),
             security: Security::default(),
+            clusters: BTreeMap::new(),
+            absent: None,
             consumer: ClientSettings::new(),
             producer: ClientSettings::new(),
             app: app::AppSettings::default(),
@@ -260,23 +279,52 @@ impl Settings {
         Printable::new(self)
     }
 
-    /// The broker's name of a topic: its rename, else prefix and name.
-    pub(crate) fn real_topic(&self, name: &str) -> String {
-        match (self.topics.get(name), &self.topic_prefix) {
-            (Some(real), _) => real.value.clone(),
-            (None, Some(prefix)) => format!("{}{name}", prefix.value),
-            (None, None) => name.to_owned(),
+    /// What the clients of a cluster are given; `None`: these settings have no such cluster.
+    pub(crate) fn cluster(&self, name: &str) -> Option<ClusterView<'_>> {
+        if name == DEFAULT_CLUSTER {
+            return Some(ClusterView {
+                broker: &self.broker,
+                security: &self.security,
+                consumer: &self.consumer,
+                producer: &self.producer,
+            });
         }
+        self.clusters.get(name).map(|cluster| ClusterView {
+            broker: &cluster.broker,
+            security: &cluster.security,
+            consumer: &cluster.consumer,
+            producer: &cluster.producer,
+        })
+    }
+
+    /// What topics are called on the broker.
+    pub(crate) fn names(&self) -> TopicNames {
+        let renamed = self.topics.iter();
+        TopicNames {
+            renamed: renamed
+                .map(|(name, real)| (name.clone(), real.value.clone()))
+                .collect(),
+            prefix: self
+                .topic_prefix
+                .as_ref()
+                .map(|prefix| prefix.value.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The broker's name of a topic.
+    pub(crate) fn real_topic(&self, name: &str) -> String {
+        self.names().real(name)
     }
 }
 
-/// librdkafka settings for consumers: shared ones, those for consumers over them.
-pub(crate) fn merge_consumer(settings: &Settings) -> BTreeMap<String, String> {
+#[cfg(all(test, feature = "cli"))]
+fn merge_consumer(settings: &Settings) -> BTreeMap<String, String> {
     kafka::plain(&settings.consumer)
 }
 
-/// librdkafka settings for producers: shared ones, those for producers over them.
-pub(crate) fn merge_producer(settings: &Settings) -> BTreeMap<String, String> {
+#[cfg(all(test, feature = "cli"))]
+fn merge_producer(settings: &Settings) -> BTreeMap<String, String> {
     kafka::plain(&settings.producer)
 }
 

@@ -24,12 +24,7 @@ impl<'a> Printable<'a> {
         let mut view = Self {
             entries: Vec::new(),
         };
-        let broker = match &settings.broker.value {
-            Broker::Cluster(servers) => mask_userinfo(servers),
-            Broker::Embedded => Cow::Borrowed("embedded"),
-            Broker::Unset => Cow::Borrowed("none"),
-        };
-        view.add("broker", broker, &settings.broker.source);
+        view.add("broker", servers(&settings.broker), &settings.broker.source);
         view.text("group", settings.group.as_ref());
         view.text("topic_prefix", settings.topic_prefix.as_ref());
         for (name, real) in &settings.topics {
@@ -71,14 +66,12 @@ impl<'a> Printable<'a> {
             settings.log_format.name(),
             &settings.log_format.source,
         );
-        for (side, map) in [
-            ("consumer", &settings.consumer),
-            ("producer", &settings.producer),
-        ] {
-            for (key, setting) in map {
-                let value = kafka::printable(key, setting);
-                view.add(format!("kafka.{side}.{key}"), value, &setting.source);
-            }
+        view.clients("kafka", &settings.consumer, &settings.producer);
+        for (name, cluster) in &settings.clusters {
+            let path = format!("clusters.{name}");
+            let broker = &cluster.broker;
+            view.add(format!("{path}.broker"), servers(broker), &broker.source);
+            view.clients(&path, &cluster.consumer, &cluster.producer);
         }
         for (name, tuning) in &settings.agents {
             let path = format!("agents.{name}");
@@ -111,6 +104,20 @@ impl<'a> Printable<'a> {
         view
     }
 
+    fn clients(
+        &mut self,
+        path: &str,
+        consumer: &'a kafka::ClientSettings,
+        producer: &'a kafka::ClientSettings,
+    ) {
+        for (side, map) in [("consumer", consumer), ("producer", producer)] {
+            for (key, setting) in map {
+                let value = kafka::printable(key, setting);
+                self.add(format!("{path}.{side}.{key}"), value, &setting.source);
+            }
+        }
+    }
+
     fn add(&mut self, key: impl Into<String>, value: impl Into<Cow<'a, str>>, source: &'a Source) {
         self.entries
             .push((key.into(), value.into(), Cow::Borrowed(source)));
@@ -130,6 +137,14 @@ impl<'a> Printable<'a> {
                 _ => self.add(path, MASK, source),
             }
         }
+    }
+}
+
+fn servers(broker: &Broker) -> Cow<'_, str> {
+    match broker {
+        Broker::Cluster(servers) => mask_userinfo(servers),
+        Broker::Embedded => Cow::Borrowed("embedded"),
+        Broker::Unset => Cow::Borrowed("none"),
     }
 }
 

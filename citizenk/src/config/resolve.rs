@@ -5,17 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::app::{AppSettings, AppVar};
+use super::clusters::{Clusters, Given, Sources};
 use super::env::{self, Env};
-use super::file::{FileSettings, Reader, check_client};
-use super::kafka::{self, ClientSettings, Side};
-use super::profile::{self, Profile};
-use super::security::{self, Disk, Security};
-use super::values::{
-    parse_bool, parse_group, parse_pair, parse_prefix, parse_servers, parse_token,
-};
+use super::file::{FileSettings, Reader};
+use super::profile::Profile;
+use super::security::{Disk, Security};
+use super::values::{parse_bool, parse_group, parse_pair, parse_prefix, parse_token};
 use super::{
-    Broker, CheckTopics, Flags, HttpAddress, HttpSettings, LogFormat, Secret, Setting, Settings,
-    Source, tree,
+    CheckTopics, Flags, HttpAddress, HttpSettings, LogFormat, Secret, Setting, Settings, Source,
+    tree,
 };
 use crate::error::ConfigError;
 use crate::suggest::did_you_mean;
@@ -86,7 +84,7 @@ impl Settings {
         disk: Option<Disk>,
     ) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
-        let file = match file {
+        let mut file = match file {
             None => FileSettings::default(),
             Some((path, text)) => match tree::parse(path, text) {
                 Ok(table) => Reader {
@@ -99,13 +97,15 @@ impl Settings {
                 }
             },
         };
+        let sources = Sources::of(&flags, env, &mut file, &mut errors);
+        let env = sources.env.clone();
         let mut resolver = Resolver {
-            env,
+            env: &env,
             disk,
             errors,
-            warnings: env::warnings(env),
+            warnings: env::warnings(&env),
         };
-        let settings = resolver.settings(flags, file);
+        let settings = resolver.settings(flags, file, sources);
         if resolver.errors.is_empty() {
             Ok(Self {
                 warnings: resolver.warnings,
@@ -117,49 +117,16 @@ impl Settings {
     }
 }
 
-struct Resolver<'a> {
-    env: &'a Env,
-    disk: Option<Disk>,
-    errors: Vec<ConfigError>,
-    warnings: Vec<String>,
+pub(super) struct Resolver<'a> {
+    pub(super) env: &'a Env,
+    pub(super) disk: Option<Disk>,
+    pub(super) errors: Vec<ConfigError>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Resolver<'_> {
-    fn settings(&mut self, flags: Flags, file: FileSettings) -> Settings {
+    fn settings(&mut self, flags: Flags, file: FileSettings, sources: Sources) -> Settings {
         let defaults = Settings::default();
-        let shared = Shared {
-            file: &file.shared,
-            env: security::from_env(self.env, self.disk, &mut self.errors),
-            flags: security::from_flags(&flags),
-        };
-        self.check_shared(&shared);
-        let mut consumer = self.client(Side::Consumer, &flags.consumer, &shared, &file.consumer);
-        let mut producer = self.client(Side::Producer, &flags.producer, &shared, &file.producer);
-        self.errors.extend(kafka::group::check(&consumer));
-        let Self {
-            errors, warnings, ..
-        } = self;
-        check_client(Side::Both, "kafka", &file.shared, errors, warnings);
-        check_client(
-            Side::Consumer,
-            "kafka.consumer",
-            &file.consumer,
-            errors,
-            warnings,
-        );
-        check_client(
-            Side::Producer,
-            "kafka.producer",
-            &file.producer,
-            errors,
-            warnings,
-        );
-        let broker = self.broker(&flags, file.bootstrap_servers);
-        if broker.value == Broker::Embedded {
-            self.without_security([&mut consumer, &mut producer]);
-        } else {
-            self.check_security([&consumer, &producer]);
-        }
         let group = self.pick("--group", flags.group, env::GROUP, file.group);
         let topic_prefix = self.pick(
             "--topic-prefix",
@@ -187,7 +154,16 @@ impl Resolver<'_> {
         let profile = self
             .parse(profile, "profile", Profile::parse)
             .unwrap_or_default();
-        profile::below(&profile, &broker, &mut consumer, &mut producer);
+        let Clusters {
+            unnamed,
+            named,
+            absent,
+        } = self.clusters(sources, file.kafka, &profile);
+        let Given {
+            broker,
+            consumer,
+            producer,
+        } = unnamed;
         let check_topics = self.pick(
             "--check-topics",
             flags.check_topics,
@@ -268,6 +244,8 @@ impl Resolver<'_> {
                 .unwrap_or(defaults.partition_buffer_bytes),
             profile,
             security: Security::of(&consumer, &producer),
+            clusters: named,
+            absent,
             consumer,
             producer,
             app: AppSettings {
@@ -279,7 +257,7 @@ impl Resolver<'_> {
     }
 
     /// The strongest source that says anything.
-    fn pick(
+    pub(super) fn pick(
         &self,
         flag: &'static str,
         given: Option<String>,
@@ -299,7 +277,7 @@ impl Resolver<'_> {
             .or(file)
     }
 
-    fn parse<T, E: ToString>(
+    pub(super) fn parse<T, E: ToString>(
         &mut self,
         setting: Option<Setting<String>>,
         key: &str,
@@ -314,54 +292,6 @@ impl Resolver<'_> {
                 None
             }
         }
-    }
-
-    fn broker(&mut self, flags: &Flags, file: Option<Setting<String>>) -> Setting<Broker> {
-        let servers = self.pick(
-            "--bootstrap-servers",
-            flags.bootstrap_servers.clone(),
-            env::BOOTSTRAP_SERVERS,
-            file,
-        );
-        if flags.embedded {
-            match &servers {
-                Some(Setting {
-                    source: source @ Source::Flag(_),
-                    ..
-                }) => self
-                    .errors
-                    .push(source.error("", "conflicts with `--embedded`; give one of them")),
-                Some(servers) => self.warnings.push(format!(
-                    "--embedded is given: the bootstrap servers of {} are not used",
-                    servers.source
-                )),
-                None => {}
-            }
-            return Setting::new(Broker::Embedded, Source::Flag("--embedded"));
-        }
-        if servers.is_some() {
-            return self
-                .parse(servers, "kafka.bootstrap.servers", |text| {
-                    parse_servers(text).map(Broker::Cluster)
-                })
-                .unwrap_or_default();
-        }
-        if flags.embedded_by_default {
-            return Setting::default_of(Broker::Embedded);
-        }
-        if !flags.offline {
-            let mistaken = env::mistaken_servers(self.env)
-                .map(|name| format!(" ({name} is set, but that is not its name)"));
-            self.errors.push(ConfigError::new(
-                env::BOOTSTRAP_SERVERS,
-                format!(
-                    "is not set{}; set it to the addresses of the Kafka brokers, or pass \
-                     `--bootstrap-servers HOST:PORT`, or `--embedded` for a broker inside the process",
-                    mistaken.unwrap_or_default()
-                ),
-            ));
-        }
-        Setting::default()
     }
 
     fn topics(
@@ -430,108 +360,6 @@ impl Resolver<'_> {
             ));
         }
     }
-
-    /// Checks what environment and flags say for every client; the file is checked as a whole.
-    fn check_shared(&mut self, shared: &Shared<'_>) {
-        for (key, setting) in shared.env.iter().chain(&shared.flags) {
-            let one = ClientSettings::from([(key.clone(), setting.clone())]);
-            check_client(Side::Both, "", &one, &mut self.errors, &mut self.warnings);
-        }
-    }
-
-    /// What both sides have in common is said once.
-    fn check_security(&mut self, sides: [&ClientSettings; 2]) {
-        for side in sides {
-            for error in security::check(side, self.disk) {
-                if !self.errors.contains(&error) {
-                    self.errors.push(error);
-                }
-            }
-        }
-    }
-
-    /// The broker inside the process has neither certificates nor users.
-    fn without_security(&mut self, sides: [&mut ClientSettings; 2]) {
-        let mut unused = Vec::new();
-        for side in sides {
-            side.retain(|key, setting| {
-                let kept = !security::is_security(key);
-                if !kept {
-                    unused.push(format!("`{key}` ({})", setting.source));
-                }
-                kept
-            });
-        }
-        unused.sort();
-        unused.dedup();
-        if !unused.is_empty() {
-            self.warnings.push(format!(
-                "the embedded broker has no security: {} not used",
-                unused.join(", ")
-            ));
-        }
-    }
-
-    /// The file's shared settings, its own, then those of environment and flags, shared ones first; checks
-    /// what environment and flags say for this side.
-    fn client(
-        &mut self,
-        side: Side,
-        flags: &[String],
-        shared: &Shared<'_>,
-        own: &ClientSettings,
-    ) -> ClientSettings {
-        let (flag, prefix) = match side {
-            Side::Producer => ("--producer", env::PRODUCER),
-            Side::Consumer | Side::Both => ("--consumer", env::CONSUMER),
-        };
-        let mut merged = ClientSettings::new();
-        for (key, setting) in shared.file.iter().chain(own).chain(&shared.env) {
-            kafka::put(&mut merged, key, setting.clone());
-        }
-        for (name, suffix, value) in env::with_prefix(self.env, prefix) {
-            let setting = Setting::new(value.to_owned(), Source::Env(name.to_owned()));
-            self.one(side, &mut merged, &kafka::from_env_suffix(suffix), setting);
-        }
-        for (key, setting) in &shared.flags {
-            kafka::put(&mut merged, key, setting.clone());
-        }
-        for pair in flags {
-            let source = Source::Flag(flag);
-            match parse_pair(pair, "KEY=VALUE, e.g. fetch.wait.max.ms=100") {
-                Ok((key, value)) => {
-                    self.one(
-                        side,
-                        &mut merged,
-                        key,
-                        Setting::new(value.to_owned(), source),
-                    );
-                }
-                Err(message) => self.errors.push(source.error("", message)),
-            }
-        }
-        merged
-    }
-
-    /// Checks one, so that each mistake has its own source, and puts it over the others.
-    fn one(
-        &mut self,
-        side: Side,
-        merged: &mut ClientSettings,
-        key: &str,
-        setting: Setting<String>,
-    ) {
-        let one = ClientSettings::from([(key.to_owned(), setting.clone())]);
-        check_client(side, "", &one, &mut self.errors, &mut self.warnings);
-        kafka::put(merged, key, setting);
-    }
-}
-
-/// What is said for consumers and producers alike.
-struct Shared<'a> {
-    file: &'a ClientSettings,
-    env: ClientSettings,
-    flags: ClientSettings,
 }
 
 fn parse_positive(text: &str) -> Result<Duration, String> {

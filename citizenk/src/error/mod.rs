@@ -2,6 +2,7 @@
 
 mod agent;
 mod build;
+mod cluster;
 mod codec;
 mod excerpt;
 mod locate;
@@ -11,6 +12,7 @@ mod transport;
 pub use agent::{AgentError, FailureKind, IntoAgentError, ResultExt};
 pub(crate) use agent::{Wish, panic_text};
 pub use build::{BuildError, BuildIssue};
+pub use cluster::UnknownCluster;
 pub use codec::{DecodeError, EncodeError};
 pub(crate) use excerpt::Excerpt;
 pub(crate) use locate::json_field;

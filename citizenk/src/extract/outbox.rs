@@ -8,47 +8,14 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::outputs::{OutputTable, OutputTarget};
 use super::producer::trace_headers;
 use super::{Call, Extract, Mode, PrepareContext, Requirements};
 use crate::agent::RawRecord;
 use crate::error::{AgentError, BuildIssue, DecodeError, EncodeError};
 use crate::record::{Headers, RecordRef};
 use crate::staging::{Mark, OutputTopic, RecordWriter, StagedBatch};
-use crate::topic::Topic;
-
-/// A topic that may be sent to: the name in the program and the topic on the broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OutputTarget {
-    pub(crate) name: &'static str,
-    pub(crate) topic: OutputTopic,
-}
-
-/// Which topics an outbox may send to; a staged record names its topic by the index here.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OutputTable {
-    targets: Vec<OutputTarget>,
-    /// Outboxes made for tests take every topic.
-    open: bool,
-}
-
-impl OutputTable {
-    pub(crate) fn new(targets: Vec<OutputTarget>) -> Self {
-        Self {
-            targets,
-            open: false,
-        }
-    }
-
-    pub(crate) fn targets(&self) -> &[OutputTarget] {
-        &self.targets
-    }
-
-    pub(crate) fn index_of(&self, name: &str) -> Option<usize> {
-        self.targets
-            .iter()
-            .position(|target| std::ptr::eq(target.name, name) || target.name == name)
-    }
-}
+use crate::topic::{Topic, TopicId};
 
 /// Why an output was not staged.
 #[derive(Debug, thiserror::Error)]
@@ -241,7 +208,7 @@ impl Outbox {
         partition: impl Fn(&RawRecord<'a>) -> Option<i32>,
     ) -> Result<(), OutboxError> {
         for record in records {
-            let staged = self.stage(topic.name, topic.partitioner, |mut writer| {
+            let staged = self.stage(topic.id(), topic.partitioner, |mut writer| {
                 if let Some(key) = record.key() {
                     writer.key_bytes(key);
                 }
@@ -281,7 +248,7 @@ impl Outbox {
     /// When the bytes cannot be decoded, e.g. for an output-only topic.
     pub fn staged<V, K>(&self, topic: &Topic<V, K>) -> Result<Vec<StagedPair<V, K>>, DecodeError> {
         let area = self.lock();
-        let Some(index) = area.table.index_of(topic.name) else {
+        let Some(index) = area.table.index_of(topic.id()) else {
             return Ok(Vec::new());
         };
         let decode = topic.decode.ok_or_else(|| {
@@ -306,7 +273,7 @@ impl Outbox {
     #[must_use]
     pub fn staged_headers<V, K>(&self, topic: &Topic<V, K>) -> Vec<Headers> {
         let area = self.lock();
-        let Some(index) = area.table.index_of(topic.name) else {
+        let Some(index) = area.table.index_of(topic.id()) else {
             return Vec::new();
         };
         area.batch
@@ -397,7 +364,7 @@ impl Outbox {
 
     fn stage<E>(
         &self,
-        topic: &'static str,
+        topic: TopicId,
         partitioner: crate::Partitioner,
         write: impl FnOnce(RecordWriter<'_>) -> Result<(), E>,
     ) -> Result<Result<(), E>, OutboxError> {
@@ -421,9 +388,10 @@ impl Outbox {
             None if area.table.open => {
                 let table = Arc::make_mut(&mut area.table);
                 table.targets.push(OutputTarget {
-                    name: topic,
+                    id: topic,
                     topic: OutputTopic {
-                        name: topic.to_owned(),
+                        cluster: topic.cluster,
+                        name: topic.text().to_owned(),
                         partitioner,
                     },
                 });
@@ -434,13 +402,14 @@ impl Outbox {
                     .table
                     .targets
                     .iter()
-                    .map(|target| target.name)
+                    .map(|target| target.id.text())
                     .collect();
                 let declared = if names.is_empty() {
                     "none".to_owned()
                 } else {
                     names.join(", ")
                 };
+                let topic = topic.text();
                 return Err(OutboxError::Undeclared { topic, declared });
             }
         };
@@ -528,12 +497,12 @@ impl<'a, V, K> OutboxRecord<'a, V, K> {
 
     fn stage(self, value: Option<&V>) -> Result<(), OutboxError> {
         let topic = self.topic;
-        let encode = topic
-            .encode
-            .ok_or(OutboxError::InputOnly { topic: topic.name })?;
+        let encode = topic.encode.ok_or_else(|| OutboxError::InputOnly {
+            topic: topic.id().text(),
+        })?;
         self.outbox
             .stage(
-                topic.name,
+                topic.id(),
                 topic.partitioner,
                 |mut writer| -> Result<(), EncodeError> {
                     match self.key {
@@ -562,7 +531,7 @@ impl<'a, V, K> OutboxRecord<'a, V, K> {
                 },
             )?
             .map_err(|source| OutboxError::Encode {
-                topic: topic.name,
+                topic: topic.id().text(),
                 source,
             })
     }

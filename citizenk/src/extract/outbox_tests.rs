@@ -6,8 +6,9 @@ const B: Topic<u32> = Topic::json("b");
 
 fn outbox_for_a() -> Outbox {
     let target = OutputTarget {
-        name: "a",
+        id: A.id(),
         topic: OutputTopic {
+            cluster: A.cluster,
             name: "a".to_owned(),
             partitioner: crate::Partitioner::Murmur2,
         },

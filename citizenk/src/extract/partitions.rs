@@ -1,6 +1,7 @@
 //! The partitions a hook is told about.
 
 use super::{Call, Extract, PartitionHook, PrepareContext};
+use crate::config::DEFAULT_CLUSTER;
 use crate::error::{AgentError, BuildIssue};
 use crate::record::TopicPartition;
 
@@ -13,6 +14,7 @@ use crate::record::TopicPartition;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partitions {
+    cluster: Option<&'static str>,
     group: String,
     list: Vec<TopicPartition>,
 }
@@ -22,9 +24,21 @@ impl Partitions {
     #[must_use]
     pub fn new(group: &str, list: Vec<TopicPartition>) -> Self {
         Self {
+            cluster: None,
             group: group.to_owned(),
             list,
         }
+    }
+
+    pub(crate) fn on(mut self, cluster: &'static str) -> Self {
+        self.cluster = Some(cluster);
+        self
+    }
+
+    /// The cluster they are on; `default` is the one without a name.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.cluster.unwrap_or(DEFAULT_CLUSTER)
     }
 
     /// The consumer group they belong to.

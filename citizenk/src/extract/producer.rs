@@ -12,7 +12,7 @@ use crate::error::TransportError;
 use crate::error::{AgentError, BuildIssue, EncodeError};
 use crate::staging::{Outcome, OutputTopic, Receipt, RecordWriter, StagedBatch};
 use crate::telemetry;
-use crate::topic::{Partitioner, Topic};
+use crate::topic::{Partitioner, Topic, TopicId};
 
 /// Where an acknowledged record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +68,11 @@ pub(crate) enum LoneReply {
 
 /// Sends staged records, all of one topic, and answers when all are acknowledged.
 pub(crate) trait ProducePort: Send + Sync {
-    /// Sends the only record of a batch, to the topic of this name in the program. The batch may be used
+    /// Sends the only record of a batch, to the topic the program calls so. The batch may be used
     /// again.
     fn send_one(
         &self,
-        topic: &'static str,
+        topic: TopicId,
         partitioner: Partitioner,
         record: &mut StagedBatch,
     ) -> Result<LoneReply, ProduceError>;
@@ -198,7 +198,7 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
     }
 
     fn stage(self, value: Option<&V>) -> Sending {
-        let topic = self.topic.name;
+        let topic = self.topic.id();
         // Taken out and not borrowed: encoding is the program's code, and may send, too.
         let mut scratch = SCRATCH.try_with(RefCell::take).unwrap_or_default();
         let reply = self.stage_into(&mut scratch, value);
@@ -222,12 +222,12 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
     ) -> Result<LoneReply, ProduceError> {
         let topic = self.topic;
         let encode = topic.encode.ok_or_else(|| ProduceError::InputOnly {
-            topic: topic.name.to_owned(),
+            topic: topic.id().to_string(),
         })?;
         {
             let mut writer = batch.record(0);
             let wrap = |source| ProduceError::Encode {
-                topic: topic.name.to_owned(),
+                topic: topic.id().to_string(),
                 source,
             };
             if let Some(key) = self.key {
@@ -246,7 +246,7 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
             }
         }
         let port = &self.producer.port;
-        port.send_one(topic.name, topic.partitioner, batch)
+        port.send_one(topic.id(), topic.partitioner, batch)
     }
 }
 
@@ -274,7 +274,7 @@ thread_local! {
 /// this was dropped is logged as a warning.
 #[must_use = "whether the record arrived is known only to who awaits this"]
 pub struct Sending {
-    topic: &'static str,
+    topic: TopicId,
     state: SendState,
 }
 
@@ -309,7 +309,7 @@ impl Future for Sending {
         Poll::Ready(match outcome {
             Ok((partition, offset)) => Ok(Sent { partition, offset }),
             Err(source) => Err(ProduceError::Delivery {
-                topic: self.topic.to_owned(),
+                topic: self.topic.to_string(),
                 source,
             }),
         })

@@ -250,7 +250,7 @@ impl Agents {
         let crew = self.crew()?;
         let planned = (self.inner.planner)(agent)?;
         if planned.plan.patterns().next().is_some() {
-            crew.look_for_topics().await?;
+            crew.look_for_topics(planned.plan.cluster).await?;
         }
         let enlisted = crew.enlist(&planned, held, self.confirmed)?;
         let handle = AgentHandle {
@@ -313,6 +313,8 @@ pub struct AgentHandle {
 pub struct AgentStatus {
     /// What it does.
     pub state: AgentState,
+    /// The cluster it reads; `default` is the one without a name.
+    pub cluster: &'static str,
     /// `None`: it reads without a group.
     pub group: Option<String>,
     /// The partitions this worker has for it, with the next offset that is not settled, where it is known.
@@ -334,6 +336,7 @@ impl AgentHandle {
         let seat = &self.member.seat;
         AgentStatus {
             state: seat.state(),
+            cluster: self.member.plan.cluster,
             group: self.member.plan.group.clone(),
             partitions: seat.positions().into_iter().collect(),
             skipped: seat.skipped(),

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::agents::Agents;
+use super::clusters::{Cluster, Clusters};
 use super::crew::Crew;
 use super::lane::LaneFactory;
 use super::lane::inbox::Poller;
@@ -26,12 +27,13 @@ use super::task::PreparedTask;
 use super::transact::book::Book;
 use super::transact::{Defences, Transactor, TransactorContext};
 use super::worker::Executor;
+use crate::config::DEFAULT_CLUSTER;
 use crate::error::{BuildError, BuildIssue, RunError};
 use crate::extract::{Env, ShutdownTrigger};
 use crate::lifecycle::{HookDef, HookEvent, PartitionHooks, call_all};
 use crate::timer::{Placement, RunningTimer, TimerDef};
 use crate::transport::transaction::TransactionSpec;
-use crate::transport::{ConsumerHandle, ProducerHandle, ProducerSpec, Transport, TransportError};
+use crate::transport::{ConsumerHandle, ProducerHandle, ProducerSpec, TransportError};
 use crate::{time, timer};
 
 /// An agent, resolved, with what makes its lanes.
@@ -49,9 +51,7 @@ pub(crate) struct EngineSpec {
     pub(crate) timers: Vec<TimerDef>,
     pub(crate) hooks: Vec<HookDef>,
     pub(crate) names: TopicNames,
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) consumer_settings: BTreeMap<String, String>,
-    pub(crate) producer_settings: BTreeMap<String, String>,
+    pub(crate) clusters: Clusters,
     pub(crate) max_chunk: usize,
     /// How long started calls may go on when partitions are taken away or the service stops.
     pub(crate) drain: Duration,
@@ -142,12 +142,16 @@ impl Engine {
         if let Some(error) = BuildError::from_issues(issues) {
             return Err(error.into());
         }
-        let producer = spec.transport.start_producer(ProducerSpec {
-            name: spec.app.clone(),
-            client_id: spec.client_id.clone(),
-            settings: spec.producer_settings.clone(),
-        })?;
-        let sender = Arc::new(Sender::new(producer, spec.names.clone()));
+        let mut producers = Vec::new();
+        for cluster in spec.clusters.all() {
+            let producer = cluster.transport.start_producer(ProducerSpec {
+                name: on_cluster(&spec.app, cluster.name),
+                client_id: spec.client_id.clone(),
+                settings: cluster.producer_settings.clone(),
+            })?;
+            producers.push((cluster.name, producer));
+        }
+        let sender = Arc::new(Sender::new(producers, spec.names.clone()));
         spec.port.set(Some(sender.clone()));
         let spec = Arc::new(spec);
         // Before the hooks, which may start agents.
@@ -193,25 +197,30 @@ impl Engine {
     fn placement(&self, def: &TimerDef) -> Box<dyn Fn() -> bool + Send + Sync> {
         let topic = match &def.placement {
             Placement::Every => return Box::new(|| true),
-            Placement::Owner(topic) => Some(self.spec.names.real(topic.name)),
+            Placement::Owner(topic) => Some((topic.cluster, self.spec.names.real(topic.name))),
             Placement::One => self
                 .spec
                 .agents
                 .iter()
                 .find(|agent| agent.plan.group.is_some())
-                .and_then(|agent| agent.plan.real_topics.first())
-                .map(ToString::to_string),
+                .and_then(|agent| {
+                    let first = agent.plan.real_topics.first()?;
+                    Some((agent.plan.cluster, first.to_string()))
+                }),
         };
         let groups: Vec<_> = self
             .groups()
             .iter()
             .map(|group| group.status.clone())
-            .filter(|status| status.group.is_some())
+            .filter(|status| {
+                let here = topic.as_ref().map(|(cluster, _)| *cluster);
+                status.group.is_some() && here == Some(status.cluster)
+            })
             .collect();
         Box::new(move || {
             topic
                 .as_ref()
-                .is_some_and(|topic| groups.iter().any(|group| group.owns(topic, 0)))
+                .is_some_and(|(_, topic)| groups.iter().any(|group| group.owns(topic, 0)))
         })
     }
 
@@ -291,11 +300,8 @@ impl Engine {
             );
         }
         spec.port.set(None);
-        let outputs = flush(
-            self.sender.handle().clone(),
-            left.saturating_duration_since(Instant::now()).max(LEAVE),
-        )
-        .await;
+        let time = left.saturating_duration_since(Instant::now()).max(LEAVE);
+        let outputs = flush(&self.sender, time).await;
         if unfinished > 0 || outputs > 0 {
             return Err(RunError::Drain {
                 calls: unfinished,
@@ -309,6 +315,7 @@ impl Engine {
 /// What commits the group's work in transactions; runs until the consumer has left.
 pub(super) fn start_transactor(
     spec: &EngineSpec,
+    cluster: &Cluster,
     status: &Arc<GroupStatus>,
     poller: &Arc<Poller>,
 ) -> Result<Arc<Book>, TransportError> {
@@ -316,17 +323,17 @@ pub(super) fn start_transactor(
     let book = Arc::new(Book::default());
     let transactor = Transactor::new(TransactorContext {
         spec: TransactionSpec {
-            name: group.clone(),
+            name: on_cluster(&group, cluster.name),
             client_id: spec.client_id.clone(),
-            transactional_id: transactional_id(&group, &spec.consumer_settings),
-            settings: spec.producer_settings.clone(),
+            transactional_id: transactional_id(&group, &cluster.consumer_settings),
+            settings: cluster.producer_settings.clone(),
         },
-        transport: spec.transport.clone(),
+        transport: cluster.transport.clone(),
         book: book.clone(),
         poller: poller.clone(),
         supervisor: spec.supervisor.clone(),
         status: status.clone(),
-        metrics: spec.env.metrics.consumer(&group),
+        metrics: spec.env.metrics.consumer(cluster.name, &group),
         clock: spec.env.clock.clone(),
         interval: spec.commit_every.unwrap_or(TRANSACTION),
         defences: spec.defences,
@@ -372,19 +379,34 @@ pub(crate) async fn give_up(port: &Port, timeout: Duration) -> Result<(), RunErr
         return Ok(());
     };
     port.set(None);
-    match flush(sender.handle().clone(), timeout).await {
+    match flush(&sender, timeout).await {
         0 => Ok(()),
         outputs => Err(RunError::Drain { calls: 0, outputs }),
     }
 }
 
-async fn flush(producer: Arc<dyn ProducerHandle>, timeout: Duration) -> usize {
-    if producer.in_flight() == 0 {
-        return 0;
+/// Sends what is queued, to all clusters at once: one that is down costs the others nothing.
+async fn flush(sender: &Sender, timeout: Duration) -> usize {
+    let each = sender.producers().map(|(_, producer)| {
+        let producer: Arc<dyn ProducerHandle> = producer.clone();
+        async move {
+            if producer.in_flight() == 0 {
+                return 0;
+            }
+            let flushing = producer.clone();
+            let flushed = tokio::task::spawn_blocking(move || flushing.flush(timeout)).await;
+            flushed.unwrap_or_else(|_| producer.in_flight())
+        }
+    });
+    futures_util::future::join_all(each).await.into_iter().sum()
+}
+
+/// What runs on a cluster, for listings and names of threads.
+pub(super) fn on_cluster(name: &str, cluster: &str) -> String {
+    if cluster == DEFAULT_CLUSTER {
+        return name.to_owned();
     }
-    let flushing = producer.clone();
-    let flushed = tokio::task::spawn_blocking(move || flushing.flush(timeout)).await;
-    flushed.unwrap_or_else(|_| producer.in_flight())
+    format!("{name} on {cluster}")
 }
 
 /// The timer's schedule, or what is wrong with it.

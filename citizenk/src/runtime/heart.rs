@@ -92,7 +92,7 @@ mod tests {
     fn a_silence_is_reported_once_and_counts_until_the_next_beat() {
         let metrics = Metrics::new();
         let after = Duration::from_secs(30);
-        let heart = Heart::new("g".to_owned(), after, metrics.consumer("g"));
+        let heart = Heart::new("g".to_owned(), after, metrics.consumer("default", "g"));
         let start = Instant::now();
         heart.beat(start);
         assert_eq!(heart.silence(start + Duration::from_secs(29)), None);

@@ -5,9 +5,11 @@
 
 pub(crate) mod ack;
 pub(crate) mod agents;
+pub(crate) mod clusters;
 pub(crate) mod crew;
 pub(crate) mod dispatch;
 pub(crate) mod engine;
+mod fan;
 pub(crate) mod heart;
 pub(crate) mod lane;
 pub(crate) mod limits;

@@ -30,6 +30,8 @@ pub(crate) struct AgentPlan {
     pub(crate) component: String,
     /// The modules it stands in, joined by `/`; empty: none.
     pub(crate) module: String,
+    /// Where its topics are.
+    pub(crate) cluster: &'static str,
     /// `None`: reads without a group.
     pub(crate) group: Option<String>,
     /// The topics' names on the broker, in the order of `spec.topics`.

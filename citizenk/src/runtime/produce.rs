@@ -1,6 +1,5 @@
 //! Sending outside an attempt: the port behind [`Producer`](crate::Producer).
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem;
@@ -8,42 +7,31 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::oneshot;
 
+use super::fan::{Fan, Part};
+pub(crate) use crate::config::TopicNames;
 use crate::extract::{LoneReply, OutputTable, ProduceError, ProducePort, ProduceReply, Sent};
 use crate::runtime::lane::shipping::Outlet;
 use crate::staging::{Answer, OutputTopic, Receipt, StagedBatch};
-use crate::topic::Partitioner;
+use crate::topic::{Partitioner, TopicId};
 use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
 
-/// Names of topics on the broker: the program's own, an override, or with a prefix.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TopicNames {
-    pub(crate) renamed: HashMap<String, String>,
-    pub(crate) prefix: String,
-}
-
-impl TopicNames {
-    pub(crate) fn real(&self, name: &str) -> String {
-        match self.renamed.get(name) {
-            Some(real) => real.clone(),
-            None => format!("{}{name}", self.prefix),
-        }
-    }
-}
-
-/// The app's producer.
+/// The app's producers, one for each cluster.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    producer: Arc<dyn ProducerHandle>,
+    parts: Arc<[Part]>,
+    /// Over all of them, where there are several.
+    fan: Option<Arc<dyn ProducerHandle>>,
     names: TopicNames,
     /// Topics that records were sent to one by one: a program has few.
     known: RwLock<Vec<Known>>,
 }
 
-/// A topic as the program names it; the same constant has the same address.
+/// A topic as the program names it.
 #[derive(Debug)]
 struct Known {
-    name: &'static str,
+    id: TopicId,
     partitioner: Partitioner,
+    part: usize,
     topic: ProducerTopic,
 }
 
@@ -88,29 +76,66 @@ impl DeliverySink for Acks {
 }
 
 impl Sender {
-    pub(crate) fn new(producer: Arc<dyn ProducerHandle>, names: TopicNames) -> Self {
+    /// Of producers by the names of their clusters. With several it must be called inside a runtime.
+    pub(crate) fn new(
+        producers: impl IntoIterator<Item = (&'static str, Arc<dyn ProducerHandle>)>,
+        names: TopicNames,
+    ) -> Self {
+        let producers = producers.into_iter();
+        let parts: Arc<[Part]> = producers
+            .map(|(cluster, producer)| Part { cluster, producer })
+            .collect();
+        let fan =
+            (parts.len() > 1).then(|| Arc::new(Fan::new(parts.clone())) as Arc<dyn ProducerHandle>);
         Self {
-            producer,
+            parts,
+            fan,
             names,
             known: RwLock::default(),
         }
     }
 
-    pub(crate) fn handle(&self) -> &Arc<dyn ProducerHandle> {
-        &self.producer
+    /// Clusters and their producers.
+    pub(crate) fn producers(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, &Arc<dyn ProducerHandle>)> {
+        let parts = self.parts.iter();
+        parts.map(|part| (part.cluster, &part.producer))
+    }
+
+    fn part_of(&self, cluster: &str) -> Result<usize, TransportError> {
+        let mut parts = self.parts.iter();
+        let part = parts.position(|part| part.cluster == cluster);
+        part.ok_or_else(|| TransportError {
+            context: format!("sending to cluster `{cluster}`"),
+            code: "_INVALID_ARG".to_owned(),
+            message: "the app has no such cluster".to_owned(),
+            retriable: false,
+            fatal: true,
+        })
+    }
+
+    /// What sends to these topics, named as on the broker.
+    fn outlet_to(&self, topics: &[OutputTopic]) -> Result<Outlet, TransportError> {
+        let mut clusters = topics.iter().map(|topic| topic.cluster);
+        let first = clusters.next().unwrap_or(self.parts[0].cluster);
+        let one = clusters.all(|cluster| cluster == first);
+        let producer = match &self.fan {
+            Some(fan) if !one => fan,
+            _ => &self.parts[self.part_of(first)?].producer,
+        };
+        let topics: Result<Vec<_>, _> = topics.iter().map(|topic| producer.topic(topic)).collect();
+        Ok(Outlet {
+            topics: topics?.into(),
+            producer: producer.clone(),
+        })
     }
 
     /// Where the lanes of an agent with this table send.
     pub(crate) fn outlet(&self, table: &OutputTable) -> Result<Outlet, TransportError> {
-        let topics: Result<Vec<_>, _> = table
-            .targets()
-            .iter()
-            .map(|target| self.producer.topic(&target.topic))
-            .collect();
-        Ok(Outlet {
-            producer: self.producer.clone(),
-            topics: topics?.into(),
-        })
+        let targets = table.targets().iter();
+        let topics: Vec<_> = targets.map(|target| target.topic.clone()).collect();
+        self.outlet_to(&topics)
     }
 
     /// Sends everything an open outbox staged, whatever the topics.
@@ -119,65 +144,69 @@ impl Sender {
         table: &OutputTable,
         batch: StagedBatch,
     ) -> impl Future<Output = Result<usize, TransportError>> + Send + use<> {
-        let topics: Result<Vec<_>, _> = table
-            .targets()
-            .iter()
-            .map(|target| self.resolve(target.topic.clone()))
+        let targets = table.targets().iter();
+        let topics: Vec<_> = targets
+            .map(|target| self.named(target.topic.clone()))
             .collect();
         let count = batch.len();
-        let sending = topics.map(|topics| self.send_to(topics, batch));
+        let sending = self.outlet_to(&topics).map(|outlet| send_to(outlet, batch));
         async move { sending?.await.map(|_| count) }
     }
 
-    fn resolve(&self, mut topic: OutputTopic) -> Result<ProducerTopic, TransportError> {
+    /// By the name on the broker instead of that in the program.
+    fn named(&self, mut topic: OutputTopic) -> OutputTopic {
         topic.name = self.names.real(&topic.name);
-        self.producer.topic(&topic)
+        topic
     }
 
     /// Finds a topic without allocating, but for the first time.
     fn known(
         &self,
-        name: &'static str,
+        id: TopicId,
         partitioner: Partitioner,
-    ) -> Result<ProducerTopic, TransportError> {
+    ) -> Result<(usize, ProducerTopic), TransportError> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let found = known
             .iter()
-            .find(|known| std::ptr::eq(known.name, name) && known.partitioner == partitioner);
+            .find(|known| known.id.is(id) && known.partitioner == partitioner);
         if let Some(found) = found {
-            return Ok(found.topic);
+            return Ok((found.part, found.topic));
         }
         drop(known);
-        let topic = self.resolve(OutputTopic {
-            name: name.to_owned(),
+        let part = self.part_of(id.cluster)?;
+        let topic = self.parts[part].producer.topic(&self.named(OutputTopic {
+            cluster: id.cluster,
+            name: id.text().to_owned(),
             partitioner,
-        })?;
+        }))?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() < MOST_KNOWN {
             known.push(Known {
-                name,
+                id,
                 partitioner,
+                part,
                 topic,
             });
         }
-        Ok(topic)
+        Ok((part, topic))
     }
 
     /// Sends the only record of a batch, which is taken out only when the queue is full.
     fn send_one(
         &self,
-        name: &'static str,
+        id: TopicId,
         partitioner: Partitioner,
         record: &mut StagedBatch,
     ) -> Result<LoneReply, TransportError> {
-        let topic = self.known(name, partitioner)?;
+        let (part, topic) = self.known(id, partitioner)?;
+        let producer = &self.parts[part].producer;
         let receipt = Arc::new(Receipt::default());
         let answer = Answer::to(&receipt);
         // At once, so that calls keep their order even when their futures are awaited later.
-        Ok(match self.producer.produce_one(topic, record, answer) {
+        Ok(match producer.produce_one(topic, record, answer) {
             Ok(()) => LoneReply::Under(receipt),
             Err(answer) => {
-                let sending = sent_later(self.producer.clone(), topic, mem::take(record), answer);
+                let sending = sent_later(producer.clone(), topic, mem::take(record), answer);
                 LoneReply::Full(Box::pin(async move {
                     sending.await;
                     poll_fn(|cx| receipt.poll(cx)).await
@@ -185,49 +214,48 @@ impl Sender {
             }
         })
     }
+}
 
-    fn send_to(
-        &self,
-        topics: Vec<ProducerTopic>,
-        batch: StagedBatch,
-    ) -> impl Future<Output = Result<Vec<Sent>, TransportError>> + Send + use<> {
-        let (done, reply) = oneshot::channel();
-        let count = batch.len();
-        let inner = AcksInner {
-            sent: vec![None; count],
-            left: count,
-            error: None,
-            done: Some(done),
-        };
-        let sink: Arc<dyn DeliverySink> = Arc::new(Acks {
-            inner: Mutex::new(inner),
-        });
-        let producer = self.producer.clone();
-        // At once, so that calls keep their order even when their futures are awaited later.
-        let mut taken = producer.produce(&topics, &batch, 0..count, &sink);
-        async move {
-            while taken < count {
-                let space = producer.space().notified();
-                tokio::pin!(space);
-                space.as_mut().enable();
-                taken += producer.produce(&topics, &batch, taken..count, &sink);
-                if taken < count {
-                    space.await;
-                }
+fn send_to(
+    outlet: Outlet,
+    batch: StagedBatch,
+) -> impl Future<Output = Result<Vec<Sent>, TransportError>> + Send + use<> {
+    let Outlet { producer, topics } = outlet;
+    let (done, reply) = oneshot::channel();
+    let count = batch.len();
+    let inner = AcksInner {
+        sent: vec![None; count],
+        left: count,
+        error: None,
+        done: Some(done),
+    };
+    let sink: Arc<dyn DeliverySink> = Arc::new(Acks {
+        inner: Mutex::new(inner),
+    });
+    // At once, so that calls keep their order even when their futures are awaited later.
+    let mut taken = producer.produce(&topics, &batch, 0..count, &sink);
+    async move {
+        while taken < count {
+            let space = producer.space().notified();
+            tokio::pin!(space);
+            space.as_mut().enable();
+            taken += producer.produce(&topics, &batch, taken..count, &sink);
+            if taken < count {
+                space.await;
             }
-            if count == 0 {
-                return Ok(Vec::new());
-            }
-            reply.await.unwrap_or_else(|_| {
-                Err(TransportError {
-                    context: "waiting for the acknowledgement".to_owned(),
-                    code: "_DESTROY".to_owned(),
-                    message: "the producer has ended".to_owned(),
-                    retriable: false,
-                    fatal: true,
-                })
-            })
         }
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        reply.await.unwrap_or_else(|_| {
+            Err(TransportError {
+                context: "waiting for the acknowledgement".to_owned(),
+                code: "_DESTROY".to_owned(),
+                message: "the producer has ended".to_owned(),
+                retriable: false,
+                fatal: true,
+            })
+        })
     }
 }
 
@@ -278,19 +306,19 @@ impl Port {
 impl ProducePort for Port {
     fn send_one(
         &self,
-        topic: &'static str,
+        topic: TopicId,
         partitioner: Partitioner,
         record: &mut StagedBatch,
     ) -> Result<LoneReply, ProduceError> {
         let Some(sender) = self.get() else {
             return Err(ProduceError::NotRunning {
-                topic: topic.to_owned(),
+                topic: topic.to_string(),
             });
         };
         sender
             .send_one(topic, partitioner, record)
             .map_err(|source| ProduceError::Delivery {
-                topic: topic.to_owned(),
+                topic: topic.to_string(),
                 source,
             })
     }
@@ -300,9 +328,9 @@ impl ProducePort for Port {
         let Some(sender) = self.get() else {
             return Box::pin(async move { Err(ProduceError::NotRunning { topic: name }) });
         };
-        match sender.resolve(topic) {
-            Ok(topic) => {
-                let sending = sender.send_to(vec![topic], batch);
+        match sender.outlet_to(&[sender.named(topic)]) {
+            Ok(outlet) => {
+                let sending = send_to(outlet, batch);
                 Box::pin(async move {
                     sending.await.map_err(|source| ProduceError::Delivery {
                         topic: name,
@@ -325,6 +353,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::DEFAULT_CLUSTER;
     use crate::transport::rdkafka::{EmbeddedOptions, KafkaTransport};
     use crate::transport::{ProducerSpec, Transport};
 
@@ -353,12 +382,19 @@ mod tests {
         };
         let producer = transport.start_producer(spec).expect("a producer");
         let port = Port::default();
-        port.set(Some(Arc::new(Sender::new(producer, names))));
+        port.set(Some(Arc::new(Sender::new(
+            [(DEFAULT_CLUSTER, producer)],
+            names,
+        ))));
+        let topic = TopicId {
+            cluster: DEFAULT_CLUSTER,
+            name: "t",
+        };
         let mut replies = Vec::new();
         for _ in 0..RECORDS {
             let mut batch = StagedBatch::default();
             batch.record(0).partition(Some(0)).finish(Some(b"v"));
-            let reply = port.send_one("t", Partitioner::Murmur2, &mut batch);
+            let reply = port.send_one(topic, Partitioner::Murmur2, &mut batch);
             replies.push(reply.expect("the topic is known"));
         }
         let full = |reply: &&LoneReply| matches!(reply, LoneReply::Full(_));

@@ -64,6 +64,7 @@ const DENIED_FETCH: Duration = Duration::from_secs(60);
 pub(crate) struct GroupStatus {
     /// For listings: the group, or what reads without one.
     pub(crate) name: String,
+    pub(crate) cluster: &'static str,
     pub(crate) group: Option<String>,
     /// Of the polling thread.
     pub(crate) heart: Arc<Heart>,
@@ -92,9 +93,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl GroupStatus {
-    pub(crate) fn new(heart: Arc<Heart>, group: Option<String>, own: bool) -> Self {
+    pub(crate) fn new(
+        heart: Arc<Heart>,
+        cluster: &'static str,
+        group: Option<String>,
+        own: bool,
+    ) -> Self {
         Self {
             name: heart.name().to_owned(),
+            cluster,
             group,
             heart,
             own,

@@ -74,7 +74,7 @@ impl TaskSpec {
     /// By names in the program: the port knows those on the broker.
     fn table(&self) -> OutputTable {
         let target = |topic: &TopicInfo| OutputTarget {
-            name: topic.name,
+            id: topic.id(),
             topic: topic.output(),
         };
         OutputTable::new(self.sends.iter().map(target).collect())

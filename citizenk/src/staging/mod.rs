@@ -17,6 +17,7 @@ pub(crate) use receipt::{Answer, Outcome, Receipt};
 /// A topic that records can be staged for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OutputTopic {
+    pub(crate) cluster: &'static str,
     /// The topic's name on the broker.
     pub(crate) name: String,
     pub(crate) partitioner: Partitioner,

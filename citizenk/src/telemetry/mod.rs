@@ -10,6 +10,6 @@ mod metrics;
 pub(crate) mod trace;
 
 pub(crate) use metrics::{
-    CONTENT_TYPE, CommitResult, ConsumerMetrics, InFlight, LaneId, LaneMetrics, Metrics,
-    PartitionMetrics, SkipReason, Stage, TickResult, TimerMetrics,
+    CONTENT_TYPE, ClusterLabel, CommitResult, ConsumerMetrics, InFlight, LaneId, LaneMetrics,
+    Metrics, PartitionMetrics, SkipReason, Stage, TickResult, TimerMetrics,
 };

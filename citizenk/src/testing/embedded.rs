@@ -61,7 +61,7 @@ impl EmbeddedCluster {
     }
 
     /// Runs a service here, wherever its settings point to, until `shutdown` completes or something stops
-    /// it.
+    /// it. That is, the cluster without a name; others are where the settings say.
     ///
     /// # Errors
     /// As [`Service::run_until`].
@@ -71,6 +71,6 @@ impl EmbeddedCluster {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), RunError> {
         let transport = Arc::new(KafkaTransport::on_embedded(self.broker.clone()));
-        service.run_on(transport, shutdown).await
+        service.run_here(transport, shutdown).await
     }
 }

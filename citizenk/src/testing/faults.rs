@@ -14,8 +14,8 @@ impl TestApp {
             retriable: true,
             fatal: false,
         };
-        self.cluster
-            .fail_next(&self.real(topic.name), records, &error);
+        self.on(topic.cluster)
+            .fail_next(&self.real(topic.id()), records, &error);
     }
 
     /// The next `commits` commits are refused.
@@ -27,29 +27,35 @@ impl TestApp {
             retriable: true,
             fatal: false,
         };
-        self.cluster.fail_commits(commits, &error);
+        for (_, cluster) in self.memories() {
+            cluster.fail_commits(commits, &error);
+        }
     }
 
     /// Keeps acknowledgements of sent records back, or lets them go.
     pub fn hold_deliveries(&self, hold: bool) {
-        self.cluster.hold_deliveries(hold);
+        self.memories()
+            .for_each(|(_, cluster)| cluster.hold_deliveries(hold));
     }
 
     /// While they are held back: lets this many more acknowledgements go.
     pub fn release_deliveries(&self, records: usize) {
-        self.cluster.release_deliveries(records);
+        self.memories()
+            .for_each(|(_, cluster)| cluster.release_deliveries(records));
     }
 
     /// Producers accept at most this many records that are not acknowledged.
     pub fn producer_capacity(&self, records: usize) {
-        self.cluster.queue_capacity(records);
+        self.memories()
+            .for_each(|(_, cluster)| cluster.queue_capacity(records));
     }
 
     /// A worker's session expires: others get its partitions at once, and it hears of that afterwards.
     pub async fn lose_worker(&self, worker: usize) {
         for group in self.groups() {
-            self.cluster
-                .lose_member(&group, &format!("worker-{worker}"));
+            for (_, cluster) in self.memories() {
+                cluster.lose_member(&group, &format!("worker-{worker}"));
+            }
         }
         self.rest().await;
     }
@@ -63,19 +69,29 @@ impl TestApp {
             retriable: false,
             fatal: true,
         };
-        self.cluster
-            .consumer_error(&format!("worker-{worker}"), &error);
+        for (_, cluster) in self.memories() {
+            cluster.consumer_error(&format!("worker-{worker}"), &error);
+        }
         self.rest().await;
     }
 
-    /// Takes the broker away, or gives it back.
+    /// Takes the brokers of all clusters away, or gives them back.
     pub fn broker_available(&self, available: bool) {
-        self.cluster.set_available(available);
+        self.memories()
+            .for_each(|(_, cluster)| cluster.set_available(available));
+    }
+
+    /// Takes the brokers of one cluster away, or gives them back; `default` is the one without a name.
+    ///
+    /// # Panics
+    /// When the app has no such cluster.
+    pub fn cluster_available(&self, cluster: &str, available: bool) {
+        self.on(cluster).set_available(available);
     }
 
     /// Deletes records below an offset, as retention does.
     pub fn truncate<V, K>(&self, topic: &Topic<V, K>, partition: i32, below: i64) {
-        self.cluster
-            .truncate(&self.real(topic.name), partition, below);
+        self.on(topic.cluster)
+            .truncate(&self.real(topic.id()), partition, below);
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+mod clusters;
 mod embedded;
 mod faults;
 mod stalls;
@@ -35,7 +36,7 @@ use crate::record::TopicPartition;
 use crate::runtime::agents::Agents;
 use crate::runtime::worker::Executor;
 use crate::time::{Clock, parse_duration};
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicId};
 use crate::transport::memory::MemoryCluster;
 pub use crate::transport::memory::Withheld;
 
@@ -52,7 +53,7 @@ const MOST_TURNS: usize = 10_000_000;
 pub struct TestAppBuilder {
     app: Arc<dyn Fn() -> App + Send + Sync>,
     workers: usize,
-    partitions: Vec<(&'static str, usize)>,
+    partitions: Vec<(TopicId, usize)>,
     variables: BTreeMap<String, String>,
     start: i64,
 }
@@ -123,14 +124,19 @@ impl<F: Fn() -> App + Send + Sync + 'static> AppSource for F {
 /// ```
 pub struct TestApp {
     builder: TestAppBuilder,
+    /// The one without a name.
     pub(crate) cluster: MemoryCluster,
+    /// Those with a name.
+    others: BTreeMap<&'static str, MemoryCluster>,
+    /// Those that the app has.
+    names: Vec<&'static str>,
     /// By number, which a worker keeps when others are stopped.
     workers: BTreeMap<usize, Running>,
     #[cfg(feature = "web")]
     web: BTreeMap<usize, web::TestWeb>,
     clock: Clock,
     /// What the test itself wrote: not an output.
-    pushed: std::sync::Mutex<BTreeSet<(String, i32, i64)>>,
+    pushed: std::sync::Mutex<BTreeSet<(&'static str, String, i32, i64)>>,
 }
 
 impl fmt::Debug for TestApp {
@@ -168,7 +174,7 @@ impl TestAppBuilder {
     /// How many partitions a topic has; default: as many as it declares, or 4.
     #[must_use]
     pub fn partitions<V, K>(mut self, topic: &Topic<V, K>, partitions: usize) -> Self {
-        self.partitions.push((topic.name, partitions.max(1)));
+        self.partitions.push((topic.id(), partitions.max(1)));
         self
     }
 
@@ -210,14 +216,22 @@ impl TestAppBuilder {
             "TestApp needs a current-thread tokio runtime: use `citizenk::testing::block_on` or `#[tokio::test]`"
         );
         pause_clock();
-        let cluster = MemoryCluster::new();
-        cluster.set_now(self.start);
-        cluster.permit(Some(0));
+        let memory = || {
+            let cluster = MemoryCluster::new();
+            cluster.set_now(self.start);
+            cluster.permit(Some(0));
+            cluster
+        };
+        let cluster = memory();
+        let others = (self.app)().clusters.into_iter();
+        let others = others.map(|name| (name, memory())).collect();
         let base = chrono::DateTime::from_timestamp_millis(self.start).unwrap_or_default();
         let clock = Clock::tokio(base);
         let mut app = TestApp {
             builder: self,
             cluster,
+            others,
+            names: Vec::new(),
             workers: BTreeMap::new(),
             #[cfg(feature = "web")]
             web: BTreeMap::new(),
@@ -261,7 +275,7 @@ impl TestApp {
     pub(super) fn settings(&self) -> Result<Arc<Settings>, RunError> {
         let flags = Flags {
             offline: true,
-            ..Flags::default()
+            ..(self.builder.app)().flags()
         };
         Ok(Arc::new(Settings::resolve(
             flags,
@@ -270,17 +284,19 @@ impl TestApp {
         )?))
     }
 
-    fn create_topics(&self) -> Result<(), RunError> {
+    fn create_topics(&mut self) -> Result<(), RunError> {
         let settings = self.settings()?;
-        let assembled = (self.builder.app)().assembled(&crate::app::overrides(&settings))?;
+        let app = (self.builder.app)();
+        let assembled = app.assembled(&crate::app::overrides(&settings))?;
+        self.names = app.cluster_names(&assembled, &settings);
         for (name, topic) in &assembled.topics {
             let chosen = self
                 .builder
                 .partitions
                 .iter()
                 .rev()
-                .find(|(chosen, _)| chosen == name);
-            self.cluster.create_topic(
+                .find(|(chosen, _)| *chosen == topic.id());
+            self.on(topic.cluster).create_topic(
                 &settings.real_topic(name),
                 chosen.map_or_else(|| partitions_or(topic, 4), |(_, count)| *count),
             );
@@ -294,13 +310,11 @@ impl TestApp {
             let settings = self.settings()?;
             let options = RunOptions {
                 overrides: crate::app::overrides(&settings),
-                consumer_settings: BTreeMap::new(),
-                producer_settings: BTreeMap::new(),
                 client_id: format!("worker-{number}"),
                 base_url: None,
                 drain: app.drain.unwrap_or(settings.drain.value),
                 settings: settings.clone(),
-                transport: self.cluster.transport(),
+                clusters: self.clusters(),
                 max_chunk: MAX_CHUNK,
                 executor: Executor::Tasks(Handle::current()),
                 handle: Handle::current(),
@@ -321,23 +335,9 @@ impl TestApp {
         Ok(())
     }
 
-    /// Administers the cluster in memory, as the app's own handlers do with [`Admin`](crate::Admin). It has
-    /// one broker and keeps configs without knowing what they mean.
-    pub fn admin(&self) -> crate::Admin {
-        let names = self
-            .settings()
-            .map(|settings| crate::app::overrides(&settings).names);
-        crate::app::topics::admin(self.cluster.transport(), names.unwrap_or_default())
-    }
-
     /// The topic as the test sees it.
     pub fn topic<V, K>(&self, topic: &Topic<V, K>) -> TestTopic<'_, V, K> {
         TestTopic::new(self, *topic)
-    }
-
-    fn real(&self, name: &str) -> String {
-        self.settings()
-            .map_or_else(|_| name.to_owned(), |settings| settings.real_topic(name))
     }
 
     /// Lets everything happen that can happen now: all records are handed over, handlers run, outputs
@@ -347,17 +347,23 @@ impl TestApp {
     /// # Panics
     /// When the app never comes to rest, e.g. because two agents feed each other.
     pub async fn settle(&self) {
-        self.cluster.permit(None);
+        self.permit(None);
         self.rest().await;
-        self.cluster.permit(Some(0));
+        self.permit(Some(0));
     }
 
     /// Hands over one record (of any partition) and lets everything happen that follows from it. A
     /// second agent's record that follows is not handed over yet.
     pub async fn step(&self) {
-        self.cluster.permit(Some(1));
-        self.rest().await;
-        self.cluster.permit(Some(0));
+        for (_, cluster) in self.memories() {
+            cluster.permit(Some(1));
+            self.rest().await;
+            let left = cluster.permitted();
+            cluster.permit(Some(0));
+            if left == Some(0) {
+                return;
+            }
+        }
     }
 
     /// Lets time pass, with everything that is due meanwhile, in order: `"250ms"`, `"30s"`, `"1h"`.
@@ -371,12 +377,12 @@ impl TestApp {
             Err(error) => panic!("{error}"),
         };
         async move {
-            self.cluster.permit(None);
+            self.permit(None);
             self.rest().await;
             // The paused clock jumps from timer to timer while everything else is idle.
             tokio::time::sleep(time).await;
             self.rest().await;
-            self.cluster.permit(Some(0));
+            self.permit(Some(0));
         }
     }
 
@@ -387,7 +393,7 @@ impl TestApp {
     /// When it does not hold in time.
     pub async fn wait_until(&self, mut condition: impl FnMut(&Self) -> bool) {
         let start = std::time::Instant::now();
-        self.cluster.permit(None);
+        self.permit(None);
         while !condition(self) {
             assert!(
                 start.elapsed() < Duration::from_secs(10),
@@ -397,18 +403,19 @@ impl TestApp {
             // The thread's time, not the paused clock's; other threads need it.
             std::thread::yield_now();
         }
-        self.cluster.permit(Some(0));
+        self.permit(Some(0));
     }
 
     /// Runs the runtime without letting time pass until nothing happens any more.
     async fn rest(&self) {
-        let mut seen = self.cluster.activity();
+        let mut seen = self.activity();
         let mut quiet = 0;
         for _ in 0..MOST_TURNS {
             // Not idle for a moment, so the paused clock does not move.
             tokio::task::yield_now().await;
-            let now = self.cluster.activity();
-            if now != seen || !self.cluster.idle_or_draining() {
+            let now = self.activity();
+            let mut memories = self.memories();
+            if now != seen || !memories.all(|(_, cluster)| cluster.idle_or_draining()) {
                 (seen, quiet) = (now, 0);
                 continue;
             }
@@ -418,7 +425,7 @@ impl TestApp {
                 self.workers
                     .values()
                     .for_each(|worker| worker.engine.wake());
-                seen = self.cluster.activity();
+                seen = self.activity();
             } else if quiet > 2 * QUIET_TURNS {
                 return;
             }
@@ -428,19 +435,20 @@ impl TestApp {
 
     /// The committed next offsets of the app's own group, by partition.
     pub fn committed<V, K>(&self, topic: &Topic<V, K>) -> BTreeMap<i32, i64> {
-        let real = self.real(topic.name);
-        let mut groups: Vec<String> = self.groups();
-        groups.dedup();
+        let real = self.real(topic.id());
+        let cluster = self.on(topic.cluster);
+        let groups = self.groups();
         groups
             .iter()
-            .flat_map(|group| self.cluster.committed(group, &real))
+            .flat_map(|group| cluster.committed(group, &real))
             .collect()
     }
 
     /// The committed next offsets of any group, by partition; also while nothing runs in it.
     pub fn committed_by<V, K>(&self, group: &str, topic: &Topic<V, K>) -> BTreeMap<i32, i64> {
-        let real = self.real(topic.name);
-        self.cluster.committed(group, &real).into_iter().collect()
+        let real = self.real(topic.id());
+        let committed = self.on(topic.cluster).committed(group, &real);
+        committed.into_iter().collect()
     }
 
     fn groups(&self) -> Vec<String> {
@@ -457,7 +465,7 @@ impl TestApp {
 
     /// Everything on the dead-letter topics of the app's agents, in order.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        let topics: BTreeSet<String> = self
+        let topics: BTreeSet<(&'static str, String)> = self
             .workers
             .values()
             .flat_map(|worker| worker.engine.agents())
@@ -466,13 +474,13 @@ impl TestApp {
                 [&plan.on_decode, &plan.on_error, &plan.on_produce]
                     .into_iter()
                     .filter_map(|policy| policy.dead_letter_topic())
-                    .map(|topic| self.real(topic.name))
+                    .map(|topic| (topic.cluster, self.real(topic.id())))
                     .collect::<Vec<_>>()
             })
             .collect();
         topics
             .iter()
-            .flat_map(|topic| self.cluster.records(topic))
+            .flat_map(|(cluster, topic)| self.on(cluster).records(topic))
             .map(DeadLetter::from_record)
             .collect()
     }
@@ -481,7 +489,10 @@ impl TestApp {
     pub fn owned_by(&self, worker: usize) -> Vec<TopicPartition> {
         let name = format!("worker-{worker}");
         let groups = self.groups();
-        let members = groups.iter().flat_map(|group| self.cluster.members(group));
+        let members = groups.iter().flat_map(|group| {
+            let all = self.memories();
+            all.flat_map(|(_, cluster)| cluster.members(group))
+        });
         members
             .filter(|member| member.client_id == name)
             .flat_map(|member| member.partitions)
@@ -490,17 +501,20 @@ impl TestApp {
 
     /// Records of the topic that the app's own groups have not committed.
     pub fn lag<V, K>(&self, topic: &Topic<V, K>) -> i64 {
-        let real = self.real(topic.name);
+        let real = self.real(topic.id());
+        let cluster = self.on(topic.cluster);
         self.groups()
             .iter()
-            .map(|group| self.cluster.lag(group, &[&real]))
+            .map(|group| cluster.lag(group, &[&real]))
             .sum()
     }
 
     /// Revokes all partitions of all groups and deals them anew.
     pub async fn rebalance(&self) {
         for group in self.groups() {
-            self.cluster.force_rebalance(&group);
+            for (_, cluster) in self.memories() {
+                cluster.force_rebalance(&group);
+            }
         }
         self.rest().await;
     }

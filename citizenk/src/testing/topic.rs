@@ -98,7 +98,7 @@ impl TestApp {
     #[must_use]
     pub fn reader(&self) -> crate::Reader {
         match self.settings() {
-            Ok(settings) => crate::Reader::on(self.cluster.transport(), &settings, "citizenk-read"),
+            Ok(settings) => crate::Reader::over(self.clusters(), &settings, "citizenk-read"),
             Err(error) => panic!("{error}"),
         }
     }
@@ -107,15 +107,11 @@ impl TestApp {
 /// Tools beside the app, on the same log.
 #[cfg(test)]
 impl TestApp {
-    pub(crate) fn transport(&self) -> std::sync::Arc<dyn crate::transport::Transport> {
-        self.cluster.transport()
-    }
-
     /// Runs a tool; meanwhile records are handed over, as in `settle`.
     pub(crate) async fn beside<F: Future>(&self, tool: F) -> F::Output {
-        self.cluster.permit(None);
+        self.permit(None);
         let result = tool.await;
-        self.cluster.permit(Some(0));
+        self.permit(Some(0));
         result
     }
 }
@@ -224,7 +220,7 @@ impl<'a, V, K> TestTopic<'a, V, K> {
         partition: Option<i32>,
         timestamp: Timestamp,
     ) {
-        let real = self.app.real(self.topic.name);
+        let (cluster, real) = (self.topic.cluster, self.app.real(self.topic.id()));
         let record = NewRecord {
             key,
             payload,
@@ -233,7 +229,7 @@ impl<'a, V, K> TestTopic<'a, V, K> {
         };
         match self
             .app
-            .cluster
+            .on(cluster)
             .push(&real, partition, self.topic.partitioner, record)
         {
             Ok(at) => {
@@ -242,7 +238,7 @@ impl<'a, V, K> TestTopic<'a, V, K> {
                     .pushed
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
-                pushed.insert((real, at.partition, at.offset));
+                pushed.insert((cluster, real, at.partition, at.offset));
             }
             Err(error) => panic!("{error}"),
         }
@@ -297,7 +293,7 @@ impl<'a, V, K> TestTopic<'a, V, K> {
     }
 
     fn records(&self) -> impl Iterator<Item = OwnedRecord> + use<V, K> {
-        let real = self.app.real(self.topic.name);
+        let (cluster, real) = (self.topic.cluster, self.app.real(self.topic.id()));
         let pushed = self
             .app
             .pushed
@@ -305,11 +301,11 @@ impl<'a, V, K> TestTopic<'a, V, K> {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone();
         self.app
-            .cluster
+            .on(cluster)
             .records(&real)
             .into_iter()
             .filter(move |record| {
-                !pushed.contains(&(real.clone(), record.partition, record.offset))
+                !pushed.contains(&(cluster, real.clone(), record.partition, record.offset))
             })
     }
 }

@@ -8,7 +8,7 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::codec::KeyCodec;
 
-use super::{Declared, Direction, Partitioner, Topic};
+use super::{Declared, Direction, Partitioner, Topic, TopicId};
 use crate::error::DecodeError;
 use crate::staging::OutputTopic;
 
@@ -20,7 +20,10 @@ type KeyFromText = Arc<dyn Fn(&str, &mut Vec<u8>) -> Result<(), DecodeError> + S
 /// A topic without its types.
 #[derive(Clone)]
 pub(crate) struct TopicInfo {
+    /// Among all topics of the app: `CLUSTER/NAME`, or the name alone on the cluster without a name.
     pub(crate) name: &'static str,
+    /// Among those of its cluster.
+    pub(crate) plain: &'static str,
     pub(crate) codec: &'static str,
     pub(crate) media_type: &'static str,
     pub(crate) value_type: &'static str,
@@ -52,7 +55,8 @@ impl TopicInfo {
     pub(crate) fn of<V: 'static, K: 'static>(topic: &Topic<V, K>) -> Self {
         let (decode, encode, key) = (topic.decode, topic.encode, topic.key);
         Self {
-            name: topic.name,
+            name: topic.id().text(),
+            plain: topic.name,
             codec: topic.codec,
             media_type: topic.media_type,
             value_type: type_name::<V>(),
@@ -94,8 +98,17 @@ impl TopicInfo {
         self.key.downcast_ref::<KeyCodec<K>>().copied()
     }
 
+    pub(crate) fn id(&self) -> TopicId {
+        TopicId {
+            cluster: self.cluster,
+            name: self.plain,
+        }
+    }
+
+    /// To be sent to under its name in the program.
     pub(crate) fn output(&self) -> OutputTopic {
         OutputTopic {
+            cluster: self.cluster,
             name: self.name.to_owned(),
             partitioner: self.partitioner,
         }

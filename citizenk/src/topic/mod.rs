@@ -8,6 +8,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, TextKey};
+use crate::config::split_name;
 use crate::error::{DecodeError, EncodeError};
 
 pub(crate) mod describe;
@@ -15,8 +16,9 @@ pub(crate) mod input;
 mod name;
 mod partitioner;
 
+pub(crate) use crate::config::DEFAULT_CLUSTER;
 pub use input::InputTopic;
-pub(crate) use name::{check_name, interned};
+pub(crate) use name::{TopicId, check_name, interned};
 pub use partitioner::Partitioner;
 
 /// What an app may do with a topic.
@@ -273,26 +275,59 @@ impl<V, K> Topic<V, K> {
     }
 
     /// The same format under another name, also one that is known only when the program runs. Names are
-    /// kept for the rest of the process, each once.
+    /// kept for the rest of the process, each once. `CLUSTER/NAME` is a topic of another cluster; without
+    /// `/` the topic stays on its own.
     ///
     /// ```
     /// use citizenk::{RawBytes, Topic};
     /// const RAW: Topic<RawBytes> = Topic::raw("any");
-    /// let topic = RAW.named(&format!("orders-{}", "eu"));
-    /// assert_eq!(topic.name(), "orders-eu");
+    /// let topic = RAW.named(&format!("orders-{}", 7));
+    /// assert_eq!((topic.cluster_name(), topic.name()), ("default", "orders-7"));
+    /// let topic = RAW.named("eu/orders");
+    /// assert_eq!((topic.cluster_name(), topic.name()), ("eu", "orders"));
     /// ```
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
+        let (cluster, name) = split_name(name);
         Self {
             name: interned(name),
+            cluster: cluster.map_or(self.cluster, interned),
             ..*self
         }
+    }
+
+    /// Puts the topic on another of the app's clusters ([`App::cluster`](crate::App::cluster)); by default
+    /// it is on the one without a name. Two clusters may each have a topic of the same name.
+    ///
+    /// ```
+    /// use citizenk::prelude::*;
+    /// const HERE: Topic<RawBytes> = Topic::raw("orders");
+    /// const THERE: Topic<RawBytes> = HERE.cluster("eu");
+    /// assert_eq!(THERE.cluster_name(), "eu");
+    /// ```
+    #[must_use]
+    pub const fn cluster(mut self, name: &'static str) -> Self {
+        self.cluster = name;
+        self
     }
 
     /// The name in the program; settings may map it to another on the broker (`--topic NAME=REAL`).
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The topic's cluster; `default` is the one without a name.
+    #[must_use]
+    pub const fn cluster_name(&self) -> &'static str {
+        self.cluster
+    }
+
+    pub(crate) const fn id(&self) -> TopicId {
+        TopicId {
+            cluster: self.cluster,
+            name: self.name,
+        }
     }
 
     /// The same records, as values of another type: lets topics of different types feed one agent.
@@ -323,6 +358,3 @@ impl<V, K> Topic<V, K> {
         InputTopic::converted(self)
     }
 }
-
-/// The cluster of topics that name none.
-pub(crate) const DEFAULT_CLUSTER: &str = "default";

@@ -1,7 +1,10 @@
 //! Kafka's rule for topic names, and names made at run time.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
+
+use crate::config::DEFAULT_CLUSTER;
 
 /// Says what is wrong with a topic name, if anything: 1 to 249 characters of `a-z A-Z 0-9 . _ -`, not
 /// `.` or `..` (org.apache.kafka.common.internals.Topic).
@@ -41,6 +44,42 @@ pub(crate) fn interned(name: &str) -> &'static str {
     let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
     names.insert(kept);
     kept
+}
+
+/// What the program calls a topic: its name on its cluster. Shown as `CLUSTER/NAME`, on the cluster without a
+/// name as the name alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopicId {
+    pub(crate) cluster: &'static str,
+    pub(crate) name: &'static str,
+}
+
+impl TopicId {
+    /// Quick for the same constant.
+    pub(crate) fn is(self, other: Self) -> bool {
+        same(self.name, other.name) && same(self.cluster, other.cluster)
+    }
+
+    /// As shown, for the rest of the process.
+    pub(crate) fn text(self) -> &'static str {
+        if self.cluster == DEFAULT_CLUSTER {
+            return self.name;
+        }
+        interned(&self.to_string())
+    }
+}
+
+impl fmt::Display for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.cluster != DEFAULT_CLUSTER {
+            write!(f, "{}/", self.cluster)?;
+        }
+        f.write_str(self.name)
+    }
+}
+
+fn same(one: &'static str, other: &'static str) -> bool {
+    std::ptr::eq(one, other) || one == other
 }
 
 #[cfg(test)]

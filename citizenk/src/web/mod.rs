@@ -39,8 +39,8 @@ pub use describe::{
 pub use extract::{Json, Path, Query};
 pub(crate) use guard::Exposure;
 pub(crate) use port::{
-    AgentCall, AgentDoc, Answer, CallReport, Condition, License, ProduceRequest, RouteDoc, Service,
-    ServiceInfo, TaskDoc, TopicDoc,
+    AgentCall, AgentDoc, Answer, CallReport, ClusterDoc, Condition, License, ProduceRequest,
+    RouteDoc, Service, ServiceInfo, TaskDoc, TopicDoc,
 };
 pub use problem::Problem;
 pub use route::{HttpAnswer, HttpArgument, HttpPart, RouteDef, last, part, respond, route};

@@ -29,11 +29,21 @@ pub(crate) struct ServiceInfo {
     /// Printable: without credentials.
     pub(crate) bootstrap: String,
     pub(crate) cluster_id: Option<String>,
+    /// The one without a name first.
+    pub(crate) clusters: Vec<ClusterDoc>,
     pub(crate) agents: Vec<AgentDoc>,
     pub(crate) topics: Vec<TopicDoc>,
     pub(crate) timers: Vec<TaskDoc>,
     pub(crate) hooks: Vec<TaskDoc>,
     pub(crate) routes: Vec<RouteDoc>,
+}
+
+/// A cluster, for listings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ClusterDoc {
+    pub(crate) name: &'static str,
+    /// Printable: without credentials.
+    pub(crate) bootstrap_servers: String,
 }
 
 /// The licence of an API.
@@ -51,11 +61,12 @@ pub(crate) struct AgentDoc {
     pub(crate) doc: String,
     /// What it takes at a time, e.g. `event` or `batch`.
     pub(crate) kind: String,
-    /// Names in the program.
+    /// Names in the program; of another cluster than the one without a name: `CLUSTER/NAME`.
     pub(crate) topics: Vec<String>,
     pub(crate) outputs: Vec<String>,
     /// Where its failed records wait for their next try.
     pub(crate) retry_topics: Vec<String>,
+    pub(crate) cluster: &'static str,
     pub(crate) group: Option<String>,
     /// File and line.
     pub(crate) location: String,
@@ -136,6 +147,7 @@ impl ServiceInfo {
             "broker": self.broker.to_string(),
             "bootstrap_servers": self.bootstrap,
             "cluster_id": self.cluster_id,
+            "clusters": self.clusters,
             "citizenk": env!("CARGO_PKG_VERSION"),
             "agents": self.agents,
             "topics": self.topics.iter().map(TopicDoc::to_json).collect::<Vec<_>>(),

@@ -121,6 +121,12 @@ impl Kafka {
         self.started.nodes.iter().map(|node| node.port).collect()
     }
 
+    /// The process of a node, for a test that ends it.
+    #[must_use]
+    pub fn pid(&self, node: usize) -> u32 {
+        self.started.state.nodes[node].pid
+    }
+
     /// Sends a signal to the process of a node.
     pub fn signal(&self, node: usize, signal: process::Signal) {
         let state = &self.started.state.nodes[node];

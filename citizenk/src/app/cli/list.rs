@@ -1,7 +1,7 @@
 //! Commands that print what the app is, without starting anything.
 
 use super::super::{App, overrides};
-use crate::config::Settings;
+use crate::config::{DEFAULT_CLUSTER, Settings};
 use crate::error::RunError;
 use crate::policy::{Guarantee, Policy};
 use crate::topic::describe::TopicInfo;
@@ -42,6 +42,13 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+fn on(cluster: &str, topic: &str) -> String {
+    match cluster {
+        DEFAULT_CLUSTER => topic.to_owned(),
+        name => format!("{name}/{topic}"),
+    }
+}
+
 fn summary(doc: &str) -> String {
     doc.lines().next().unwrap_or_default().trim().to_owned()
 }
@@ -73,7 +80,7 @@ pub(super) fn agents(app: &App, settings: &Settings) -> Result<(), RunError> {
             plan.spec.name.clone(),
             "agent".to_owned(),
             plan.consumed()
-                .map(|topic| &**topic)
+                .map(|topic| on(plan.cluster, topic))
                 .collect::<Vec<_>>()
                 .join(", "),
             outputs.join(", "),

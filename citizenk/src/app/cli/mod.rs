@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::service::{block_on, signalled, transport};
+use super::service::{block_on, signalled};
 use super::{App, topics};
-use crate::config::{CheckTopics, Flags, Settings};
-use crate::error::{ConfigError, Exit, RunError};
+use crate::config::{CheckTopics, DEFAULT_CLUSTER, Flags, Settings};
+use crate::error::{ConfigError, Exit, RunError, UnknownCluster};
 use crate::extract::ReadError;
+use crate::runtime::clusters::Cluster;
 use crate::telemetry::logs;
 use crate::telemetry::trace::export::Exporting;
 use crate::transport::BrokerKind;
@@ -221,9 +222,8 @@ pub fn run(app: App) -> Exit {
 }
 
 fn loaded(app: &App, mut flags: Flags, offline: bool) -> Result<Settings, RunError> {
-    flags.embedded_by_default = app.embedded_by_default;
     flags.offline = offline;
-    Ok(Settings::load(flags)?)
+    Ok(Settings::load(app.flags_over(flags))?)
 }
 
 fn settings(app: &App, flags: Flags, offline: bool) -> Result<Settings, RunError> {
@@ -270,14 +270,14 @@ impl Command {
             Self::Tail(mut args) => {
                 let flags = std::mem::take(&mut args.flags);
                 let settings = settings(&app, flags, false)?;
-                let transport = transport(&app, &settings)?;
-                tail::tail(&app, &settings, &args, transport, signalled()).await
+                let clusters = app.clusters(&settings, None)?;
+                tail::tail(&app, &settings, &args, clusters, signalled()).await
             }
             Self::Redrive(mut args) => {
                 let flags = std::mem::take(&mut args.flags);
                 let settings = settings(&app, flags, false)?;
-                let transport = transport(&app, &settings)?;
-                redrive::redrive(&app, &settings, &args, transport, signalled()).await
+                let clusters = app.clusters(&settings, None)?;
+                redrive::redrive(&app, &settings, &args, clusters, signalled()).await
             }
             Self::Check(args) => check(app, args.flags).await,
         }
@@ -294,8 +294,26 @@ async fn check(app: App, flags: Flags) -> Result<(), RunError> {
     #[cfg(feature = "web")]
     super::front::plan(&app, &settings, BrokerKind::Kafka)?;
     println!("app `{}`: no mistakes found", app.name);
-    let transport = transport(&app, &settings)?;
-    println!("reaching the cluster, at most {} s ..", REACH.as_secs());
+    let clusters = app.clusters(&settings, None)?;
+    let mut ended = Ok(());
+    for cluster in clusters.all() {
+        let reached = check_cluster(&app, &settings, cluster).await;
+        // The others are looked at all the same; the first error is what the command ends with.
+        if let (Err(_), Err(error)) = (&ended, &reached) {
+            println!("cluster `{}`: {error}", cluster.name);
+        }
+        ended = ended.and(reached);
+    }
+    ended
+}
+
+async fn check_cluster(app: &App, settings: &Settings, cluster: &Cluster) -> Result<(), RunError> {
+    let transport = &cluster.transport;
+    let what = match cluster.name {
+        DEFAULT_CLUSTER => "cluster".to_owned(),
+        name => format!("cluster `{name}`"),
+    };
+    println!("reaching the {what}, at most {} s ..", REACH.as_secs());
     let asked = transport.clone();
     let listed = tokio::task::spawn_blocking(move || asked.topics(None, REACH)).await;
     let listed = listed.map_err(|error| RunError::Startup {
@@ -303,13 +321,16 @@ async fn check(app: App, flags: Flags) -> Result<(), RunError> {
         reason: error.to_string(),
     })??;
     println!(
-        "cluster reached: {} topics ({})",
+        "{what} reached: {} topics ({})",
         listed.len(),
         transport.kind()
     );
-    let overrides = super::overrides(&settings);
+    let overrides = super::overrides(settings);
     let assembled = app.assembled(&overrides)?;
-    for name in assembled.topics.keys() {
+    for (name, topic) in &assembled.topics {
+        if topic.cluster != cluster.name {
+            continue;
+        }
         let real = settings.real_topic(name);
         match listed.iter().find(|topic| topic.name == real) {
             Some(topic) => println!("  {real}: {} partitions", topic.partitions),
@@ -317,8 +338,8 @@ async fn check(app: App, flags: Flags) -> Result<(), RunError> {
         }
     }
     if transport.kind() == BrokerKind::Kafka && settings.check_topics.value != CheckTopics::Off {
-        let wanted = topics::wanted(&assembled, &overrides.names);
-        let admin = topics::admin(transport, overrides.names).timeout(REACH);
+        let wanted = topics::wanted(&assembled, &overrides.names, cluster.name);
+        let admin = topics::admin_of(cluster, &overrides.names).timeout(REACH);
         let found = admin.compare(&wanted).await;
         let found = found.map_err(|error| RunError::Startup {
             component: "the check of topics".to_owned(),
@@ -355,6 +376,11 @@ fn unread(error: ReadError) -> RunError {
             reason: error.to_string(),
         },
     }
+}
+
+/// A cluster that this run does not have.
+fn unknown(error: UnknownCluster) -> RunError {
+    ConfigError::new(format!("cluster `{}`", error.name), error.to_string()).into()
 }
 
 /// The topic of this name, or an error that lists those there are.

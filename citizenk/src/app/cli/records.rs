@@ -4,12 +4,11 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 use super::super::App;
-use super::super::service::transport;
 use super::{SendArgs, known_topic};
-use crate::config::{Settings, merge_producer};
+use crate::config::Settings;
 use crate::error::{ConfigError, RunError};
 use crate::extract::{ProduceError, ProducePort};
-use crate::runtime::produce::{Port, Sender, TopicNames};
+use crate::runtime::produce::{Port, Sender};
 use crate::staging::StagedBatch;
 use crate::topic::describe::TopicInfo;
 use crate::transport::ProducerSpec;
@@ -66,26 +65,16 @@ pub(super) async fn send(app: &App, settings: &Settings, args: SendArgs) -> Resu
         .iter()
         .map(|value| stage(&topic, &args, value))
         .collect::<Result<_, _>>()?;
-    let transport = transport(app, settings)?;
-    let producer = transport.start_producer(ProducerSpec {
+    let clusters = app.clusters(settings, None)?;
+    let cluster = clusters.of(topic.cluster)?;
+    let producer = cluster.transport.start_producer(ProducerSpec {
         name: app.name.clone(),
         client_id: format!("{}-send", app.name),
-        settings: merge_producer(settings),
+        settings: cluster.producer_settings.clone(),
     })?;
-    let names = TopicNames {
-        renamed: settings
-            .topics
-            .iter()
-            .map(|(name, real)| (name.clone(), real.value.clone()))
-            .collect(),
-        prefix: settings
-            .topic_prefix
-            .as_ref()
-            .map(|prefix| prefix.value.clone())
-            .unwrap_or_default(),
-    };
+    let sender = Sender::new([(cluster.name, producer)], settings.names());
     let port = Port::default();
-    port.set(Some(Arc::new(Sender::new(producer, names))));
+    port.set(Some(Arc::new(sender)));
     for batch in batches {
         match port.send(topic.output(), batch).await {
             Ok(sent) => {

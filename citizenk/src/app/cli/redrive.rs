@@ -16,18 +16,19 @@ use super::super::service::overrides;
 use super::super::{App, Assembled};
 use super::list::table;
 use super::records::usage;
-use super::{RedriveArgs, known_topic, unread};
-use crate::config::{Settings, merge_producer};
+use super::{RedriveArgs, known_topic, unknown, unread};
+use crate::config::{DEFAULT_CLUSTER, Settings};
 use crate::error::RunError;
 use crate::extract::{Found, OutputTable, OutputTarget, Reader};
 use crate::record::{Chunk, Headers};
+use crate::runtime::clusters::Clusters;
 use crate::runtime::lane::DEAD_LETTER_HEADERS;
 use crate::runtime::lane::returned::{Story, is_story};
 use crate::runtime::produce::Sender;
 use crate::staging::StagedBatch;
 use crate::time::{Clock, parse_duration};
 use crate::topic::describe::TopicInfo;
-use crate::transport::{ProducerSpec, Transport};
+use crate::transport::ProducerSpec;
 
 /// A dry run shows at most this many letters.
 const MOST_ROWS: usize = 1000;
@@ -101,10 +102,10 @@ pub(super) async fn redrive(
     app: &App,
     settings: &Settings,
     args: &RedriveArgs,
-    transport: Arc<dyn Transport>,
+    clusters: Clusters,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let report = run(app, settings, args, transport, stop, &Clock::system()).await?;
+    let report = run(app, settings, args, clusters, stop, &Clock::system()).await?;
     super::list::write(&report.to_string())?;
     let refused: u64 = report.refused.values().sum();
     if refused == 0 {
@@ -120,7 +121,7 @@ pub(super) async fn run(
     app: &App,
     settings: &Settings,
     args: &RedriveArgs,
-    transport: Arc<dyn Transport>,
+    clusters: Clusters,
     stop: impl Future<Output = ()>,
     clock: &Clock,
 ) -> Result<Report, RunError> {
@@ -129,19 +130,24 @@ pub(super) async fn run(
     let ways = Ways::new(&assembled, settings, args, letters.clone(), clock)?;
     let real = settings.real_topic(letters.name);
     // Everything up to the end it has now.
-    let reader = Reader::on(transport.clone(), settings, format!("{}-redrive", app.name));
+    let reader = Reader::over(clusters.clone(), settings, format!("{}-redrive", app.name));
+    let reader = reader.on(letters.cluster).map_err(unknown)?;
     let mut read = reader.raw(real).chunks();
     if args.to_source && !args.dry_run {
         eprintln!(
             "warning: the records go back to their sources: every reader of these topics sees them again, not only the agent that failed"
         );
     }
-    let producer = transport.start_producer(ProducerSpec {
-        name: app.name.clone(),
-        client_id: format!("{}-redrive", app.name),
-        settings: merge_producer(settings),
-    })?;
-    let sender = Arc::new(Sender::new(producer, overrides(settings).names));
+    let mut producers = Vec::new();
+    for cluster in clusters.all() {
+        let producer = cluster.transport.start_producer(ProducerSpec {
+            name: app.name.clone(),
+            client_id: format!("{}-redrive", app.name),
+            settings: cluster.producer_settings.clone(),
+        })?;
+        producers.push((cluster.name, producer));
+    }
+    let sender = Arc::new(Sender::new(producers, settings.names()));
     let mut report = Report {
         topic: letters.name.to_owned(),
         dry: args.dry_run,
@@ -199,8 +205,8 @@ struct Ways<'a> {
     reals: Vec<String>,
     /// An agent's first retry topic, if it has one.
     agents: BTreeMap<String, Option<usize>>,
-    /// The app's topics by their names on the broker.
-    sources: HashMap<String, (usize, TopicInfo)>,
+    /// The app's topics by cluster and name on the broker.
+    sources: HashMap<(String, String), (usize, TopicInfo)>,
     now: i64,
     from: Option<i64>,
     to: Option<i64>,
@@ -225,17 +231,17 @@ impl<'a> Ways<'a> {
         let mut sources = HashMap::new();
         for info in assembled.topics.values() {
             sources.insert(
-                settings.real_topic(info.name),
+                (info.cluster.to_owned(), settings.real_topic(info.name)),
                 (targets.len(), info.clone()),
             );
             targets.push(OutputTarget {
-                name: info.name,
+                id: info.id(),
                 topic: info.output(),
             });
         }
         let reals = targets
             .iter()
-            .map(|t| settings.real_topic(t.name))
+            .map(|t| settings.real_topic(t.id.text()))
             .collect();
         let table = OutputTable::new(targets);
         let agents: BTreeMap<String, Option<usize>> = assembled
@@ -243,7 +249,7 @@ impl<'a> Ways<'a> {
             .iter()
             .map(|agent| {
                 let first = agent.plan.retry_topics.first();
-                let first = first.and_then(|topic| table.index_of(topic.info.name));
+                let first = first.and_then(|topic| table.index_of(topic.info.id()));
                 (agent.plan.spec.name.clone(), first)
             })
             .collect();
@@ -307,7 +313,8 @@ impl<'a> Ways<'a> {
             return Fate::Refused(format!("no dead letters, they have no header `{name}`"));
         };
         let source = letter.fact("topic").unwrap_or_default();
-        let known = self.sources.get(source);
+        let cluster = letter.fact("cluster").unwrap_or(DEFAULT_CLUSTER);
+        let known = self.sources.get(&(cluster.to_owned(), source.to_owned()));
         let written = letter.chunk.timestamp(letter.index).millis();
         let passed_over = args.agent.as_ref().is_some_and(|wanted| wanted != agent)
             || args

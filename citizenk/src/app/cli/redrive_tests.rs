@@ -8,7 +8,9 @@ use super::*;
 use crate::prelude::*;
 use crate::record::TopicPartition;
 use crate::testing::{TestApp, block_on};
-use crate::transport::{ConsumerEvents, ConsumerSpec, Control, Drain, Pace, Start, TransportError};
+use crate::transport::{
+    ConsumerEvents, ConsumerSpec, Control, Drain, Pace, Start, Transport, TransportError,
+};
 use crate::{Flags, Policy};
 
 const ORDERS: Topic<u32, u32> = Topic::json("orders").key_big_endian();
@@ -62,14 +64,7 @@ fn args() -> RedriveArgs {
 async fn redriven(app: &TestApp, args: &RedriveArgs) -> Result<Report, RunError> {
     let program = super::tests::app(&Broken::default());
     let (settings, clock) = (settings(), Clock::tokio(app.now()));
-    let tool = run(
-        &program,
-        &settings,
-        args,
-        app.transport(),
-        pending(),
-        &clock,
-    );
+    let tool = run(&program, &settings, args, app.clusters(), pending(), &clock);
     app.beside(tool).await
 }
 
@@ -299,10 +294,8 @@ async fn the_real_client_reads_to_the_end_it_saw_and_sends() {
             settings: BTreeMap::new(),
         })
         .unwrap();
-    let sender = Arc::new(Sender::new(
-        producer,
-        crate::runtime::produce::TopicNames::default(),
-    ));
+    let names = crate::config::TopicNames::default();
+    let sender = Arc::new(Sender::new([("default", producer)], names));
     let mut batch = StagedBatch::default();
     for number in 0..2000 {
         let mut writer = batch.record(0);
@@ -320,7 +313,7 @@ async fn the_real_client_reads_to_the_end_it_saw_and_sends() {
         writer.finish(Some(b"1"));
     }
     let letters = OutputTarget {
-        name: LETTERS.name(),
+        id: LETTERS.id(),
         topic: TopicInfo::of(&LETTERS).output(),
     };
     let table = OutputTable::new(vec![letters]);
@@ -334,7 +327,7 @@ async fn the_real_client_reads_to_the_end_it_saw_and_sends() {
             program,
             settings,
             &args,
-            transport.clone(),
+            Clusters::unnamed(transport.clone()),
             pending(),
             &clock,
         );

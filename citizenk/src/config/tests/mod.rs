@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::ConfigError;
 
+mod clusters;
 mod profile;
 mod secrets;
 

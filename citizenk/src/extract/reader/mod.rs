@@ -24,7 +24,8 @@ pub use stream::{Progress, RecordStream};
 
 use super::{Call, Extract, Mode, PrepareContext};
 use crate::codec::RawBytes;
-use crate::error::{AgentError, BuildIssue, DecodeError};
+use crate::config::DEFAULT_CLUSTER;
+use crate::error::{AgentError, BuildIssue, DecodeError, UnknownCluster};
 use crate::record::{Chunk, TopicPartition};
 use crate::topic::Topic;
 
@@ -44,6 +45,7 @@ pub(crate) enum Begin {
 /// What to read.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadRequest {
+    pub(crate) cluster: &'static str,
     /// In the program or, with `on_broker`, there.
     pub(crate) topic: String,
     pub(crate) on_broker: bool,
@@ -72,6 +74,10 @@ pub(crate) type FoundStream = Pin<Box<dyn Stream<Item = Result<Found, ReadError>
 pub(crate) trait ReadPort: Send + Sync {
     /// Nothing is asked of the cluster before the stream is polled.
     fn open(&self, request: ReadRequest) -> FoundStream;
+    /// The clusters there are; the first is meant where none is named.
+    fn clusters(&self) -> Vec<&'static str> {
+        vec![DEFAULT_CLUSTER]
+    }
 }
 
 /// Reads what topics hold, without a consumer group: nothing is committed, no group is joined or looked
@@ -98,6 +104,8 @@ pub(crate) trait ReadPort: Send + Sync {
 #[derive(Clone)]
 pub struct Reader {
     port: Arc<dyn ReadPort>,
+    /// Of topics that are named by text.
+    cluster: &'static str,
 }
 
 impl fmt::Debug for Reader {
@@ -108,14 +116,33 @@ impl fmt::Debug for Reader {
 
 impl Reader {
     pub(crate) fn new(port: Arc<dyn ReadPort>) -> Self {
-        Self { port }
+        let cluster = port.clusters().first().copied();
+        Self {
+            cluster: cluster.unwrap_or(DEFAULT_CLUSTER),
+            port,
+        }
+    }
+
+    /// The same reader, whose [`Reader::raw`] reads topics of another of the app's clusters. By default that
+    /// is the one without a name or, in an app that has none, the first.
+    ///
+    /// # Errors
+    /// The app has no such cluster.
+    pub fn on(&self, cluster: &str) -> Result<Self, UnknownCluster> {
+        let known = self.port.clusters();
+        let found = known.iter().copied().find(|known| *known == cluster);
+        Ok(Self {
+            port: self.port.clone(),
+            cluster: found.ok_or_else(|| UnknownCluster::new(cluster, &known))?,
+        })
     }
 
     /// A read of typed values. Tombstones are passed over, as by an agent that takes no `Option`; see
     /// [`Read::tombstones`].
     pub fn topic<V: 'static, K>(&self, topic: &Topic<V, K>) -> Read<V> {
         let decode = topic.decode;
-        self.read(topic.name.to_owned(), false, move |payload| {
+        let name = topic.id().text().to_owned();
+        self.read(topic.cluster, name, false, move |payload| {
             let decode = decode.ok_or(Unread::OutputOnly)?;
             Ok(payload.map(decode).transpose()?)
         })
@@ -124,11 +151,12 @@ impl Reader {
     /// A read of a topic by its name on the broker, which need not be a topic of the program: bytes as
     /// they are, `None` for tombstones.
     pub fn raw(&self, topic: impl Into<String>) -> Read<Option<RawBytes>> {
-        self.read(topic.into(), true, raw)
+        self.read(self.cluster, topic.into(), true, raw)
     }
 
     fn read<T>(
         &self,
+        cluster: &'static str,
         topic: String,
         on_broker: bool,
         decode: impl Fn(Option<&[u8]>) -> Result<Option<T>, Unread> + Send + Sync + 'static,
@@ -136,6 +164,7 @@ impl Reader {
         Read {
             port: self.port.clone(),
             request: ReadRequest {
+                cluster,
                 topic,
                 on_broker,
                 partitions: BTreeSet::new(),

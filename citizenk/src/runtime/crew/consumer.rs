@@ -25,23 +25,30 @@ impl Crew {
     ) -> Result<Group, TransportError> {
         let spec = &self.spec;
         let group = team.key.group.clone();
+        let cluster = spec.clusters.of(team.key.cluster)?;
         let metrics = spec
             .env
             .metrics
-            .consumer(group.as_deref().unwrap_or_default());
+            .consumer(cluster.name, group.as_deref().unwrap_or_default());
         let heart = Heart::new(team.name.clone(), spec.limits.stall_after, metrics);
         let own = agents.iter().any(|agent| {
             let mut names = spec.agents.iter().map(|own| &own.plan.spec.name);
             names.any(|name| *name == agent.plan.spec.name)
         });
-        let status = Arc::new(GroupStatus::new(Arc::new(heart), group.clone(), own));
+        let status = Arc::new(GroupStatus::new(
+            Arc::new(heart),
+            cluster.name,
+            group.clone(),
+            own,
+        ));
         spec.executor.watch(&status.heart);
         let poller = Arc::new(Poller::default());
         let book = match team.key.guarantee {
-            Guarantee::ExactlyOnce => Some(start_transactor(spec, &status, &poller)?),
+            Guarantee::ExactlyOnce => Some(start_transactor(spec, cluster, &status, &poller)?),
             Guarantee::AtLeastOnce => None,
         };
         let dispatcher = Dispatcher::new(GroupContext {
+            cluster: cluster.name,
             group: group.clone(),
             agents,
             env: spec.env.clone(),
@@ -62,11 +69,11 @@ impl Crew {
             group,
             client_id: spec.client_id.clone(),
             topics,
-            settings: spec.consumer_settings.clone(),
+            settings: cluster.consumer_settings.clone(),
             max_chunk: spec.max_chunk,
             drain: spec.drain,
         };
-        let handle = spec
+        let handle = cluster
             .transport
             .start_consumer(consumer, Box::new(dispatcher))?;
         poller.set(handle.clone());

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -18,7 +19,7 @@ use crate::policy::Guarantee;
 use crate::runtime::agents::AgentsError;
 use crate::runtime::dispatch::GroupAgent;
 use crate::runtime::dispatch::orders::{Order, Orders};
-use crate::runtime::engine::{EngineSpec, Group, PlannedAgent};
+use crate::runtime::engine::{EngineSpec, Group, PlannedAgent, on_cluster};
 use crate::runtime::plan::AgentPlan;
 use crate::runtime::produce::Sender;
 use crate::runtime::seat::{AgentState, Seat};
@@ -29,13 +30,15 @@ mod consumer;
 mod team;
 
 pub(in crate::runtime) use self::team::Member;
-use self::team::{Key, Team, eager, topics};
+use self::team::{Key, Known, Team, eager, topics};
 
 /// Changes of the topics of one group that come within this time become one subscription.
 const WINDOW: Duration = Duration::from_millis(100);
 /// How often topics are looked for that match a pattern.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const ASK: Duration = Duration::from_secs(5);
+/// How long the start waits for the first look: a cluster that is down must not hold up the others.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// How a change of topics ended; `None`: not yet.
 pub(in crate::runtime) type Change = watch::Receiver<Option<Result<(), TransportError>>>;
@@ -45,9 +48,9 @@ struct Inner {
     teams: Vec<Team>,
     agents: usize,
     made: usize,
-    /// Topics on the broker, as far as agents with patterns need them.
-    known: BTreeSet<String>,
-    looking: bool,
+    known: Known,
+    /// The clusters on which topics are looked for that match a pattern.
+    looking: BTreeSet<&'static str>,
     over: bool,
 }
 
@@ -116,14 +119,19 @@ impl Crew {
 
     /// Starts the agents of the app itself.
     pub(in crate::runtime) async fn start_all(self: &Arc<Self>) -> Result<(), RunError> {
-        if self
-            .spec
-            .agents
-            .iter()
-            .any(|agent| agent.plan.patterns().next().is_some())
-        {
-            self.look_for_topics().await?;
-        }
+        let plans = self.spec.agents.iter().map(|agent| &agent.plan);
+        let looked_at: BTreeSet<&'static str> = plans
+            .filter(|plan| plan.patterns().next().is_some())
+            .map(|plan| plan.cluster)
+            .collect();
+        let looks = looked_at.into_iter().map(|cluster| {
+            let crew = self.clone();
+            self.spec
+                .handle
+                .spawn(async move { crew.look(cluster).await })
+        });
+        // What takes longer goes on and is heard of later.
+        let _ = tokio::time::timeout(FIRST_LOOK, join_all(looks)).await;
         for agent in &self.spec.agents {
             self.enlist(agent, false, true)
                 .map_err(AgentsError::into_run)?;
@@ -171,7 +179,7 @@ impl Crew {
         let team = &mut inner.teams[team];
         let more = wanted.iter().any(|topic| !team.subscribed.contains(topic));
         if more && team.running.is_some() && !confirmed && team.key.group.is_some() {
-            self.check_protocol(&team.name)?;
+            self.check_protocol(team)?;
         }
         let state = if held {
             AgentState::Paused
@@ -211,9 +219,8 @@ impl Crew {
         };
         team.members.push(member.clone());
         let change = (more || team.running.is_none()).then(|| self.change(team));
-        if plan.patterns().next().is_some() && !inner.looking {
-            inner.looking = true;
-            self.keep_looking();
+        if plan.patterns().next().is_some() && inner.looking.insert(plan.cluster) {
+            self.keep_looking(plan.cluster);
         }
         Ok(Enlisted {
             member,
@@ -233,7 +240,7 @@ impl Crew {
             return Ok(());
         };
         for team in &inner.teams {
-            if team.key.group.as_ref() != Some(group) {
+            if team.key.cluster != plan.cluster || team.key.group.as_ref() != Some(group) {
                 continue;
             }
             let differs = team.key.guarantee != plan.guarantee;
@@ -258,10 +265,11 @@ impl Crew {
     }
 
     /// Whether a new subscription leaves other agents alone.
-    fn check_protocol(&self, consumer: &str) -> Result<(), AgentsError> {
-        match eager(&self.spec.consumer_settings) {
+    fn check_protocol(&self, team: &Team) -> Result<(), AgentsError> {
+        let cluster = self.spec.clusters.of(team.key.cluster)?;
+        match eager(&cluster.consumer_settings) {
             Some(strategy) => Err(AgentsError::Eager {
-                group: consumer.to_owned(),
+                group: team.name.clone(),
                 strategy,
             }),
             None => Ok(()),
@@ -287,6 +295,7 @@ impl Crew {
                 if key.latest { "latest" } else { "earliest" }
             ),
         };
+        name = on_cluster(&name, key.cluster);
         if inner.teams.iter().any(|team| team.name == name) {
             name = format!("{name} {}", plan.spec.name);
         }
@@ -421,7 +430,7 @@ impl Crew {
             !others.any(|other| other.plan.reads(&topic).is_some())
         });
         if !confirmed && !alone && fewer && team.running.is_some() && team.key.group.is_some() {
-            return self.check_protocol(&team.name);
+            return self.check_protocol(team);
         }
         Ok(())
     }
@@ -452,9 +461,12 @@ impl Crew {
         change
     }
 
-    /// Asks the broker which topics there are; answers whether they are others than before.
-    pub(in crate::runtime) async fn look_for_topics(&self) -> Result<bool, TransportError> {
-        let transport = self.spec.transport.clone();
+    /// Asks the cluster which topics there are; answers whether they are others than before.
+    pub(in crate::runtime) async fn look_for_topics(
+        &self,
+        cluster: &'static str,
+    ) -> Result<bool, TransportError> {
+        let transport = self.spec.clusters.of(cluster)?.transport.clone();
         let asked = move || transport.topics(None, ASK);
         let all = self.spec.handle.spawn_blocking(asked).await;
         let all = all.unwrap_or_else(|_| Ok(Vec::new()))?;
@@ -465,24 +477,27 @@ impl Crew {
             .filter(|name| !name.starts_with("__"))
             .collect();
         let mut inner = self.lock();
-        let changed = inner.known != known;
-        inner.known = known;
-        Ok(changed)
+        let before = inner.known.insert(cluster, known);
+        Ok(before.as_ref() != inner.known.get(cluster))
     }
 
-    fn keep_looking(self: &Arc<Self>) {
+    async fn look(self: &Arc<Self>, cluster: &'static str) {
+        match self.look_for_topics(cluster).await {
+            Ok(true) => self.match_patterns(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(cluster, %error, "cannot look for topics that match a pattern");
+            }
+        }
+    }
+
+    fn keep_looking(self: &Arc<Self>, cluster: &'static str) {
         let crew = Arc::downgrade(self);
         self.spec.handle.spawn(async move {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
                 let Some(crew) = crew.upgrade() else { return };
-                match crew.look_for_topics().await {
-                    Ok(true) => crew.match_patterns(),
-                    Ok(false) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot look for topics that match a pattern")
-                    }
-                }
+                crew.look(cluster).await;
                 if crew.lock().over {
                     return;
                 }

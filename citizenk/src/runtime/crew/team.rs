@@ -14,6 +14,7 @@ use crate::runtime::seat::Seat;
 /// What agents share a consumer by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
+    pub(super) cluster: &'static str,
     pub(super) group: Option<String>,
     /// Without a group, agents with different start positions cannot share a consumer.
     pub(super) latest: bool,
@@ -23,6 +24,7 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn of(plan: &AgentPlan) -> Self {
         Self {
+            cluster: plan.cluster,
             group: plan.group.clone(),
             latest: plan.group.is_none() && plan.start_latest,
             guarantee: plan.guarantee,
@@ -64,11 +66,7 @@ impl Team {
     }
 
     /// Another member that reads one of the agent's topics, and the topic.
-    pub(super) fn shared(
-        &self,
-        plan: &AgentPlan,
-        known: &BTreeSet<String>,
-    ) -> Option<(String, String)> {
+    pub(super) fn shared(&self, plan: &AgentPlan, known: &Known) -> Option<(String, String)> {
         topics(plan, known).into_iter().find_map(|topic| {
             let other = self.members.iter().find(|member| {
                 member.plan.spec.name != plan.spec.name && member.plan.reads(&topic).is_some()
@@ -78,10 +76,15 @@ impl Team {
     }
 }
 
+/// Topics by cluster, as far as agents with patterns need them.
+pub(super) type Known = BTreeMap<&'static str, BTreeSet<String>>;
+
 /// What an agent's consumer subscribes to for it, of the topics that are known.
-pub(super) fn topics(plan: &AgentPlan, known: &BTreeSet<String>) -> BTreeSet<String> {
+pub(super) fn topics(plan: &AgentPlan, known: &Known) -> BTreeSet<String> {
     let matching = known
-        .iter()
+        .get(plan.cluster)
+        .into_iter()
+        .flatten()
         .filter(|topic| plan.patterns().any(|pattern| pattern.is_match(topic)));
     plan.consumed()
         .map(|topic| topic.to_string())

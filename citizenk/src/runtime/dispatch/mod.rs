@@ -66,6 +66,7 @@ pub(crate) struct GroupAgent {
 
 /// What a dispatcher works with.
 pub(crate) struct GroupContext {
+    pub(crate) cluster: &'static str,
     pub(crate) group: Option<String>,
     pub(crate) agents: Vec<GroupAgent>,
     pub(crate) env: Env,
@@ -118,7 +119,7 @@ impl Dispatcher {
             metrics: cx
                 .env
                 .metrics
-                .consumer(cx.group.as_deref().unwrap_or_default()),
+                .consumer(cx.cluster, cx.group.as_deref().unwrap_or_default()),
             cx,
         }
     }
@@ -307,6 +308,7 @@ impl Dispatcher {
             self.cx.group.as_deref().unwrap_or_default(),
             partitions.to_vec(),
         )
+        .on(self.cx.cluster)
     }
 }
 

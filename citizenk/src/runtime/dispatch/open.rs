@@ -16,7 +16,7 @@ use crate::runtime::lane::inbox::Inbox;
 use crate::runtime::seat::Spot;
 use crate::runtime::stall::StallWatch;
 use crate::runtime::transact::book::Line;
-use crate::telemetry::LaneId;
+use crate::telemetry::{ClusterLabel, LaneId};
 use crate::transport::Start;
 
 impl Dispatcher {
@@ -88,6 +88,7 @@ impl Dispatcher {
             topic: partition.topic.to_string(),
             partition: partition.partition,
             group: self.cx.group.clone().unwrap_or_default(),
+            cluster: ClusterLabel(self.cx.cluster),
         });
         let line = self
             .cx

@@ -271,13 +271,14 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
             Decision::DeadLetter => {
                 let index = policy
                     .dead_letter_topic()
-                    .and_then(|topic| plan.table.index_of(topic.name));
+                    .and_then(|topic| plan.table.index_of(topic.id()));
                 let Some(index) = index else {
                     return self.stop(letter).await;
                 };
                 self.cx.metrics.dead_lettered(1);
                 tracing::warn!(agent, record = %place, attempts = letter.attempts, error = %letter.reason, "sent to the dead-letter topic");
-                letters::stage(outbox, index, &plan.spec.name, letter, &self.cx.env.clock);
+                let who = (plan.spec.name.as_str(), plan.cluster);
+                letters::stage(outbox, index, who, letter, &self.cx.env.clock);
                 Next::Done
             }
             Decision::Stop => self.stop(letter).await,

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use crate::config::DEFAULT_CLUSTER;
 use crate::extract::{Outbox, OutputTable};
 use crate::record::Chunk;
-use crate::staging::{Staged, StagedBatch};
+use crate::staging::{RecordWriter, Staged, StagedBatch};
 use crate::telemetry::SkipReason;
 use crate::time::Clock;
 use crate::transport::TransportError;
@@ -89,7 +90,7 @@ pub(crate) fn short(reason: &str) -> &str {
 pub(crate) fn stage(
     outbox: &Outbox,
     topic: usize,
-    agent: &str,
+    (agent, cluster): (&str, &str),
     letter: &Letter<'_>,
     clock: &Clock,
 ) {
@@ -126,8 +127,16 @@ pub(crate) fn stage(
                 Some(value.to_string().as_bytes()),
             );
         }
+        from_cluster(&mut writer, cluster);
         writer.finish(chunk.payload(index));
     });
+}
+
+/// Two clusters may have topics of one name; that of the cluster without a name needs no header.
+fn from_cluster(writer: &mut RecordWriter<'_>, cluster: &str) {
+    if cluster != DEFAULT_CLUSTER {
+        writer.header(&format!("{HEADER_PREFIX}cluster"), Some(cluster.as_bytes()));
+    }
 }
 
 /// The letter of an output that the broker refused: its own bytes, and why.
@@ -146,7 +155,7 @@ pub(crate) fn stage_output(
     for (name, value) in output.headers() {
         writer.header(name, value);
     }
-    let refused_by = table.targets()[output.topic].topic.name.as_str();
+    let refused = &table.targets()[output.topic].topic;
     let facts = [
         ("reason", error.to_string()),
         ("stage", "produce".to_owned()),
@@ -157,7 +166,8 @@ pub(crate) fn stage_output(
     writer.header(&format!("{HEADER_PREFIX}agent"), Some(agent.as_bytes()));
     writer.header(
         &format!("{HEADER_PREFIX}topic"),
-        Some(refused_by.as_bytes()),
+        Some(refused.name.as_bytes()),
     );
+    from_cluster(&mut writer, refused.cluster);
     writer.finish(output.value);
 }

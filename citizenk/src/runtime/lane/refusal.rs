@@ -13,7 +13,7 @@ use crate::telemetry::{self, SkipReason};
 pub(in crate::runtime) fn letter_topic(plan: &AgentPlan) -> Option<usize> {
     plan.on_produce
         .dead_letter_topic()
-        .and_then(|topic| plan.table.index_of(topic.name))
+        .and_then(|topic| plan.table.index_of(topic.id()))
 }
 
 pub(in crate::runtime) fn undeliverable(count: usize, topic: &str, error: &str) -> String {

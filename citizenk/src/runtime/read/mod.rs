@@ -18,9 +18,10 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use futures_util::{FutureExt, TryFutureExt};
 
+use crate::config::TopicNames;
 use crate::extract::{Begin, Counts, Found, FoundStream, ReadError, ReadPort, ReadRequest};
 use crate::record::TopicPartition;
-use crate::runtime::produce::TopicNames;
+use crate::runtime::clusters::Clusters;
 use crate::transport::{BrokerKind, Spot, Transport, TransportError};
 
 use bounds::Bounds;
@@ -56,6 +57,37 @@ pub(crate) struct Reads {
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) client_id: String,
     pub(crate) names: TopicNames,
+}
+
+/// Reads of all clusters of an app.
+#[derive(Clone, Debug)]
+pub(crate) struct AllReads {
+    pub(crate) clusters: Clusters,
+    pub(crate) client_id: String,
+    pub(crate) names: TopicNames,
+}
+
+impl ReadPort for AllReads {
+    fn open(&self, request: ReadRequest) -> FoundStream {
+        let cluster = match self.clusters.of(request.cluster) {
+            Ok(cluster) => cluster,
+            Err(source) => {
+                let topic = request.topic;
+                return stream::iter([Err(ReadError::Transport { topic, source })]).boxed();
+            }
+        };
+        let reads = Reads {
+            transport: cluster.transport.clone(),
+            settings: cluster.consumer_settings.clone(),
+            client_id: self.client_id.clone(),
+            names: self.names.clone(),
+        };
+        reads.open(request)
+    }
+
+    fn clusters(&self) -> Vec<&'static str> {
+        self.clusters.names()
+    }
 }
 
 /// One read.

@@ -12,8 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::labels::{
-    AgentLabels, CommitLabels, CommitResult, ErrorLabels, GroupLabels, LaneId, PartitionLabels,
-    SkipLabels, SkipReason, Stage, StallLabels, TickLabels, TickResult,
+    AgentLabels, ClusterLabel, CommitLabels, CommitResult, ErrorLabels, GroupLabels, LaneId,
+    PartitionLabels, SkipLabels, SkipReason, Stage, StallLabels, TickLabels, TickResult,
 };
 use super::{Families, Floats};
 
@@ -54,6 +54,7 @@ impl LaneMetrics {
         let agent = AgentLabels {
             agent: id.agent.clone(),
             group: id.group.clone(),
+            cluster: id.cluster,
         };
         Self(Arc::new(Lane {
             records: families.records.get_or_create_owned(&id),
@@ -207,6 +208,7 @@ fn signed(records: usize) -> i64 {
 /// The counters of one consumer.
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerMetrics {
+    cluster: ClusterLabel,
     group: String,
     rebalances: Counter,
     ok: Counter,
@@ -217,18 +219,26 @@ pub(crate) struct ConsumerMetrics {
 }
 
 impl ConsumerMetrics {
-    pub(super) fn new(group: &str, families: Families, assigned: Assigned) -> Self {
+    pub(super) fn new(
+        cluster: ClusterLabel,
+        group: &str,
+        families: Families,
+        assigned: Assigned,
+    ) -> Self {
         let labels = GroupLabels {
             group: group.to_owned(),
+            cluster,
         };
         let commits = |result| {
             let labels = CommitLabels {
                 group: group.to_owned(),
                 result,
+                cluster,
             };
             families.commits.get_or_create_owned(&labels)
         };
         Self {
+            cluster,
             group: group.to_owned(),
             rebalances: families.rebalances.get_or_create_owned(&labels),
             ok: commits(CommitResult::Ok),
@@ -247,7 +257,11 @@ impl ConsumerMetrics {
     /// A stall began.
     pub(crate) fn stalled(&self, cause: &'static str) {
         let group = self.group.clone();
-        let labels = StallLabels { group, cause };
+        let labels = StallLabels {
+            group,
+            cause,
+            cluster: self.cluster,
+        };
         self.families.stalls.get_or_create_owned(&labels).inc();
     }
 
@@ -271,6 +285,7 @@ impl ConsumerMetrics {
             group: self.group.clone(),
             topic: topic.to_owned(),
             partition,
+            cluster: self.cluster,
         };
         let mut assigned = self.assigned.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(gauges) = assigned.get(&labels).and_then(Weak::upgrade) {

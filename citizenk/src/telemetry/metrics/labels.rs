@@ -2,7 +2,25 @@
 
 use std::fmt::Write;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::{
+    EncodeLabel, EncodeLabelSet, EncodeLabelValue, LabelSetEncoder, LabelValueEncoder,
+};
+
+use crate::config::DEFAULT_CLUSTER;
+
+/// The label `cluster`; none for the cluster without a name, so that an app with one cluster has its series
+/// under the labels they always had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ClusterLabel(pub(crate) &'static str);
+
+impl EncodeLabelSet for ClusterLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        if self.0 == DEFAULT_CLUSTER {
+            return Ok(());
+        }
+        ("cluster", self.0).encode(encoder.encode_label())
+    }
+}
 
 /// A lane: an agent and a partition it reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
@@ -13,6 +31,8 @@ pub(crate) struct LaneId {
     pub(crate) partition: i32,
     /// Empty: no group.
     pub(crate) group: String,
+    #[prometheus(flatten)]
+    pub(crate) cluster: ClusterLabel,
 }
 
 /// A set of words a label can say.
@@ -109,23 +129,31 @@ pub(super) struct ErrorLabels {
 pub(super) struct AgentLabels {
     pub(super) agent: String,
     pub(super) group: String,
+    #[prometheus(flatten)]
+    pub(super) cluster: ClusterLabel,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct GroupLabels {
     pub(super) group: String,
+    #[prometheus(flatten)]
+    pub(super) cluster: ClusterLabel,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct StallLabels {
     pub(super) group: String,
     pub(super) cause: &'static str,
+    #[prometheus(flatten)]
+    pub(super) cluster: ClusterLabel,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CommitLabels {
     pub(super) group: String,
     pub(super) result: CommitResult,
+    #[prometheus(flatten)]
+    pub(super) cluster: ClusterLabel,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
@@ -133,11 +161,15 @@ pub(super) struct PartitionLabels {
     pub(super) group: String,
     pub(super) topic: String,
     pub(super) partition: i32,
+    #[prometheus(flatten)]
+    pub(super) cluster: ClusterLabel,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ProducerLabels {
     pub(super) producer: String,
+    #[prometheus(flatten)]
+    pub(super) cluster: ClusterLabel,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -5,7 +5,7 @@
 //! Counters of partitions that moved away stay (they must not fall), gauges of them are removed.
 //!
 //! Names start with `citizenk_` and end with their unit; labels are `agent`, `topic` (the broker's name),
-//! `partition` and `group` (empty for `group = none`).
+//! `partition`, `group` (empty for `group = none`) and, but for the cluster without a name, `cluster`.
 
 mod handles;
 mod labels;
@@ -31,7 +31,7 @@ use labels::{
     AgentLabels, CommitLabels, ErrorLabels, GroupLabels, HttpLabels, InfoLabels, PartitionLabels,
     ProducerLabels, RouteLabels, SkipLabels, StallLabels, TickLabels,
 };
-pub(crate) use labels::{CommitResult, LaneId, SkipReason, Stage, TickResult};
+pub(crate) use labels::{ClusterLabel, CommitResult, LaneId, SkipReason, Stage, TickResult};
 
 /// What `/metrics` answers with.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -186,14 +186,20 @@ impl Metrics {
     }
 
     /// The handle of a group's consumer.
-    pub(crate) fn consumer(&self, group: &str) -> ConsumerMetrics {
-        ConsumerMetrics::new(group, self.0.families.clone(), Arc::clone(&self.0.assigned))
+    pub(crate) fn consumer(&self, cluster: &'static str, group: &str) -> ConsumerMetrics {
+        ConsumerMetrics::new(
+            ClusterLabel(cluster),
+            group,
+            self.0.families.clone(),
+            Arc::clone(&self.0.assigned),
+        )
     }
 
     /// The handle of a producer.
-    pub(crate) fn producer(&self, name: &str) -> ProducerMetrics {
+    pub(crate) fn producer(&self, cluster: &'static str, name: &str) -> ProducerMetrics {
         let labels = ProducerLabels {
             producer: name.to_owned(),
+            cluster: ClusterLabel(cluster),
         };
         ProducerMetrics {
             in_flight: self.0.families.produced.get_or_create_owned(&labels),

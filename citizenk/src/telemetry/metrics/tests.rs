@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::DEFAULT_CLUSTER;
 
 fn lane(agent: &str, partition: i32) -> LaneId {
     LaneId {
@@ -10,6 +11,7 @@ fn lane(agent: &str, partition: i32) -> LaneId {
         topic: "videos".to_owned(),
         partition,
         group: "g".to_owned(),
+        cluster: ClusterLabel(DEFAULT_CLUSTER),
     }
 }
 
@@ -36,7 +38,7 @@ fn full() -> Metrics {
     process.sent(3);
     process.skipped(SkipReason::Decode, 5);
     process.failed(Stage::Panic, 1);
-    let consumer = metrics.consumer("g");
+    let consumer = metrics.consumer(DEFAULT_CLUSTER, "g");
     consumer.rebalanced();
     consumer.committed(CommitResult::Ok, 1_500);
     consumer.committed(CommitResult::Failed, 9_000);
@@ -50,7 +52,7 @@ fn full() -> Metrics {
     partition.paused(true);
     partition.lost(2);
     partition.created_anew();
-    metrics.producer("main").in_flight(6);
+    metrics.producer(DEFAULT_CLUSTER, "main").in_flight(6);
     metrics.timer("report").ticked(TickResult::Skipped);
     metrics.request("GET", "/cameras/{camera_id}", 200, Duration::from_millis(3));
     metrics.pinned_chunks(2);
@@ -239,7 +241,7 @@ fn asking_twice_gives_the_same_counters() {
 #[test]
 fn gauges_of_lost_partitions_go_and_counters_stay() {
     let metrics = Metrics::new();
-    let consumer = metrics.consumer("g");
+    let consumer = metrics.consumer(DEFAULT_CLUSTER, "g");
     let partition = consumer.partition("videos", 3);
     let clone = partition.clone();
     partition.lag(7);
@@ -269,8 +271,12 @@ fn an_ended_lane_holds_nothing() {
 #[test]
 fn a_partition_given_back_keeps_its_gauges() {
     let metrics = Metrics::new();
-    let old = metrics.consumer("g").partition("videos", 0);
-    let new = metrics.consumer("g").partition("videos", 0);
+    let old = metrics
+        .consumer(DEFAULT_CLUSTER, "g")
+        .partition("videos", 0);
+    let new = metrics
+        .consumer(DEFAULT_CLUSTER, "g")
+        .partition("videos", 0);
     drop(old);
     new.lag(3);
     has(
@@ -298,11 +304,36 @@ fn threads_count_together() {
     assert!(values.contains(&("errors_handler".to_owned(), 4_000)));
 }
 
+#[test]
+fn only_a_cluster_with_a_name_is_a_label() {
+    let metrics = Metrics::new();
+    let eu = LaneId {
+        cluster: ClusterLabel("eu"),
+        ..lane("a", 0)
+    };
+    metrics.lane(&eu).taken(1, 0);
+    metrics.lane(&lane("a", 0)).taken(2, 0);
+    metrics.consumer("eu", "g").partition("videos", 0).lag(3);
+    metrics.producer("eu", "main").in_flight(4);
+    let text = metrics.render();
+    let labels = "agent=\"a\",topic=\"videos\",partition=\"0\",group=\"g\"";
+    has(
+        &text,
+        &format!("citizenk_records_total{{{labels},cluster=\"eu\"}} 1"),
+    );
+    has(&text, &format!("citizenk_records_total{{{labels}}} 2"));
+    has(
+        &text,
+        "citizenk_producer_in_flight_records{producer=\"main\",cluster=\"eu\"} 4",
+    );
+    assert!(text.contains("cluster=\"eu\"} 3"), "{text}");
+}
+
 proptest! {
     #[test]
     fn no_label_breaks_the_text(agent in ".{0,20}", topic in "[\"\\\\\n{}a]{0,10}") {
         let metrics = Metrics::new();
-        metrics.lane(&LaneId { agent, topic, partition: 0, group: String::new() }).taken(1, 0);
+        metrics.lane(&LaneId { agent, topic, partition: 0, group: String::new(), cluster: ClusterLabel(DEFAULT_CLUSTER) }).taken(1, 0);
         let text = metrics.render();
         let samples = text.lines().filter(|line| line.starts_with("citizenk_records_total{")).count();
         prop_assert_eq!(samples, 1);

@@ -295,6 +295,11 @@ impl MemoryCluster {
         self.shared.with(|state| state.permit(records));
     }
 
+    /// How many more that is.
+    pub(crate) fn permitted(&self) -> Option<usize> {
+        self.shared.with(|state| state.permits())
+    }
+
     // Settling.
 
     /// Records accepted from producers and not reported: under way, held or waiting for the broker.

@@ -167,6 +167,10 @@ impl State {
         self.bump();
     }
 
+    pub(super) fn permits(&self) -> Option<usize> {
+        self.permits
+    }
+
     /// Whether a record that is there may be handed over.
     pub(super) fn is_permitted(&self) -> bool {
         self.is_available() && self.permits != Some(0)

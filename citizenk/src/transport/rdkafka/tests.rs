@@ -51,6 +51,7 @@ fn map(settings: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 fn output(name: &str, partitioner: Partitioner) -> OutputTopic {
     OutputTopic {
+        cluster: "default",
         name: name.to_owned(),
         partitioner,
     }

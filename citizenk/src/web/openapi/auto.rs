@@ -123,7 +123,7 @@ fn topics(builder: &mut Builder, info: &ServiceInfo, config: &WebConfig) {
         );
         builder.operation(
             "post",
-            &format!("/topics/{}", topic.info.name),
+            &format!("/topics/{}", segment(topic.info.name)),
             &Head {
                 secured,
                 ..head(&id, &doc, TOPICS)
@@ -191,7 +191,7 @@ fn agents(builder: &mut Builder, info: &ServiceInfo, config: &WebConfig) {
             );
             builder.operation(
                 "post",
-                &format!("/agents/{}/{name}", agent.name),
+                &format!("/agents/{}/{}", agent.name, segment(name)),
                 &Head {
                     secured,
                     ..head(&id, &doc, AGENTS)
@@ -340,6 +340,11 @@ fn one_of(names: &[&str]) -> Value {
         return json!({ "type": "string" });
     }
     json!({ "type": "string", "enum": names })
+}
+
+/// `CLUSTER/TOPIC` is one segment of a path.
+fn segment(name: &str) -> String {
+    name.replace('/', "%2F")
 }
 
 /// As part of an operation id: generators make function names of it.

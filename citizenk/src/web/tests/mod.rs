@@ -68,6 +68,7 @@ pub(super) fn info() -> ServiceInfo {
         broker: BrokerKind::Memory,
         bootstrap: "memory".into(),
         cluster_id: None,
+        clusters: Vec::new(),
         agents: vec![AgentDoc {
             name: "process".into(),
             doc: "Counts.".into(),
@@ -75,6 +76,7 @@ pub(super) fn info() -> ServiceInfo {
             topics: vec!["videos".into()],
             outputs: vec!["frames".into()],
             retry_topics: Vec::new(),
+            cluster: "default",
             group: Some("demo".into()),
             location: "src/main.rs:7".into(),
         }],

@@ -2,6 +2,7 @@
 
 pub mod administration;
 pub mod agents;
+pub mod clusters;
 pub mod delivery;
 pub mod dynamic;
 pub mod errors;

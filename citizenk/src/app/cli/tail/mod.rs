@@ -8,21 +8,20 @@ mod print;
 
 use std::future::Future;
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::super::App;
 use super::records::usage;
-use super::{TailArgs, known_topic, unread};
+use super::{TailArgs, known_topic, unknown, unread};
 use crate::agent::Event;
 use crate::codec::RawBytes;
 use crate::config::Settings;
 use crate::error::RunError;
 use crate::extract::{Position, Progress, Read, Reader, RecordStream};
+use crate::runtime::clusters::Clusters;
 use crate::time::Clock;
-use crate::transport::Transport;
 
 use filter::Filter;
 pub(crate) use print::Format;
@@ -37,12 +36,13 @@ pub(super) async fn tail(
     app: &App,
     settings: &Settings,
     args: &TailArgs,
-    transport: Arc<dyn Transport>,
+    clusters: Clusters,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let topic = known_topic(app, settings, &args.topic)?;
     let clock = Clock::system();
-    let reader = Reader::on(transport, settings, format!("{}-tail", app.name));
+    let reader = Reader::over(clusters, settings, format!("{}-tail", app.name));
+    let reader = reader.on(topic.cluster).map_err(unknown)?;
     let read = reader.raw(settings.real_topic(topic.name));
     let read = within(read, args, &clock)?;
     let filters = args.filter.iter().map(|text| Filter::parse(text, &topic));

@@ -36,6 +36,7 @@ impl Out {
         };
         let producer = world.cluster.transport().start_producer(spec).unwrap();
         let topic = OutputTopic {
+            cluster: "default",
             name: "t".to_owned(),
             partitioner: Partitioner::Custom(|key, _| u32::from(key[0] - b'0')),
         };
@@ -115,6 +116,7 @@ async fn records_go_where_they_say_and_reports_come_from_a_task() {
 async fn an_unknown_topic_is_created_and_an_unknown_handle_refused() {
     let out = Out::new();
     let topic = OutputTopic {
+        cluster: "default",
         name: "new".to_owned(),
         partitioner: Partitioner::Murmur2,
     };

@@ -36,6 +36,7 @@ impl World {
         };
         let transactions = self.cluster.transport().start_transactions(spec).unwrap();
         let topic = OutputTopic {
+            cluster: "default",
             name: "out".to_owned(),
             partitioner: Partitioner::Murmur2,
         };
@@ -143,6 +144,7 @@ async fn a_commit_is_read_at_once_and_its_sinks_have_heard() {
     world.settle().await;
     let mut worker = world.ready("w");
     let topic = OutputTopic {
+        cluster: "default",
         name: "t".to_owned(),
         partitioner: Partitioner::Murmur2,
     };
