@@ -1,0 +1,5 @@
+//! `cargo run -p bridge`: see the [library](bridge).
+
+fn main() -> citizenk::Exit {
+    citizenk::run(bridge::app())
+}
