@@ -14,6 +14,7 @@ mod after;
 mod assemble;
 #[cfg(feature = "cli")]
 pub(crate) mod cli;
+mod client;
 mod clusters;
 mod component;
 #[cfg(feature = "web")]
@@ -501,6 +502,7 @@ impl App {
         let errors: Vec<_> = read
             .filter_map(|(_, read)| read(settings).err())
             .chain(self.check_clusters(settings))
+            .chain(client::refused(settings))
             .collect();
         if errors.is_empty() {
             Ok(())

@@ -9,7 +9,6 @@ use tokio::runtime::Handle;
 use super::front::Front;
 use super::{AgentOverride, App, Overrides, Prepared, RunOptions, topics};
 use crate::config::Settings;
-use crate::config::kafka::{self, Side};
 use crate::error::{ConfigError, Exit, RunError};
 use crate::runtime::clusters::Clusters;
 use crate::runtime::engine;
@@ -163,7 +162,7 @@ impl Service {
         let running = tokio::select! {
             biased;
             () = &mut shutdown => return engine::give_up(&port, drain).await,
-            started = prepared.start() => started.map_err(explain)?,
+            started = prepared.start() => started?,
         };
         #[cfg(feature = "web")]
         live.started(&running.engine);
@@ -185,34 +184,6 @@ impl Service {
 /// How long started requests may go on after everything else has stopped.
 #[cfg(feature = "web")]
 const LAST_REQUESTS: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// A setting the client does not know is a mistake in the settings, with a likely right one.
-fn explain(error: RunError) -> RunError {
-    let RunError::Transport(refused) = &error else {
-        return error;
-    };
-    let found = [
-        (Side::Consumer, "consumer setting `"),
-        (Side::Producer, "producer setting `"),
-        (Side::Both, "cluster setting `"),
-    ]
-    .into_iter()
-    .find_map(|(side, prefix)| {
-        let key = refused.context.strip_prefix(prefix)?.strip_suffix('`')?;
-        Some((side, key))
-    });
-    let Some((side, key)) = found else {
-        return error;
-    };
-    let hint = kafka::suggestion(side, key)
-        .map(|known| format!("; did you mean `{known}`?"))
-        .unwrap_or_default();
-    ConfigError::new(
-        refused.context.clone(),
-        format!("{}{hint}", refused.message),
-    )
-    .into()
-}
 
 /// Partitions of topics on the embedded broker that declare none.
 const EMBEDDED_PARTITIONS: usize = 4;

@@ -84,8 +84,8 @@ pub(crate) struct ClusterSettings {
 pub(crate) struct ClusterView<'a> {
     pub(crate) broker: &'a Setting<Broker>,
     pub(crate) security: &'a Security,
-    pub(in crate::config) consumer: &'a ClientSettings,
-    pub(in crate::config) producer: &'a ClientSettings,
+    pub(crate) consumer: &'a ClientSettings,
+    pub(crate) producer: &'a ClientSettings,
 }
 
 impl ClusterView<'_> {

@@ -284,11 +284,6 @@ pub(super) fn check_client(
             errors.push(setting.source.error(&join(path, key), message));
         } else if let Some(weakness) = kafka::weakness(key, setting) {
             warnings.push(format!("{}: `{key}`: {weakness}", setting.source));
-        } else if let Some(near) = kafka::suggestion(side, key) {
-            warnings.push(format!(
-                "{}: librdkafka may not know `{key}`; did you mean `{near}`?",
-                setting.source
-            ));
         }
     }
 }

@@ -297,6 +297,14 @@ impl Settings {
         })
     }
 
+    /// Every cluster, the unnamed one first.
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = ClusterView<'_>> {
+        let named = self.clusters.keys().map(String::as_str);
+        std::iter::once(DEFAULT_CLUSTER)
+            .chain(named)
+            .filter_map(|name| self.cluster(name))
+    }
+
     /// What topics are called on the broker.
     pub(crate) fn names(&self) -> TopicNames {
         let renamed = self.topics.iter();

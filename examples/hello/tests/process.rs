@@ -142,6 +142,26 @@ fn wrong_usage_ends_with_2_and_names_the_culprit() {
 }
 
 #[test]
+fn wrong_client_settings_are_all_named_before_anything_is_opened() {
+    let settings = [
+        "--consumer",
+        "fetch.wait.max.sm=5",
+        "--producer",
+        "linger.ms=soon",
+    ];
+    let (code, text) = fails(&[&["--http", "127.0.0.1:0"][..], &settings].concat());
+    assert_eq!(code, Some(2), "{text}");
+    for culprit in [
+        "2 mistakes",
+        "`fetch.wait.max.sm`",
+        "--producer: `linger.ms`",
+    ] {
+        assert!(text.contains(culprit), "{culprit}: {text}");
+    }
+    assert!(!text.contains("serving HTTP"), "{text}");
+}
+
+#[test]
 fn a_secret_is_printed_nowhere() {
     let secret = "sasl.password=CANARY";
     for arguments in [

@@ -401,7 +401,6 @@ fn wrong_types_and_broken_files_name_the_key_or_the_line() {
 #[test]
 fn slips_are_warnings() {
     let flags = Flags {
-        consumer: strings(&["fetch.wait.max.mss=1"]),
         http_token: some("short"),
         ..offline()
     };
@@ -410,7 +409,6 @@ fn slips_are_warnings() {
         settings.warnings(),
         [
             "CITIZENK_HTPP has no effect; did you mean CITIZENK_HTTP?",
-            "--consumer: librdkafka may not know `fetch.wait.max.mss`; did you mean `fetch.wait.max.ms`?",
             "--http-token: the token has fewer than 16 characters and can be guessed",
         ]
     );

@@ -120,6 +120,12 @@ impl Conf {
     }
 }
 
+/// Whether the client library takes this setting at all; nothing is made of it.
+pub(crate) fn check(what: &'static str, key: &str, value: &str) -> Result<(), TransportError> {
+    let mut conf = Conf::new(what);
+    conf.set(key, value)
+}
+
 impl Drop for Conf {
     fn drop(&mut self) {
         // SAFETY: still ours: `taken` forgets what librdkafka owns.

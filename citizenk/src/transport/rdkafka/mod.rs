@@ -43,6 +43,7 @@ mod security;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use conf::check as check_setting;
 pub(crate) use embedded::{EmbeddedBroker, EmbeddedOptions};
 
 use admin::Admin;
