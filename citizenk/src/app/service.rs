@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::front::Front;
 use super::{AgentOverride, App, Overrides, Prepared, RunOptions, topics};
 use crate::config::Settings;
-use crate::error::{ConfigError, Exit, RunError};
+use crate::error::{Exit, RunError};
 use crate::runtime::clusters::Clusters;
 use crate::runtime::engine;
 use crate::runtime::worker::Executor;

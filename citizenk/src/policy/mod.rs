@@ -49,7 +49,7 @@ pub(crate) struct Retry {
 #[derive(Clone, Debug)]
 pub(crate) enum Then {
     Skip,
-    DeadLetter(TopicInfo),
+    DeadLetter(Box<TopicInfo>),
     Stop,
 }
 
@@ -125,7 +125,7 @@ impl Policy {
         Self {
             retry: None,
             later: Vec::new(),
-            then: Then::DeadLetter(TopicInfo::of(topic)),
+            then: Then::DeadLetter(Box::new(TopicInfo::of(topic))),
         }
     }
 
@@ -173,7 +173,7 @@ impl Policy {
     /// Dead letter when the tries are used up.
     #[must_use]
     pub fn then_dead_letter<V: 'static, K: 'static>(mut self, topic: &Topic<V, K>) -> Self {
-        self.then = Then::DeadLetter(TopicInfo::of(topic));
+        self.then = Then::DeadLetter(Box::new(TopicInfo::of(topic)));
         self
     }
 

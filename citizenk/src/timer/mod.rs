@@ -66,7 +66,7 @@ pub(crate) enum Placement {
     /// The worker that owns partition 0 of the app's first topic.
     One,
     /// The worker that owns partition 0 of this topic.
-    Owner(TopicInfo),
+    Owner(Box<TopicInfo>),
 }
 
 /// A timer: when and what.
@@ -142,7 +142,7 @@ impl TimerBuilder {
     /// Runs only on the worker that owns partition 0 of this topic.
     #[must_use]
     pub fn on_owner<V: 'static, K: 'static>(mut self, topic: &Topic<V, K>) -> Self {
-        self.placement = Placement::Owner(TopicInfo::of(topic));
+        self.placement = Placement::Owner(Box::new(TopicInfo::of(topic)));
         self
     }
 
