@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::{Admin, Asked, id};
 use super::error::{AdminError, AdminErrorKind};
-use super::plan::{Known, OffsetPlan, ResetTo, change};
+use super::plan::{Known, OffsetChange, OffsetPlan, ResetTo, change};
 use super::port::Spot;
 use super::types::{
     GroupDescription, GroupListing, GroupOffset, GroupState, PartitionId, TopicDescription,
@@ -71,7 +71,7 @@ impl Admin {
     /// [`AdminError`].
     pub async fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>, AdminError> {
         let asked = Asked::group(self, "asking for offsets of", group);
-        let committed = self.committed(&asked, group, false).await?;
+        let committed = self.committed(&asked, group).await?;
         let topics: BTreeSet<String> = committed.keys().map(|p| p.topic.to_string()).collect();
         let topics: Vec<String> = topics.into_iter().collect();
         let there: BTreeSet<TopicPartition> = self
@@ -112,7 +112,7 @@ impl Admin {
         to: ResetTo,
     ) -> Result<OffsetPlan, AdminError> {
         let asked = Asked::group(self, "planning offsets of", group);
-        let committed = self.committed(&asked, group, false).await?;
+        let committed = self.committed(&asked, group).await?;
         let named: BTreeSet<&str> = topics.iter().map(AsRef::as_ref).collect();
         let wanted: Vec<TopicPartition> = if named.is_empty() {
             committed.keys().cloned().collect()
@@ -156,7 +156,7 @@ impl Admin {
             let message = format!("there is no partition {missing}");
             return Err(asked.own(AdminErrorKind::NotFound, message));
         }
-        let committed = self.committed(&asked, group, false).await?;
+        let committed = self.committed(&asked, group).await?;
         let targets = targets.into_iter().collect();
         self.plan(&asked, group, &committed, targets).await
     }
@@ -217,17 +217,27 @@ impl Admin {
     pub async fn apply(&self, plan: &OffsetPlan) -> Result<usize, AdminError> {
         let asked = Asked::group(self, "moving", &plan.group);
         asked.valid(check::plan(plan))?;
-        let committed = self.committed(&asked, &plan.group, true).await?;
+        asked.valid(check::group(&plan.group))?;
         let members = self.members(&plan.group).await?;
         if members > 0 {
             let message = format!("the group has {members} members");
             return Err(asked.own(AdminErrorKind::NotEmpty, message));
         }
-        let mut offsets = Vec::new();
-        for change in plan.moves() {
+        let of = |change: &OffsetChange| {
             let partition = &change.partition;
-            let key = TopicPartition::new(partition.topic.as_str(), partition.partition);
-            let now = committed.get(&key).copied();
+            TopicPartition::new(partition.topic.as_str(), partition.partition)
+        };
+        let partitions: Vec<TopicPartition> = plan.moves().map(of).collect();
+        if partitions.is_empty() {
+            return Ok(0);
+        }
+        let port = asked.port()?;
+        let settled = port.settled(plan.group.clone(), partitions.clone(), self.timeout);
+        let settled: BTreeMap<_, _> = asked.answer(settled.await)?.into_iter().collect();
+        let mut offsets = Vec::new();
+        for (change, key) in plan.moves().zip(&partitions) {
+            let partition = &change.partition;
+            let now = settled.get(key).copied();
             if now != change.before {
                 let message = format!(
                     "partition {partition} was at {:?} when the plan was made and is at {now:?}",
@@ -235,13 +245,8 @@ impl Admin {
                 );
                 return Err(asked.own(AdminErrorKind::Changed, message));
             }
-            offsets.push((key, change.after));
+            offsets.push((key.clone(), change.after));
         }
-        if offsets.is_empty() {
-            return Ok(0);
-        }
-        let port = asked.port()?;
-        let partitions: Vec<TopicPartition> = offsets.iter().map(|(p, _)| p.clone()).collect();
         let altered = port.alter_offsets(plan.group.clone(), offsets, self.timeout);
         let results = asked.answer(altered.await)?;
         let moved = results.iter().filter(|result| result.is_ok()).count();
@@ -262,12 +267,10 @@ impl Admin {
         &self,
         asked: &Asked<'_>,
         group: &str,
-        settled: bool,
     ) -> Result<BTreeMap<TopicPartition, i64>, AdminError> {
         asked.valid(check::group(group))?;
         let port = asked.port()?;
-        let committed = port.committed(group.to_owned(), settled, self.timeout);
-        let committed = asked.answer(committed.await)?;
+        let committed = asked.answer(port.committed(group.to_owned(), self.timeout).await)?;
         Ok(committed.into_iter().collect())
     }
 

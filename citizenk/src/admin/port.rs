@@ -63,12 +63,15 @@ pub(crate) trait AdminPort: Send + Sync + fmt::Debug {
         timeout: Duration,
     ) -> AdminReply<Each<GroupDescription>>;
     fn delete_group(&self, name: String, timeout: Duration) -> AdminReply<()>;
-    /// The group's committed next offsets, of all partitions that have one. With `settled`, an error where
-    /// an open transaction may still change one.
-    fn committed(
+    /// The group's committed next offsets, of all partitions that have one.
+    fn committed(&self, group: String, timeout: Duration)
+    -> AdminReply<Vec<(TopicPartition, i64)>>;
+    /// As [`AdminPort::committed`], of these partitions; an error where an open transaction may still change
+    /// one.
+    fn settled(
         &self,
         group: String,
-        settled: bool,
+        partitions: Vec<TopicPartition>,
         timeout: Duration,
     ) -> AdminReply<Vec<(TopicPartition, i64)>>;
     /// Sets committed offsets of a group without members.

@@ -211,17 +211,26 @@ impl AdminPort for MemoryAdmin {
         })
     }
 
+    fn committed(&self, group: String, _: Duration) -> AdminReply<Vec<(TopicPartition, i64)>> {
+        self.answer("offsets of a group", |state| {
+            let group = state.groups.get(&GroupKey::Named(group));
+            Ok(group.map(Group::all_committed).unwrap_or_default())
+        })
+    }
+
     /// Offsets of an open transaction are lost with its member here, and a group with members is not moved:
     /// what is committed is settled.
-    fn committed(
+    fn settled(
         &self,
         group: String,
-        _settled: bool,
+        partitions: Vec<TopicPartition>,
         _: Duration,
     ) -> AdminReply<Vec<(TopicPartition, i64)>> {
         self.answer("offsets of a group", |state| {
             let group = state.groups.get(&GroupKey::Named(group));
-            Ok(group.map(Group::all_committed).unwrap_or_default())
+            let mut offsets = group.map(Group::all_committed).unwrap_or_default();
+            offsets.retain(|(partition, _)| partitions.contains(partition));
+            Ok(offsets)
         })
     }
 

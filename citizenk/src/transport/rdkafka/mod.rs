@@ -131,7 +131,11 @@ impl KafkaTransport {
         if let Some(admin) = self.admin.get() {
             return Ok(admin);
         }
-        let admin = Admin::start(&self.settings.0, self.contact.clone())?;
+        let admin = Admin::start(
+            &self.settings.0,
+            self.contact.clone(),
+            self.embedded.is_some(),
+        )?;
         Ok(self.admin.get_or_init(|| admin))
     }
 }

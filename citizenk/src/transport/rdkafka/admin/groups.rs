@@ -235,10 +235,12 @@ impl KafkaAdmin {
         )
     }
 
+    /// Of all partitions, or of some, which then are asked for as settled: of all, the broker leaves out those
+    /// that have no offset but in an open transaction.
     pub(super) fn committed_of(
         &self,
         group: &str,
-        settled: bool,
+        of: Option<&[TopicPartition]>,
         timeout: Duration,
     ) -> AdminReply<Vec<(TopicPartition, i64)>> {
         if self.embedded.is_some() {
@@ -250,18 +252,19 @@ impl KafkaAdmin {
             context.clone(),
             Op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
             Wishes {
-                settled,
+                settled: of.is_some(),
                 ..Wishes::default()
             },
             timeout,
             |start| {
-                // SAFETY: everything is alive; the name is copied, and copied again by the request. No
-                // list of partitions means all.
+                let list = of.map(List::of);
+                let list = list
+                    .as_ref()
+                    .map_or(std::ptr::null(), |list| list.as_ptr().cast_const());
+                // SAFETY: everything is alive; name and list are copied, and copied again by the request.
+                // No list of partitions means all.
                 unsafe {
-                    let asked = rd::rd_kafka_ListConsumerGroupOffsets_new(
-                        c_name.as_ptr(),
-                        std::ptr::null(),
-                    );
+                    let asked = rd::rd_kafka_ListConsumerGroupOffsets_new(c_name.as_ptr(), list);
                     let mut all = [asked];
                     let first = all.as_mut_ptr();
                     rd::rd_kafka_ListConsumerGroupOffsets(

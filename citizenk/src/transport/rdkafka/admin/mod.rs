@@ -55,6 +55,7 @@ impl Admin {
     pub(super) fn start(
         settings: &BTreeMap<String, String>,
         contact: Arc<Contact>,
+        embedded: bool,
     ) -> Result<Self, TransportError> {
         let mut conf = Conf::new("cluster");
         conf.set_all(
@@ -72,7 +73,7 @@ impl Admin {
         let watch = (client.clone(), stop.clone());
         std::thread::Builder::new()
             .name("ck-contact".to_owned())
-            .spawn(move || watch_contact(&watch.0, &contact, &watch.1))
+            .spawn(move || watch_contact(&watch.0, &contact, &watch.1, embedded))
             .map_err(|error| error::invalid("starting a thread", error.to_string()))?;
         Ok(Self {
             client,
@@ -95,7 +96,7 @@ impl Admin {
         asked
     }
 
-    pub(super) fn client(&self) -> &Client {
+    pub(super) fn client(&self) -> &Arc<Client> {
         &self.client
     }
 
@@ -207,10 +208,18 @@ impl AdminPort for KafkaAdmin {
     fn committed(
         &self,
         group: String,
-        settled: bool,
         timeout: Duration,
     ) -> AdminReply<Vec<(TopicPartition, i64)>> {
-        self.committed_of(&group, settled, timeout)
+        self.committed_of(&group, None, timeout)
+    }
+
+    fn settled(
+        &self,
+        group: String,
+        partitions: Vec<TopicPartition>,
+        timeout: Duration,
+    ) -> AdminReply<Vec<(TopicPartition, i64)>> {
+        self.committed_of(&group, Some(&partitions), timeout)
     }
 
     fn alter_offsets(
@@ -258,14 +267,14 @@ impl Drop for Admin {
     }
 }
 
-fn watch_contact(client: &Arc<Client>, contact: &Contact, stop: &Stop) {
+fn watch_contact(client: &Arc<Client>, contact: &Contact, stop: &Stop, embedded: bool) {
     loop {
         // SAFETY: the client is alive; nobody else polls it. Serves its log lines.
         unsafe { rd::rd_kafka_poll(client.rk(), 0) };
         drop(client.take_mail());
         if contact.elapsed().is_none_or(|silent| silent >= SILENCE) {
             // The answer touches the contact by itself; that there is none is what silence means.
-            let _ = probe(client);
+            let _ = probe(client, embedded);
         }
         let stopped = lock(&stop.stopped);
         let (stopped, _) = stop
@@ -279,8 +288,12 @@ fn watch_contact(client: &Arc<Client>, contact: &Contact, stop: &Stop) {
 }
 
 /// Asks for the brokers only. Not with a plain request for metadata: one that names no topic asks for all
-/// this client was ever asked for, and lets the broker create those that do not exist (librdkafka 2.12).
-pub(super) fn probe(client: &Client) -> bool {
+/// this client was ever asked for, and lets the broker create those that do not exist (librdkafka 2.12). The embedded broker names no controller,
+/// for which the question would wait; it is asked for all topics.
+pub(super) fn probe(client: &Arc<Client>, embedded: bool) -> bool {
+    if embedded {
+        return client.metadata(None, PROBE_TIMEOUT).is_ok();
+    }
     let mut buffer = [0 as c_char; 512];
     // SAFETY: the client is alive; options, queue and event are destroyed once, after their last use; a
     // null event is "no answer in time".

@@ -70,7 +70,8 @@ fn no_request_is_answered_on_a_consumers_thread() {
         answered_by(admin.groups(limit)),
         answered_by(admin.describe_groups(names(), limit)),
         answered_by(admin.delete_group(name(), limit)),
-        answered_by(admin.committed(name(), true, limit)),
+        answered_by(admin.committed(name(), limit)),
+        answered_by(admin.settled(name(), vec![TopicPartition::new("t", 0)], limit)),
         answered_by(admin.alter_offsets(name(), vec![(TopicPartition::new("t", 0), 1)], limit)),
     ];
     assert!(on_queue.iter().all(|by| by == "ck-admin"), "{on_queue:?}");
@@ -132,11 +133,8 @@ fn a_quiet_connection_is_heard_of_on_the_embedded_broker_too() {
     let light = transport.light().expect("starts");
     transport.topics(None, PATIENCE).expect("answered");
     let asked = Instant::now();
-    let answered = admin::probe(light.client());
+    assert!(admin::probe(light.client(), true), "no answer");
     let heard = transport.last_contact().expect("contact");
-    let (asked, limit) = (asked.elapsed(), Duration::from_secs(1));
-    assert!(
-        heard < asked && asked < limit,
-        "{answered}: heard {heard:?} ago, asked {asked:?} ago"
-    );
+    let asked = asked.elapsed();
+    assert!(heard < asked, "heard {heard:?} ago, asked {asked:?} ago");
 }
