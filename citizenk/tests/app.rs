@@ -1,10 +1,13 @@
-//! What an app is put together from: state, modules.
+//! What an app is put together from: state, settings, modules.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use citizenk::prelude::*;
 use citizenk::testing::{TestApp, block_on};
 use citizenk::{Exit, RunError};
+
+const ORDERS: Topic<u32, u32> = Topic::json("orders");
+const DONE: Topic<u32, u32> = Topic::json("done");
 
 #[derive(Clone, Debug)]
 struct Pool;
@@ -66,6 +69,43 @@ fn a_state_sees_those_before_it_and_settings() {
 #[citizenk::route(get = "/greeting")]
 async fn greeting(State(text): State<String>) -> Json<String> {
     Json(text)
+}
+
+#[derive(Clone, serde::Deserialize)]
+struct Limits {
+    limit: u32,
+}
+
+#[citizenk::agent(topics = [ORDERS], output = DONE)]
+async fn limited(order: Event<u32>, State(limits): State<Limits>) -> Option<u32> {
+    (order.value <= limits.limit).then_some(order.value)
+}
+
+#[test]
+fn settings_of_the_program_are_a_state_and_are_checked_when_it_is_built() {
+    let app = || App::new("p").settings::<Limits>().register::<limited>();
+    block_on(async {
+        let running = TestApp::new(app)
+            .env("APP_LIMIT", "5")
+            .start()
+            .await
+            .unwrap();
+        running.topic(&ORDERS).push(&1, 5);
+        running.topic(&ORDERS).push(&1, 6);
+        running.settle().await;
+        assert_eq!(running.topic(&DONE).sent().len(), 1);
+        running.stop().await.unwrap();
+
+        let flags = citizenk::Flags {
+            embedded: true,
+            ..citizenk::Flags::default()
+        };
+        let settings = citizenk::Settings::resolve(flags, &Default::default(), None).unwrap();
+        let error = app().build_with(settings.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("APP_LIMIT"), "{error}");
+        let overridden = app().override_state(Limits { limit: 1 });
+        overridden.build_with(settings).await.unwrap();
+    });
 }
 
 #[citizenk::module(prefix = "/billing")]

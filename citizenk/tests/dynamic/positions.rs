@@ -1,0 +1,227 @@
+//! Where an agent that starts or goes on reads from, and what a pause, a drain and a stop leave behind.
+
+use super::*;
+
+#[test]
+fn on_a_topic_that_is_read_already_it_begins_where_the_group_is() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        flow(&app, &ORDERS, 0..10).await;
+        let gate = Arc::new(Semaphore::new(0));
+        let slow = app
+            .agents()
+            .start(gated("slow", &["orders"], &seen, &gate))
+            .await
+            .unwrap();
+        seen.take();
+        flow(&app, &ORDERS, 10..30).await;
+        assert_eq!(
+            seen.take(),
+            said("static", 10..30),
+            "nobody waits for the slow one"
+        );
+        assert_eq!(
+            app.committed(&ORDERS).values().sum::<i64>(),
+            10,
+            "but the commit does"
+        );
+
+        // One call of each partition has started and ends; the others' records are not held back by it.
+        gate.add_permits(4);
+        slow.pause().await.unwrap();
+        app.settle().await;
+        assert_eq!(seen.take().len(), 4);
+        assert_eq!(app.committed(&ORDERS).values().sum::<i64>(), 30);
+        assert_eq!(slow.status().skipped, 16, "what it leaves is counted");
+        assert_eq!(slow.status().state, AgentState::Paused);
+
+        // What it missed while it was paused belongs to the group's past.
+        flow(&app, &ORDERS, 30..40).await;
+        seen.take();
+        let refused = slow.resume(ReadFrom::Committed).await.unwrap_err();
+        assert!(matches!(refused, AgentsError::Shared { .. }), "{refused}");
+        assert_eq!(slow.status().state, AgentState::Paused);
+        gate.add_permits(1000);
+        push(&app, &ORDERS, 40..50);
+        slow.resume(ReadFrom::Latest).await.unwrap();
+        flow(&app, &ORDERS, 50..60).await;
+        let both = [said("slow", 50..60), said("static", 40..60)].concat();
+        assert_eq!(seen.take(), both, "it begins behind what was there");
+        assert_eq!(app.committed(&ORDERS).values().sum::<i64>(), 60);
+        slow.stop().await.unwrap();
+        flow(&app, &ORDERS, 60..70).await;
+        assert_eq!(seen.take(), said("static", 60..70));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn it_reads_on_from_every_position() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen))
+            .partitions(&REFUNDS, 1)
+            .start()
+            .await
+            .unwrap();
+        let late = app
+            .agents()
+            .start(reader("late", &["refunds"], &seen))
+            .await
+            .unwrap();
+        flow(&app, &REFUNDS, 0..5).await;
+        app.advance("1m").await;
+        let time = app.now().timestamp_millis();
+        flow(&app, &REFUNDS, 5..10).await;
+        assert_eq!(seen.take(), said("late", 0..10));
+        let at = |app: &TestApp| app.committed(&REFUNDS).get(&0).copied();
+
+        late.pause().await.unwrap();
+        flow(&app, &REFUNDS, 10..12).await;
+        assert_eq!((seen.take(), at(&app)), (vec![], Some(10)));
+        late.resume(ReadFrom::Committed).await.unwrap();
+        app.settle().await;
+        assert_eq!((seen.take(), at(&app)), (said("late", 10..12), Some(12)));
+
+        late.resume(ReadFrom::Earliest).await.unwrap();
+        app.settle().await;
+        assert_eq!((seen.take(), at(&app)), (said("late", 0..12), Some(12)));
+
+        let offsets = vec![(
+            TopicPartition {
+                topic: "refunds".into(),
+                partition: 0,
+            },
+            9,
+        )];
+        late.resume(ReadFrom::Offsets(offsets)).await.unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 9..12));
+
+        late.resume(ReadFrom::Timestamp(time)).await.unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 5..12));
+
+        late.pause().await.unwrap();
+        push(&app, &REFUNDS, 12..20);
+        late.resume(ReadFrom::Latest).await.unwrap();
+        flow(&app, &REFUNDS, 20..22).await;
+        assert_eq!((seen.take(), at(&app)), (said("late", 20..22), Some(22)));
+
+        // A position set back is committed, so that it also holds for whoever comes next.
+        late.pause().await.unwrap();
+        late.resume(ReadFrom::Earliest).await.unwrap();
+        late.pause().await.unwrap();
+        app.settle().await;
+        assert_eq!((seen.take(), at(&app)), (vec![], Some(0)));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_start_from_a_position_wins_over_the_commit() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        push(&app, &REFUNDS, 0..10);
+        let late = reader("late", &["refunds"], &seen);
+        let running = app
+            .agents()
+            .start_from(late.clone(), ReadFrom::Latest)
+            .await
+            .unwrap();
+        flow(&app, &REFUNDS, 10..20).await;
+        assert_eq!(seen.take(), said("late", 10..20));
+        running.stop().await.unwrap();
+        push(&app, &REFUNDS, 20..30);
+        let running = app
+            .agents()
+            .start_from(late, ReadFrom::Earliest)
+            .await
+            .unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 0..30));
+        running.stop().await.unwrap();
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_drain_handles_what_was_handed_over() {
+    block_on(async {
+        let (seen, gate) = (Seen::default(), Arc::new(Semaphore::new(0)));
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        let agents = app.agents();
+        let late = agents
+            .start(gated("late", &["refunds"], &seen, &gate))
+            .await
+            .unwrap();
+        flow(&app, &REFUNDS, 0..10).await;
+        let draining = tokio::spawn({
+            let late = late.clone();
+            async move { late.drain().await }
+        });
+        app.advance("1s").await;
+        assert_eq!(late.status().state, AgentState::Draining);
+        flow(&app, &REFUNDS, 10..20).await;
+        gate.add_permits(1000);
+        app.advance("1s").await;
+        draining.await.unwrap().unwrap();
+        assert_eq!(seen.take(), said("late", 0..10), "and no more");
+        assert_eq!(app.committed(&REFUNDS).values().sum::<i64>(), 10);
+        assert!(agents.get("late").is_none());
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_call_that_does_not_end_is_cut_off_by_a_stop() {
+    block_on(async {
+        let (seen, gate) = (Seen::default(), Arc::new(Semaphore::new(0)));
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        let late = app
+            .agents()
+            .start(gated("late", &["refunds"], &seen, &gate))
+            .await
+            .unwrap();
+        flow(&app, &REFUNDS, 0..1).await;
+        let stopped = late.stop().await.unwrap_err();
+        assert!(matches!(stopped, AgentsError::CutOff { .. }), "{stopped}");
+        assert_eq!(late.status().state, AgentState::Stopped);
+        assert_eq!(app.committed(&REFUNDS).values().sum::<i64>(), 0);
+        flow(&app, &ORDERS, 0..1).await;
+        assert_eq!(seen.take(), said("static", 0..1));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_paused_agent_stays_paused_over_a_rebalance() {
+    block_on(async {
+        let seen = Seen::default();
+        let mut app = TestApp::new({
+            let seen = seen.clone();
+            move || app(&seen)
+        })
+        .workers(2)
+        .start()
+        .await
+        .unwrap();
+        for worker in 0..2 {
+            let late = reader("late", &["refunds"], &seen);
+            let late = app.agents_of(worker).start(late).await.unwrap();
+            late.pause().await.unwrap();
+        }
+        app.settle().await;
+        app.stop_worker(1).await.unwrap();
+        flow(&app, &REFUNDS, 0..10).await;
+        assert_eq!(seen.take(), Vec::<String>::new());
+        let late = app.agents_of(0).get("late").unwrap();
+        assert_eq!(late.status().partitions.len(), 4);
+        late.resume(ReadFrom::Committed).await.unwrap();
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 0..10));
+        app.stop().await.unwrap();
+    });
+}
