@@ -282,6 +282,86 @@ fn an_end_without_records_is_no_reason_to_end() {
     });
 }
 
+/// Nothing is left of what was read, and behind it stand only marks: no seek back brings an answer.
+#[test]
+fn an_end_without_records_behind_records_that_are_gone_is_no_reason_to_end() {
+    let count = Count::default();
+    block_on(async {
+        let app = App::new("g").state(count.clone()).register::<counting>();
+        let app = start(app).await;
+        push(&app);
+        app.settle().await;
+        app.truncate(&ORDERS, 0, 1);
+        app.empty_end(&ORDERS, 0, 30);
+        app.advance("10m").await;
+        let (status, body) = readiness(&app).await;
+        assert_eq!((status, app.stopped()), (200, None), "{body}");
+        let partition = r#"group="g",topic="orders",partition="0""#;
+        metric(
+            &app,
+            &format!("citizenk_consumer_lag_records{{{partition}}} 0"),
+        )
+        .await;
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        app.stop().await.unwrap();
+    });
+}
+
+/// Who cannot ask the broker does not know, and does not end.
+#[test]
+fn a_broker_that_is_away_is_no_reason_to_end() {
+    let count = Count::default();
+    block_on(async {
+        let app = silent(&count, Withheld::ForEver).await;
+        app.advance("70s").await;
+        assert_eq!(readiness(&app).await.0, 503);
+        app.broker_available(false);
+        app.advance("10m").await;
+        assert_eq!(app.stopped(), None);
+        app.broker_available(true);
+        app.withhold(&ORDERS, 0, None);
+        app.advance("60s").await;
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        app.stop().await.unwrap();
+    });
+}
+
+#[citizenk::agent(topics = [CACHE])]
+async fn cached_by_group(_order: Event<Order>) {}
+
+#[citizenk::agent(topics = [ORDERS], after = [cached_by_group])]
+async fn after_group(_order: Event<Order>, State(count): State<Count>) {
+    count.0.fetch_add(1, Ordering::Relaxed);
+}
+
+#[test]
+fn a_cache_of_a_group_is_complete_at_an_end_without_records() {
+    let count = Count::default();
+    let app = App::new("g")
+        .state(count.clone())
+        .register::<cached_by_group>()
+        .register::<after_group>();
+    block_on(async {
+        let mut app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .partitions(&CACHE, 6)
+            .start()
+            .await
+            .unwrap();
+        let text = "x".to_owned();
+        app.topic(&CACHE).push(&1, Order { text });
+        for partition in 0..6 {
+            app.empty_end(&CACHE, partition, 3);
+        }
+        // What is there at start is what `after_group` waits for.
+        app.restart().await.unwrap();
+        push(&app);
+        app.advance("15s").await;
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        app.stop().await.unwrap();
+    });
+}
+
 #[test]
 fn a_zero_time_switches_the_watchdog_off() {
     let app = App::new("g").state(closed()).register::<gated>();

@@ -133,8 +133,8 @@ pub(crate) enum Remedy {
     Seek,
     /// Stop fetching the partition and begin anew.
     Restart,
-    /// Nothing helped.
-    GiveUp,
+    /// Nothing helped: find out whether there is a record at all.
+    Probe,
 }
 
 /// What a look asks for.
@@ -238,7 +238,7 @@ impl StallWatch {
             match self.remedies {
                 1 => Remedy::Seek,
                 2 => Remedy::Restart,
-                _ => Remedy::GiveUp,
+                _ => Remedy::Probe,
             }
         });
         Verdict {
@@ -387,7 +387,7 @@ mod tests {
         let mut stalls = StallWatch::new(AFTER, now);
         let told = watch(&mut stalls, &mut now, 95, &starved());
         let remedies: Vec<_> = told.iter().filter_map(|(_, remedy)| *remedy).collect();
-        assert_eq!(remedies, [Remedy::Seek, Remedy::Restart, Remedy::GiveUp]);
+        assert_eq!(remedies, [Remedy::Seek, Remedy::Restart, Remedy::Probe]);
         // A busy lane is never healed away.
         let mut stalls = StallWatch::new(AFTER, now);
         let told = watch(&mut stalls, &mut now, 300, &busy(10));
@@ -471,7 +471,7 @@ mod tests {
                 match verdict.remedy {
                     Some(Remedy::Seek) => tried = 1,
                     Some(Remedy::Restart) => { prop_assert_eq!(tried, 1); tried = 2; }
-                    Some(Remedy::GiveUp) => { prop_assert!(tried >= 2); }
+                    Some(Remedy::Probe) => { prop_assert!(tried >= 2); }
                     None => {}
                 }
                 prop_assert_eq!(stalls.stall().is_some(), stalled);

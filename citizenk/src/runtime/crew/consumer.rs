@@ -10,6 +10,7 @@ use crate::runtime::dispatch::{Dispatcher, GroupAgent, GroupContext};
 use crate::runtime::engine::{Group, start_transactor};
 use crate::runtime::heart::Heart;
 use crate::runtime::lane::inbox::Poller;
+use crate::runtime::read::Reads;
 use crate::runtime::status::GroupStatus;
 use crate::transport::{ConsumerSpec, TransportError};
 
@@ -61,10 +62,17 @@ impl Crew {
             poller: poller.clone(),
             orders: team.orders.clone(),
             book,
+            reads: Reads {
+                transport: spec.transport.clone(),
+                settings: spec.consumer_settings.clone(),
+                client_id: format!("{}-probe", spec.app),
+                names: spec.names.clone(),
+            },
+            handle: spec.handle.clone(),
         });
         let consumer = ConsumerSpec {
             name: team.name.clone(),
-            // What a group's consumer cannot tell: see `Partition::read_to`.
+            // What a group's consumer cannot tell: see `dispatch::probe`.
             ends: group.is_none(),
             group,
             client_id: spec.client_id.clone(),

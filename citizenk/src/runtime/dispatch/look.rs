@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Dispatcher, LOOK_EVERY, Lane, Partition};
-use crate::error::RunError;
 use crate::record::{Chunk, TopicPartition};
 use crate::runtime::limits::too_many_unsettled;
 use crate::runtime::stall::{Cause, Change, Observation, Remedy, Stall};
@@ -94,8 +93,10 @@ impl Partition {
 impl Dispatcher {
     /// Lag, stalls, and who has caught up.
     pub(super) fn look(&mut self, control: &mut dyn Control, now: Instant) {
+        self.hear_probes(control);
         if self.waiting_for_ends {
             self.open_gates();
+            self.probe_for_gates(now);
         }
         if now < self.look_due {
             return;
@@ -103,7 +104,7 @@ impl Dispatcher {
         self.look_due = now + LOOK_EVERY;
         let clock = self.cx.env.clock.millis();
         let mut list = Vec::with_capacity(self.partitions.len());
-        let (mut unsure, mut told) = (Vec::new(), Vec::new());
+        let (mut unsure, mut told, mut helpless) = (Vec::new(), Vec::new(), Vec::new());
         for (id, state) in &mut self.partitions {
             if state.stalls.is_healing() && control.answered(id) {
                 let end = state.end(id, control);
@@ -120,10 +121,10 @@ impl Dispatcher {
             if let Some(change) = verdict.change {
                 told.push((id.clone(), change, state.slowest().map(|lane| lane.agent)));
             }
-            if let (Some(remedy), Some(next)) = (verdict.remedy, state.next)
-                && let Some(error) = heal(control, id, next, remedy, state.delivered)
+            if let (Some(remedy), Some(next), Some(end)) = (verdict.remedy, state.next, seen.end)
+                && !heal(control, id, next, remedy)
             {
-                self.cx.supervisor.fail(error);
+                helpless.push((id.clone(), next, end));
             }
             let stall = state.stalls.stall().map(|stall| StallStatus {
                 waiting: now.saturating_duration_since(stall.since),
@@ -156,6 +157,9 @@ impl Dispatcher {
         }
         if !unsure.is_empty() {
             control.ask_ends(&unsure);
+        }
+        for (id, next, end) in helpless {
+            self.probe(&id, next, end);
         }
         for (id, change, lane) in told {
             self.tell(&id, change, lane, now);
@@ -191,15 +195,8 @@ impl std::fmt::Display for Seconds {
     }
 }
 
-/// Tries a remedy; answers why the service has to end. `proven`: records came from the partition before,
-/// so a client that lives would have answered by one of them.
-fn heal(
-    control: &mut dyn Control,
-    partition: &TopicPartition,
-    next: i64,
-    remedy: Remedy,
-    proven: bool,
-) -> Option<RunError> {
+/// Tries a remedy; `false`: there is none left.
+fn heal(control: &mut dyn Control, partition: &TopicPartition, next: i64, remedy: Remedy) -> bool {
     match remedy {
         Remedy::Seek => {
             tracing::warn!(%partition, next, "the client delivers nothing; seeking to the next offset");
@@ -209,14 +206,8 @@ fn heal(
             tracing::warn!(%partition, next, "the seek did not help; fetching the partition anew");
             control.knock(partition, next, true);
         }
-        Remedy::GiveUp if proven => {
-            return Some(RunError::Stalled {
-                partition: partition.to_string(),
-                next,
-            });
-        }
         // What lies there may be no records at all.
-        Remedy::GiveUp => control.knock(partition, next, true),
+        Remedy::Probe => return false,
     }
-    None
+    true
 }

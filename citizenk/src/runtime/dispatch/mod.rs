@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -17,6 +18,7 @@ use super::lane::inbox::{Closing, Poller};
 use super::lane::shipping::Outlet;
 use super::limits::Limits;
 use super::plan::AgentPlan;
+use super::read::Reads;
 use super::seat::Seat;
 use super::start;
 use super::status::GroupStatus;
@@ -34,11 +36,13 @@ mod look;
 mod open;
 pub(crate) mod orders;
 mod partition;
+mod probe;
 mod tail;
 
 use self::open::list;
 use self::orders::{AgentNumber, Leaving, Orders};
 use self::partition::{Lane, Partition};
+use self::probe::Probes;
 use self::tail::Tail;
 
 /// A full lane waits this long before its partition is paused for the sake of the others: a pause
@@ -80,6 +84,9 @@ pub(crate) struct GroupContext {
     pub(crate) orders: Arc<Orders>,
     /// With exactly once: what is settled is committed by a transactor and not here.
     pub(crate) book: Option<Arc<Book>>,
+    /// Looks into partitions of which nothing comes, on `handle`.
+    pub(crate) reads: Reads,
+    pub(crate) handle: Handle,
 }
 
 pub(crate) struct Dispatcher {
@@ -93,6 +100,7 @@ pub(crate) struct Dispatcher {
     commit_in_flight: bool,
     look_due: Instant,
     waiting_for_ends: bool,
+    probes: Probes,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -112,10 +120,11 @@ impl Dispatcher {
             agents: agents.into_iter().map(|a| (a.number, a)).collect(),
             leaving: Vec::new(),
             commit_due: now + cx.commit_every,
-            look_due: now,
             commit_in_flight: false,
+            look_due: now,
             partitions: HashMap::new(),
             waiting_for_ends,
+            probes: Probes::new(cx.reads.clone(), cx.handle.clone(), cx.poller.clone()),
             metrics: cx
                 .env
                 .metrics
@@ -433,7 +442,6 @@ impl ConsumerEvents for Dispatcher {
         };
         let next = next_offset(chunk.offset(last));
         state.next = Some(next);
-        state.delivered = true;
         state.ages.push(&chunk, next);
         let (first, bytes) = (chunk.offset(0), chunk.bytes());
         for lane in &mut state.lanes {
@@ -554,6 +562,7 @@ impl ConsumerEvents for Dispatcher {
         let partitions: Vec<_> = self.partitions.keys().cloned().collect();
         self.forget(&partitions);
         self.leaving.clear();
+        self.probes.clear();
         self.cx.orders.refuse();
         if let Some(book) = &self.cx.book {
             book.close();

@@ -62,7 +62,7 @@ impl Dispatcher {
             stalls: StallWatch::new(self.cx.limits.stall_after, Instant::now()),
             known_end: None,
             read_to: None,
-            delivered: false,
+            quiet: None,
             ages: Ages::default(),
             metrics: self
                 .metrics

@@ -328,7 +328,6 @@ impl Dispatcher {
                 // Another position than the one that was left: committed even where it is an earlier one.
                 state.committed = None;
                 state.ages = Ages::default();
-                state.delivered = false;
             }
             (state.settled, state.next, state.read_to) = (None, Some(at), None);
             state.stalls = StallWatch::new(self.cx.limits.stall_after, Instant::now());

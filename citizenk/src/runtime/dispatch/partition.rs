@@ -41,10 +41,10 @@ pub(super) struct Partition {
     /// What the broker answered when it was asked.
     pub(super) known_end: Option<i64>,
     /// The client has handed over all there was below; behind the last record may stand marks of
-    /// transactions. Known without a group only.
+    /// transactions. Without a group the client tells it, else a probe found it.
     pub(super) read_to: Option<i64>,
-    /// Records came since the partition was assigned.
-    pub(super) delivered: bool,
+    /// A gate waits for more: since when nothing came behind this next offset.
+    pub(super) quiet: Option<(Option<i64>, Instant)>,
     pub(super) ages: Ages,
 }
 

@@ -24,6 +24,8 @@ use crate::transport::{
 
 /// The shortest sleep between two rounds: a client polls again and again, but paused time must move.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// How far a knock goes back, as that of a real client.
+const BACK: i64 = 10;
 
 pub(super) fn start(
     shared: &Arc<Shared>,
@@ -59,6 +61,7 @@ pub(super) fn start(
         view: View::default(),
         max_chunk: spec.max_chunk.max(1),
         drain: spec.drain,
+        ends: spec.ends,
         beside: spec.ends && spec.group.is_none(),
         pace: Pace {
             wait: Duration::ZERO,
@@ -150,6 +153,8 @@ struct ConsumerTask {
     view: View,
     max_chunk: usize,
     drain: Duration,
+    /// Wants to hear of ends.
+    ends: bool,
     /// Reads beside the app.
     beside: bool,
     pace: Pace,
@@ -168,7 +173,7 @@ struct Position {
     next: i64,
     paused: bool,
     high: Option<i64>,
-    /// A fetch was answered since the last knock.
+    /// A record came since the last knock, or there is one a little before `next`, where a knock asks.
     answered: bool,
 }
 
@@ -327,16 +332,16 @@ impl ConsumerTask {
                 continue;
             }
             let asked = position.next;
-            let fetched = self
-                .membership
-                .shared
-                .with(|state| state.fetch(&partition, asked, self.max_chunk, self.beside));
+            let (fetched, echo) = self.membership.shared.with(|state| {
+                let fetched = state.fetch(&partition, asked, self.max_chunk, self.beside);
+                (fetched, state.has_records(&partition, asked - BACK, asked))
+            });
             let Some(fetched) = fetched else {
                 continue;
             };
             let count = fetched.chunk.as_ref().map_or(0, ChunkStore::len) as i64;
             position.high = Some(fetched.high);
-            position.answered = true;
+            position.answered |= echo || fetched.chunk.is_some() || asked != fetched.from;
             position.next = fetched.from + count;
             if asked < fetched.from {
                 self.events.skipped(&partition, asked, fetched.from);
@@ -349,7 +354,7 @@ impl ConsumerTask {
                     view: &mut self.view,
                 };
                 self.events.records(&mut control, Arc::new(chunk));
-            } else {
+            } else if self.ends {
                 self.events.reached_end(&partition, fetched.high);
             }
         }

@@ -136,6 +136,18 @@ impl State {
         Some(fetched)
     }
 
+    /// Whether a record from `from` to `to` is kept.
+    pub(in super::super) fn has_records(
+        &self,
+        partition: &TopicPartition,
+        from: i64,
+        to: i64,
+    ) -> bool {
+        let log = self.topics.get(&partition.topic);
+        let marks = log.and_then(|log| log.watermarks(partition.partition));
+        marks.is_some_and(|(low, high)| low.max(from) < high.min(to))
+    }
+
     pub(in super::super) fn watermarks(
         &self,
         partition: &TopicPartition,

@@ -16,6 +16,8 @@ use citizenk::{Exit, Flags, RunError, Settings};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
+mod ends;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[citizenk::message]
@@ -135,6 +137,16 @@ fn texts(list: &[&str]) -> Vec<String> {
 
 impl Place {
     fn settings(&self, group: &str, consumer: &[&str], producer: &[&str]) -> Settings {
+        self.settings_with(group, consumer, producer, |flags| flags)
+    }
+
+    fn settings_with(
+        &self,
+        group: &str,
+        consumer: &[&str],
+        producer: &[&str],
+        change: impl FnOnce(Flags) -> Flags,
+    ) -> Settings {
         let run = self.run;
         let flags = Flags {
             bootstrap_servers: Some(self.servers.clone()),
@@ -149,6 +161,7 @@ impl Place {
             producer: texts(producer),
             ..Flags::default()
         };
+        let flags = change(flags);
         Settings::resolve(flags, &BTreeMap::new(), None).expect("the settings are right")
     }
 
