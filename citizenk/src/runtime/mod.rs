@@ -6,6 +6,7 @@
 pub(crate) mod ack;
 pub(crate) mod agents;
 pub(crate) mod clusters;
+mod commit;
 pub(crate) mod crew;
 pub(crate) mod dispatch;
 pub(crate) mod engine;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::ack::next_offset;
+use super::commit::CommitPace;
 use super::lane::LaneFactory;
 use super::lane::inbox::{Closing, Poller};
 use super::lane::shipping::Outlet;
@@ -96,8 +97,7 @@ pub(crate) struct Dispatcher {
     partitions: HashMap<TopicPartition, Partition>,
     /// Agents whose lanes are ending.
     leaving: Vec<Leaving>,
-    commit_due: Instant,
-    commit_in_flight: bool,
+    commits: CommitPace,
     look_due: Instant,
     waiting_for_ends: bool,
     probes: Probes,
@@ -119,8 +119,7 @@ impl Dispatcher {
         Self {
             agents: agents.into_iter().map(|a| (a.number, a)).collect(),
             leaving: Vec::new(),
-            commit_due: now + cx.commit_every,
-            commit_in_flight: false,
+            commits: CommitPace::new(cx.commit_every, now),
             look_due: now,
             partitions: HashMap::new(),
             waiting_for_ends,
@@ -157,17 +156,12 @@ impl Dispatcher {
     }
 
     fn commit_if_due(&mut self, control: &mut dyn Control, now: Instant) {
-        if self.cx.group.is_none()
-            || self.cx.book.is_some()
-            || self.commit_in_flight
-            || now < self.commit_due
-        {
+        if self.cx.group.is_none() || self.cx.book.is_some() || !self.commits.is_due(now) {
             return;
         }
-        self.commit_due = now + self.cx.commit_every;
         let offsets = self.committable(self.partitions.keys());
         if !offsets.is_empty() {
-            self.commit_in_flight = true;
+            self.commits.sent();
             control.commit(&offsets);
         }
     }
@@ -214,12 +208,7 @@ impl Dispatcher {
                         .is_some_and(|end| state.next.is_none_or(|next| end > next));
             }
         }
-        // An interval of zero commits at every tick; there is no time to wait for.
-        let until_commit = if self.cx.commit_every.is_zero() {
-            LOOK_EVERY
-        } else {
-            self.commit_due.saturating_duration_since(now)
-        };
+        let until_commit = self.commits.wait(now).unwrap_or(LOOK_EVERY);
         let mut wait = until_commit.min(LOOK_EVERY).max(Duration::from_millis(1));
         if overdrawn || !self.leaving.is_empty() {
             // Nothing wakes this thread when records settle or lanes end.
@@ -470,7 +459,7 @@ impl ConsumerEvents for Dispatcher {
     }
 
     fn committed(&mut self, offsets: &[(TopicPartition, i64)], result: Result<(), TransportError>) {
-        self.commit_in_flight = false;
+        self.commits.ended(result.is_ok(), Instant::now());
         self.count_commit(result.is_ok());
         match result {
             Ok(()) => {

@@ -205,7 +205,7 @@ impl Dispatcher {
                 }
             }
             // What is settled is committed now and not in a second.
-            self.commit_due = Instant::now();
+            self.commits.hurry(Instant::now());
             let _ = leaving.done.send(());
         }
     }

@@ -21,6 +21,10 @@ use crate::transport::{Control, Spot, TransportError, Watermarks};
 
 /// A seek that is waited for: its answer comes from librdkafka's own thread, without the broker.
 const SEEK_WAIT: Duration = Duration::from_secs(1);
+/// A commit that a group in the middle of a join refuses is tried again after this time, then after twice as
+/// long, and so on, as long as a join that nobody holds up takes.
+const COMMIT_AGAIN: Duration = Duration::from_millis(20);
+const JOINING: Duration = Duration::from_millis(500);
 
 /// All that the events may command, and what it takes to obey.
 pub(super) struct Core {
@@ -136,6 +140,42 @@ impl Core {
 
     fn commit_context(&self) -> String {
         format!("consumer `{}` committing offsets", self.name)
+    }
+
+    fn commit_once(&self, list: &List, timeout: Duration) -> Result<(), TransportError> {
+        // librdkafka's own waiting commit has no time limit; a queue for this one answer has.
+        // SAFETY: all handles are alive; event and queue are destroyed once, after their use.
+        unsafe {
+            let queue = rd::rd_kafka_queue_new(self.client.rk());
+            let code = rd::rd_kafka_commit_queue(
+                self.client.rk(),
+                list.as_ptr(),
+                queue,
+                None,
+                ptr::null_mut(),
+            );
+            let result = if code == error::OK {
+                let event = rd::rd_kafka_queue_poll(queue, millis(timeout));
+                if event.is_null() {
+                    Err(error::error(
+                        self.commit_context(),
+                        rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT,
+                    ))
+                } else {
+                    let partitions = rd::rd_kafka_event_topic_partition_list(event);
+                    let result = callbacks::commit_result(
+                        rd::rd_kafka_event_error(event),
+                        list::entries(partitions),
+                    );
+                    rd::rd_kafka_event_destroy(event);
+                    result
+                }
+            } else {
+                Err(error::error(self.commit_context(), code))
+            };
+            rd::rd_kafka_queue_destroy(queue);
+            result
+        }
     }
 
     fn no_group(&self) -> TransportError {
@@ -304,38 +344,21 @@ impl Control for Core {
             return Err(self.no_group());
         }
         let list = List::at(offsets);
-        // librdkafka's own waiting commit has no time limit; a queue for this one answer has.
-        // SAFETY: all handles are alive; event and queue are destroyed once, after their use.
-        unsafe {
-            let queue = rd::rd_kafka_queue_new(self.client.rk());
-            let code = rd::rd_kafka_commit_queue(
-                self.client.rk(),
-                list.as_ptr(),
-                queue,
-                None,
-                ptr::null_mut(),
-            );
-            let result = if code == error::OK {
-                let event = rd::rd_kafka_queue_poll(queue, millis(timeout));
-                if event.is_null() {
-                    Err(error::error(
-                        self.commit_context(),
-                        rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT,
-                    ))
-                } else {
-                    let partitions = rd::rd_kafka_event_topic_partition_list(event);
-                    let result = callbacks::commit_result(
-                        rd::rd_kafka_event_error(event),
-                        list::entries(partitions),
-                    );
-                    rd::rd_kafka_event_destroy(event);
-                    result
-                }
-            } else {
-                Err(error::error(self.commit_context(), code))
-            };
-            rd::rd_kafka_queue_destroy(queue);
-            result
+        let begun = Instant::now();
+        let mut pause = COMMIT_AGAIN;
+        loop {
+            let result = self.commit_once(&list, timeout.saturating_sub(begun.elapsed()));
+            // While others of the group still hear of their partitions it takes no commit, for a moment.
+            let joining = matches!(&result, Err(error) if &*error.code == "REBALANCE_IN_PROGRESS");
+            if !joining || begun.elapsed() + pause > timeout.min(JOINING) {
+                return result;
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the polling thread's own wait, bounded, in a revoke that nobody else serves"
+            )]
+            std::thread::sleep(pause);
+            pause *= 2;
         }
     }
 

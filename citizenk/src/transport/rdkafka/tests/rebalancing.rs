@@ -1,3 +1,6 @@
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
+
+use super::transactions::errors;
 use super::*;
 
 /// Started calls end before their partitions are given up, and the next owner starts behind them.
@@ -80,6 +83,34 @@ fn a_cooperative_revoke_drains() {
 #[test]
 fn an_eager_revoke_drains() {
     drains_before_giving_back("range");
+}
+
+#[test]
+fn a_commit_that_meets_a_join_is_tried_again() {
+    const OFFSET_COMMIT: i16 = 8;
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    fill(&transport, "t", 0, 0..10);
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    consumer.records(10);
+    let joining = Code::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+    let commit = || {
+        let id = TopicPartition::new("t", 0);
+        consumer.act(move |control| control.commit_now(&[(id, 10)], PATIENCE))
+    };
+    errors(&transport, OFFSET_COMMIT, &[joining; 3]);
+    commit().expect("committed in the end");
+    // A join that goes on is not waited for: it may wait for this member.
+    errors(&transport, OFFSET_COMMIT, &[joining; 100]);
+    let start = Instant::now();
+    let error = commit().expect_err("refused all the time");
+    assert_eq!(error.code, "REBALANCE_IN_PROGRESS");
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    consumer.close(PATIENCE);
 }
 
 #[test]

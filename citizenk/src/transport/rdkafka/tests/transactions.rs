@@ -130,7 +130,7 @@ pub(super) fn fault<T: std::fmt::Debug>(
     (error.fault, error.error.code)
 }
 
-fn errors(transport: &KafkaTransport, key: i16, codes: &[Code]) {
+pub(super) fn errors(transport: &KafkaTransport, key: i16, codes: &[Code]) {
     let broker = transport.embedded.as_ref().expect("embedded");
     // SAFETY: the cluster is alive, the codes are copied.
     unsafe {
