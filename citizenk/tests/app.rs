@@ -108,6 +108,46 @@ fn settings_of_the_program_are_a_state_and_are_checked_when_it_is_built() {
     });
 }
 
+#[citizenk::agent(topics = [ORDERS], output = DONE)]
+async fn copied(order: Event<u32>) -> u32 {
+    order.value
+}
+
+#[test]
+fn exactly_once_reads_only_what_is_committed() {
+    let settings = |level: &str| {
+        let flags = citizenk::Flags {
+            embedded: true,
+            consumer: vec![format!("isolation.level={level}")],
+            ..citizenk::Flags::default()
+        };
+        citizenk::Settings::resolve(flags, &Default::default(), None).unwrap()
+    };
+    let app = |guarantee| App::new("p").guarantee(guarantee).register::<copied>();
+    let exactly = || app(citizenk::Guarantee::ExactlyOnce);
+    block_on(async {
+        let refused = exactly().build_with(settings("read_uncommitted")).await;
+        let text = refused.unwrap_err().to_string();
+        for part in [
+            "agent `copied`",
+            "`isolation.level` (--consumer)",
+            "aborted",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        // What it is anyway may be said, and others may read what they like.
+        exactly()
+            .build_with(settings("read_committed"))
+            .await
+            .unwrap();
+        let at_least = app(citizenk::Guarantee::AtLeastOnce);
+        at_least
+            .build_with(settings("read_uncommitted"))
+            .await
+            .unwrap();
+    });
+}
+
 #[citizenk::module(prefix = "/billing")]
 mod billing {
     use super::*;

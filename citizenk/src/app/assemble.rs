@@ -35,6 +35,8 @@ pub(crate) struct Overrides {
     pub(crate) group: Option<String>,
     pub(crate) names: TopicNames,
     pub(crate) agents: BTreeMap<String, AgentOverride>,
+    /// Where the settings say that consumers read more than what is committed.
+    pub(crate) uncommitted: BTreeMap<String, String>,
 }
 
 /// `[agents.NAME]`.
@@ -159,6 +161,7 @@ pub(crate) fn assemble(
                 checks.dead_letters(&plan);
                 checks.retries(&plan);
                 checks.one_cluster(&plan);
+                checks.isolation(&plan);
                 assembled.agents.push(PlannedAgent {
                     plan,
                     factory: agent.factory.clone(),
@@ -235,6 +238,7 @@ pub(crate) fn planned(
     checks.dead_letters(&plan);
     checks.retries(&plan);
     checks.one_cluster(&plan);
+    checks.isolation(&plan);
     match BuildError::from_issues(checks.issues) {
         Some(error) => Err(error),
         None => Ok(PlannedAgent {

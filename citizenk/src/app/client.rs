@@ -11,7 +11,7 @@ use crate::transport::rdkafka::check_setting;
 /// What the client library does not know or take. What is given for several clients is named once.
 pub(super) fn refused(settings: &Settings) -> Vec<ConfigError> {
     let mut errors = Vec::new();
-    for cluster in settings.clusters() {
+    for (_, cluster) in settings.clusters() {
         let found = [
             side(Side::Consumer, cluster.consumer),
             side(Side::Producer, cluster.producer),

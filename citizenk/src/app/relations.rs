@@ -6,6 +6,7 @@ use super::after;
 use super::assemble::{Assembled, Checks, Flat};
 use super::component::Kind;
 use crate::error::BuildIssue;
+use crate::policy::Guarantee;
 use crate::runtime::engine::PlannedAgent;
 use crate::runtime::plan::AgentPlan;
 use crate::suggest::did_you_mean;
@@ -45,6 +46,18 @@ impl Checks<'_> {
             }
         }
         for (plan, message) in issues {
+            self.agent_issue(&plan.spec, message);
+        }
+    }
+
+    /// With exactly once the runtime owns what of transactions is read.
+    pub(super) fn isolation(&mut self, plan: &AgentPlan) {
+        if let Some(source) = self.overrides.uncommitted.get(plan.cluster)
+            && plan.guarantee == Guarantee::ExactlyOnce
+        {
+            let message = format!(
+                "runs exactly once, where the consumer setting `isolation.level` ({source}) must be `read_committed`, its default: else records of transactions that are aborted would be handled, and then the ones sent in their place; remove the setting, or read with guarantee at least once in a program of its own"
+            );
             self.agent_issue(&plan.spec, message);
         }
     }

@@ -79,6 +79,7 @@ pub(crate) fn overrides(settings: &Settings) -> Overrides {
                 (name.clone(), tuning)
             })
             .collect(),
+        uncommitted: settings.uncommitted(),
     }
 }
 

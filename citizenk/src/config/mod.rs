@@ -298,11 +298,21 @@ impl Settings {
     }
 
     /// Every cluster, the unnamed one first.
-    pub(crate) fn clusters(&self) -> impl Iterator<Item = ClusterView<'_>> {
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = (&str, ClusterView<'_>)> {
         let named = self.clusters.keys().map(String::as_str);
         std::iter::once(DEFAULT_CLUSTER)
             .chain(named)
-            .filter_map(|name| self.cluster(name))
+            .filter_map(|name| Some((name, self.cluster(name)?)))
+    }
+
+    /// Where consumers of which cluster are told to read more of transactions than what is committed.
+    pub(crate) fn uncommitted(&self) -> BTreeMap<String, String> {
+        let told = self.clusters().filter_map(|(name, cluster)| {
+            let level = cluster.consumer.get("isolation.level")?;
+            let committed = level.value.trim() == "read_committed";
+            (!committed).then(|| (name.to_owned(), level.source.to_string()))
+        });
+        told.collect()
     }
 
     /// What topics are called on the broker.
