@@ -108,6 +108,40 @@ fn settings_of_the_program_are_a_state_and_are_checked_when_it_is_built() {
     });
 }
 
+const READ_ONLY: Topic<u32, u32> = Topic::json_input("read-only");
+
+#[citizenk::route(post = "/forgotten")]
+async fn forget(producer: Producer) -> &'static str {
+    for value in 0..3 {
+        drop(producer.send(&DONE, &1, value));
+    }
+    drop(producer.send(&READ_ONLY, &1, 1));
+    "on their way"
+}
+
+#[test]
+fn sends_that_fail_unheard_are_counted() {
+    block_on(async {
+        let app = TestApp::new(App::new("p").register::<forget>());
+        let app = app.start().await.unwrap();
+        app.fail_next(&DONE, 2);
+        assert_eq!(app.post("/forgotten", &()).await.status, 200);
+        app.settle().await;
+        assert_eq!(app.topic(&DONE).sent().len(), 1);
+        let metrics = app.get("/metrics").await.body;
+        for (topic, count) in [("done", 2), ("read-only", 1)] {
+            let line = format!(
+                "citizenk_producer_unawaited_errors_total{{producer=\"p\",topic=\"{topic}\"}} {count}"
+            );
+            assert!(
+                metrics.lines().any(|found| found == line),
+                "{line}: {metrics}"
+            );
+        }
+        app.stop().await.unwrap();
+    });
+}
+
 #[citizenk::agent(topics = [ORDERS], output = DONE)]
 async fn copied(order: Event<u32>) -> u32 {
     order.value

@@ -187,6 +187,22 @@ fn a_record_passes_through_the_retry_topics_to_the_dead_letters() {
         );
         assert_eq!(app.committed(&SECOND).values().sum::<i64>(), 1);
         assert_eq!(app.topic(&DONE).sent().len(), 1);
+        let metrics = app.get("/metrics").await.body;
+        let mut sent: Vec<_> = metrics
+            .lines()
+            .filter_map(|line| {
+                line.strip_prefix(r#"citizenk_retry_records_total{agent="pay",topic=""#)
+            })
+            .map(|line| (line.split('"').next().unwrap(), line.ends_with("} 1")))
+            .filter(|(_, once)| *once)
+            .map(|(topic, _)| topic)
+            .collect();
+        sent.sort_unstable();
+        assert_eq!(
+            sent,
+            ["orders", FIRST.name()],
+            "once per topic it came from"
+        );
         app.stop().await.unwrap();
     });
 }

@@ -78,6 +78,8 @@ pub(crate) trait ProducePort: Send + Sync {
     ) -> Result<LoneReply, ProduceError>;
     /// `topic.name` is the name in the program.
     fn send(&self, topic: OutputTopic, batch: StagedBatch) -> ProduceReply;
+    /// A send to the topic failed, and nobody waited for its answer.
+    fn unheard(&self, topic: TopicId, error: &ProduceError);
 }
 
 /// Sends records at once, independently of any attempt, and answers after the broker's
@@ -199,6 +201,7 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
 
     fn stage(self, value: Option<&V>) -> Sending {
         let topic = self.topic.id();
+        let producer = self.producer;
         // Taken out and not borrowed: encoding is the program's code, and may send, too.
         let mut scratch = SCRATCH.try_with(RefCell::take).unwrap_or_default();
         let reply = self.stage_into(&mut scratch, value);
@@ -210,7 +213,7 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
         let state = match reply {
             Ok(LoneReply::Under(receipt)) => SendState::Under(receipt),
             Ok(LoneReply::Full(sending)) => SendState::Full(sending),
-            Err(error) => SendState::Failed(Box::new(error)),
+            Err(error) => SendState::Failed(Box::new((error, producer.port.clone()))),
         };
         Sending { topic, state }
     }
@@ -271,7 +274,8 @@ thread_local! {
 ///
 /// It is on its way whether this is awaited or not, unless the client's queue was full: then it leaves
 /// when this is awaited and there is room, and one that was sent later may overtake it. What fails after
-/// this was dropped is logged as a warning.
+/// this was dropped is logged as a warning and counted by the metric
+/// `citizenk_producer_unawaited_errors_total`.
 #[must_use = "whether the record arrived is known only to who awaits this"]
 pub struct Sending {
     topic: TopicId,
@@ -281,7 +285,8 @@ pub struct Sending {
 enum SendState {
     Under(Arc<Receipt>),
     Full(Pin<Box<dyn Future<Output = Outcome> + Send>>),
-    Failed(Box<ProduceError>),
+    /// With who hears of it when nobody waits.
+    Failed(Box<(ProduceError, Arc<dyn ProducePort>)>),
     Over,
 }
 
@@ -301,7 +306,7 @@ impl Future for Sending {
             SendState::Under(receipt) => ready!(receipt.poll(cx)),
             SendState::Full(sending) => ready!(sending.as_mut().poll(cx)),
             state => match std::mem::replace(state, SendState::Over) {
-                SendState::Failed(error) => return Poll::Ready(Err(*error)),
+                SendState::Failed(failed) => return Poll::Ready(Err(failed.0)),
                 _ => panic!("polled after it was ready"),
             },
         };
@@ -313,6 +318,15 @@ impl Future for Sending {
                 source,
             }),
         })
+    }
+}
+
+impl Drop for Sending {
+    /// What is on its way is looked after by its receipt.
+    fn drop(&mut self) {
+        if let SendState::Failed(failed) = &self.state {
+            failed.1.unheard(self.topic, &failed.0);
+        }
     }
 }
 

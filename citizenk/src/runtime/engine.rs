@@ -142,7 +142,7 @@ impl Engine {
         if let Some(error) = BuildError::from_issues(issues) {
             return Err(error.into());
         }
-        let mut producers = Vec::new();
+        let (mut producers, mut metrics) = (Vec::new(), Vec::new());
         for cluster in spec.clusters.all() {
             let producer = cluster.transport.start_producer(ProducerSpec {
                 name: on_cluster(&spec.app, cluster.name),
@@ -150,8 +150,10 @@ impl Engine {
                 settings: cluster.producer_settings.clone(),
             })?;
             producers.push((cluster.name, producer));
+            metrics.push(spec.env.metrics.producer(cluster.name, &spec.app));
         }
-        let sender = Arc::new(Sender::new(producers, spec.names.clone()));
+        let sender = Sender::new(producers, spec.names.clone()).counted(metrics);
+        let sender = Arc::new(sender);
         spec.port.set(Some(sender.clone()));
         let spec = Arc::new(spec);
         // Before the hooks, which may start agents.

@@ -11,7 +11,8 @@ use super::fan::{Fan, Part};
 pub(crate) use crate::config::TopicNames;
 use crate::extract::{LoneReply, OutputTable, ProduceError, ProducePort, ProduceReply, Sent};
 use crate::runtime::lane::shipping::Outlet;
-use crate::staging::{Answer, OutputTopic, Receipt, StagedBatch};
+use crate::staging::{Answer, OutputTopic, Receipt, StagedBatch, unheard};
+use crate::telemetry::{ProducerMetrics, UnawaitedErrors};
 use crate::topic::{Partitioner, TopicId};
 use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
 
@@ -24,6 +25,8 @@ pub(crate) struct Sender {
     names: TopicNames,
     /// Topics that records were sent to one by one: a program has few.
     known: RwLock<Vec<Known>>,
+    /// Of the parts, in their order; none where nothing is counted.
+    metrics: Vec<ProducerMetrics>,
 }
 
 /// A topic as the program names it.
@@ -33,6 +36,7 @@ struct Known {
     partitioner: Partitioner,
     part: usize,
     topic: ProducerTopic,
+    unawaited: Option<UnawaitedErrors>,
 }
 
 /// More than these are looked up by name.
@@ -41,6 +45,7 @@ const MOST_KNOWN: usize = 256;
 /// Collects the acknowledgements of one call.
 struct Acks {
     inner: Mutex<AcksInner>,
+    unawaited: Option<UnawaitedErrors>,
 }
 
 struct AcksInner {
@@ -70,7 +75,9 @@ impl DeliverySink for Acks {
                 None => Ok(inner.sent.drain(..).flatten().collect()),
             };
             // Nobody waits any more when the caller dropped the future.
-            let _ = done.send(result);
+            if let Err(Err(error)) = done.send(result) {
+                unheard(&error, self.unawaited.as_ref());
+            }
         }
     }
 }
@@ -92,7 +99,19 @@ impl Sender {
             fan,
             names,
             known: RwLock::default(),
+            metrics: Vec::new(),
         }
+    }
+
+    /// Counts what fails when nobody waits for it, for each of the producers.
+    pub(crate) fn counted(self, metrics: Vec<ProducerMetrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    fn unawaited(&self, cluster: &str, name: &str) -> Option<UnawaitedErrors> {
+        let part = self.parts.iter().position(|part| part.cluster == cluster)?;
+        let metrics = self.metrics.get(part)?;
+        Some(metrics.unawaited(&self.names.real(name)))
     }
 
     /// Clusters and their producers.
@@ -149,7 +168,8 @@ impl Sender {
             .map(|target| self.named(target.topic.clone()))
             .collect();
         let count = batch.len();
-        let sending = self.outlet_to(&topics).map(|outlet| send_to(outlet, batch));
+        // Who calls waits.
+        let sending = self.outlet_to(&topics).map(|outlet| send_to(outlet, batch, None));
         async move { sending?.await.map(|_| count) }
     }
 
@@ -164,13 +184,13 @@ impl Sender {
         &self,
         id: TopicId,
         partitioner: Partitioner,
-    ) -> Result<(usize, ProducerTopic), TransportError> {
+    ) -> Result<(usize, ProducerTopic, Option<UnawaitedErrors>), TransportError> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let found = known
             .iter()
             .find(|known| known.id.is(id) && known.partitioner == partitioner);
         if let Some(found) = found {
-            return Ok((found.part, found.topic));
+            return Ok((found.part, found.topic, found.unawaited.clone()));
         }
         drop(known);
         let part = self.part_of(id.cluster)?;
@@ -179,6 +199,7 @@ impl Sender {
             name: id.text().to_owned(),
             partitioner,
         }))?;
+        let unawaited = self.unawaited(id.cluster, id.text());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() < MOST_KNOWN {
             known.push(Known {
@@ -186,9 +207,10 @@ impl Sender {
                 partitioner,
                 part,
                 topic,
+                unawaited: unawaited.clone(),
             });
         }
-        Ok((part, topic))
+        Ok((part, topic, unawaited))
     }
 
     /// Sends the only record of a batch, which is taken out only when the queue is full.
@@ -198,9 +220,9 @@ impl Sender {
         partitioner: Partitioner,
         record: &mut StagedBatch,
     ) -> Result<LoneReply, TransportError> {
-        let (part, topic) = self.known(id, partitioner)?;
+        let (part, topic, unawaited) = self.known(id, partitioner)?;
         let producer = &self.parts[part].producer;
-        let receipt = Arc::new(Receipt::default());
+        let receipt = Arc::new(Receipt::new(unawaited));
         let answer = Answer::to(&receipt);
         // At once, so that calls keep their order even when their futures are awaited later.
         Ok(match producer.produce_one(topic, record, answer) {
@@ -219,6 +241,7 @@ impl Sender {
 fn send_to(
     outlet: Outlet,
     batch: StagedBatch,
+    unawaited: Option<UnawaitedErrors>,
 ) -> impl Future<Output = Result<Vec<Sent>, TransportError>> + Send + use<> {
     let Outlet { producer, topics } = outlet;
     let (done, reply) = oneshot::channel();
@@ -231,6 +254,7 @@ fn send_to(
     };
     let sink: Arc<dyn DeliverySink> = Arc::new(Acks {
         inner: Mutex::new(inner),
+        unawaited,
     });
     // At once, so that calls keep their order even when their futures are awaited later.
     let mut taken = producer.produce(&topics, &batch, 0..count, &sink);
@@ -304,6 +328,12 @@ impl Port {
 }
 
 impl ProducePort for Port {
+    fn unheard(&self, topic: TopicId, error: &ProduceError) {
+        let sender = self.get();
+        let unawaited = sender.and_then(|sender| sender.unawaited(topic.cluster, topic.text()));
+        unheard(error, unawaited.as_ref());
+    }
+
     fn send_one(
         &self,
         topic: TopicId,
@@ -328,9 +358,10 @@ impl ProducePort for Port {
         let Some(sender) = self.get() else {
             return Box::pin(async move { Err(ProduceError::NotRunning { topic: name }) });
         };
+        let unawaited = sender.unawaited(topic.cluster, &topic.name);
         match sender.outlet_to(&[sender.named(topic)]) {
             Ok(outlet) => {
-                let sending = send_to(outlet, batch);
+                let sending = send_to(outlet, batch, unawaited);
                 Box::pin(async move {
                     sending.await.map_err(|source| ProduceError::Delivery {
                         topic: name,

@@ -12,7 +12,7 @@ use crate::topic::Partitioner;
 
 mod receipt;
 
-pub(crate) use receipt::{Answer, Outcome, Receipt};
+pub(crate) use receipt::{Answer, Outcome, Receipt, unheard};
 
 /// A topic that records can be staged for.
 #[derive(Clone, Debug, PartialEq, Eq)]

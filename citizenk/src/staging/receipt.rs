@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::error::TransportError;
+use crate::telemetry::UnawaitedErrors;
 
 /// Partition and offset of a delivered record, or why it was not delivered.
 pub(crate) type Outcome = Result<(i32, i64), TransportError>;
@@ -21,9 +22,18 @@ struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Receipt {
     state: Mutex<State>,
+    /// Counts a failure that nobody heard of.
+    unawaited: Option<UnawaitedErrors>,
 }
 
 impl Receipt {
+    pub(crate) fn new(unawaited: Option<UnawaitedErrors>) -> Self {
+        Self {
+            state: Mutex::default(),
+            unawaited,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,13 +63,21 @@ impl Receipt {
 }
 
 impl Drop for Receipt {
-    /// Nobody heard of the failure: at least the log does.
+    /// Nobody heard of the failure: at least the log and the metrics do.
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(Err(error)) = &state.outcome {
-            tracing::warn!(%error, "a record was not sent, and nobody waited for its answer");
+            unheard(error, self.unawaited.as_ref());
         }
     }
+}
+
+/// A send failed, and nobody waits for its answer.
+pub(crate) fn unheard(error: &dyn std::error::Error, unawaited: Option<&UnawaitedErrors>) {
+    if let Some(unawaited) = unawaited {
+        unawaited.failed();
+    }
+    tracing::warn!(error = %error, "a record was not sent, and nobody waited for its answer");
 }
 
 /// The transport's side: answers once, at the latest when it is dropped.

@@ -11,5 +11,6 @@ pub(crate) mod trace;
 
 pub(crate) use metrics::{
     CONTENT_TYPE, ClusterLabel, CommitResult, ConsumerMetrics, InFlight, LaneId, LaneMetrics,
-    Metrics, PartitionMetrics, SkipReason, Stage, TickResult, TimerMetrics,
+    Metrics, PartitionMetrics, ProducerMetrics, SkipReason, Stage, TickResult, TimerMetrics,
+    UnawaitedErrors,
 };

@@ -63,8 +63,8 @@ impl Crew {
             orders: team.orders.clone(),
             book,
             reads: Reads {
-                transport: spec.transport.clone(),
-                settings: spec.consumer_settings.clone(),
+                transport: cluster.transport.clone(),
+                settings: cluster.consumer_settings.clone(),
                 client_id: format!("{}-probe", spec.app),
                 names: spec.names.clone(),
             },

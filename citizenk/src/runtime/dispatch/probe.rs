@@ -68,6 +68,7 @@ impl Drop for Running {
 
 /// The probes of one consumer.
 pub(super) struct Probes {
+    cluster: &'static str,
     reads: Reads,
     handle: Handle,
     poller: Arc<Poller>,
@@ -81,8 +82,9 @@ impl fmt::Debug for Probes {
 }
 
 impl Probes {
-    pub(super) fn new(reads: Reads, handle: Handle, poller: Arc<Poller>) -> Self {
+    pub(super) fn new(cluster: &'static str, reads: Reads, handle: Handle, poller: Arc<Poller>) -> Self {
         Self {
+            cluster,
             reads,
             handle,
             poller,
@@ -98,7 +100,7 @@ impl Probes {
         }
         let (give, answer) = oneshot::channel();
         let (reads, poller) = (self.reads.clone(), self.poller.clone());
-        let request = request(&question);
+        let request = request(self.cluster, &question);
         let task = self.handle.spawn(async move {
             let finding = look(&reads, request).await;
             // The dispatcher may have ended.
@@ -132,8 +134,9 @@ impl Probes {
     }
 }
 
-fn request(question: &Question) -> ReadRequest {
+fn request(cluster: &'static str, question: &Question) -> ReadRequest {
     ReadRequest {
+        cluster,
         topic: question.partition.topic.to_string(),
         on_broker: true,
         partitions: [question.partition.partition].into(),

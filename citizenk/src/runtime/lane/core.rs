@@ -259,6 +259,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
                     return self.stop(letter).await;
                 };
                 self.cx.metrics.retried(1);
+                self.cx.metrics.postponed(1);
                 tracing::warn!(agent, record = %place, attempts = letter.attempts, error = %letter.reason, delay = ?topic.delay, "sent to the retry topic");
                 returned::stage(outbox, topic, stage, agent, letter, &self.cx.env.clock);
                 Next::Done

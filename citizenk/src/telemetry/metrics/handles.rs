@@ -13,7 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::labels::{
     AgentLabels, ClusterLabel, CommitLabels, CommitResult, ErrorLabels, GroupLabels, LaneId,
-    PartitionLabels, SkipLabels, SkipReason, Stage, StallLabels, TickLabels, TickResult,
+    PartitionLabels, ProducerLabels, SkipLabels, SkipReason, Stage, StallLabels, TickLabels,
+    TickResult, UnawaitedLabels,
 };
 use super::{Families, Floats};
 
@@ -28,6 +29,7 @@ struct Lane {
     bytes: Counter,
     retries: Counter,
     dead_letters: Counter,
+    retry_records: Counter,
     outputs: Counter,
     in_flight: Gauge,
     handler: Histogram,
@@ -61,6 +63,7 @@ impl LaneMetrics {
             bytes: families.bytes.get_or_create_owned(&id),
             retries: families.retries.get_or_create_owned(&id),
             dead_letters: families.dead_letters.get_or_create_owned(&id),
+            retry_records: families.retry_records.get_or_create_owned(&id),
             outputs: families.outputs.get_or_create_owned(&id),
             in_flight: families.in_flight.get_or_create_owned(&id),
             handler: families.handler.get_or_create_owned(&agent),
@@ -111,6 +114,11 @@ impl LaneMetrics {
         add(&self.0.dead_letters, records);
     }
 
+    /// Records went to a retry topic.
+    pub(crate) fn postponed(&self, records: usize) {
+        add(&self.0.retry_records, records);
+    }
+
     /// Outputs were acknowledged.
     pub(crate) fn sent(&self, records: usize) {
         add(&self.0.outputs, records);
@@ -152,6 +160,7 @@ impl LaneMetrics {
             ("bytes", &lane.bytes),
             ("retries", &lane.retries),
             ("dead_letters", &lane.dead_letters),
+            ("retry_records", &lane.retry_records),
             ("outputs", &lane.outputs),
         ] {
             push(name.to_owned(), counter.get());
@@ -391,17 +400,50 @@ impl Drop for PartitionGauges {
     }
 }
 
-/// The gauge of one producer.
+/// The metrics of one producer.
 #[derive(Clone, Debug)]
 pub(crate) struct ProducerMetrics {
-    pub(super) in_flight: Gauge,
+    labels: ProducerLabels,
+    in_flight: Gauge,
+    families: Families,
 }
 
 impl ProducerMetrics {
+    pub(super) fn new(cluster: &'static str, name: &str, families: Families) -> Self {
+        let labels = ProducerLabels {
+            producer: name.to_owned(),
+            cluster: ClusterLabel(cluster),
+        };
+        Self {
+            in_flight: families.produced.get_or_create_owned(&labels),
+            labels,
+            families,
+        }
+    }
+
+    /// Counts sends to the topic that failed when nobody waited for them any more.
+    pub(crate) fn unawaited(&self, topic: &str) -> UnawaitedErrors {
+        let labels = UnawaitedLabels {
+            producer: self.labels.clone(),
+            topic: topic.to_owned(),
+        };
+        UnawaitedErrors(self.families.unawaited.get_or_create_owned(&labels))
+    }
+
     /// Records sent and not yet acknowledged.
     pub(crate) fn in_flight(&self, records: usize) {
         self.in_flight
             .set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+}
+
+/// Counts sends to one topic that failed unheard.
+#[derive(Clone, Debug)]
+pub(crate) struct UnawaitedErrors(Counter);
+
+impl UnawaitedErrors {
+    pub(crate) fn failed(&self) {
+        self.0.inc();
     }
 }
 

@@ -173,6 +173,13 @@ pub(super) struct ProducerLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct UnawaitedLabels {
+    #[prometheus(flatten)]
+    pub(super) producer: ProducerLabels,
+    pub(super) topic: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct TickLabels {
     pub(super) timer: String,
     pub(super) result: TickResult,

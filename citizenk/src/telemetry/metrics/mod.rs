@@ -26,10 +26,11 @@ use prometheus_client::registry::{Registry, Unit};
 use handles::Assigned;
 pub(crate) use handles::{
     ConsumerMetrics, InFlight, LaneMetrics, PartitionMetrics, ProducerMetrics, TimerMetrics,
+    UnawaitedErrors,
 };
 use labels::{
     AgentLabels, CommitLabels, ErrorLabels, GroupLabels, HttpLabels, InfoLabels, PartitionLabels,
-    ProducerLabels, RouteLabels, SkipLabels, StallLabels, TickLabels,
+    ProducerLabels, RouteLabels, SkipLabels, StallLabels, TickLabels, UnawaitedLabels,
 };
 pub(crate) use labels::{ClusterLabel, CommitResult, LaneId, SkipReason, Stage, TickResult};
 
@@ -55,6 +56,7 @@ pub(super) struct Families {
     bytes: Family<LaneId, Counter>,
     retries: Family<LaneId, Counter>,
     dead_letters: Family<LaneId, Counter>,
+    retry_records: Family<LaneId, Counter>,
     outputs: Family<LaneId, Counter>,
     in_flight: Family<LaneId, Gauge>,
     skipped: Family<SkipLabels, Counter>,
@@ -74,6 +76,7 @@ pub(super) struct Families {
     lost: Family<PartitionLabels, Counter>,
     anew: Family<PartitionLabels, Counter>,
     produced: Family<ProducerLabels, Gauge>,
+    unawaited: Family<UnawaitedLabels, Counter>,
     ticks: Family<TickLabels, Counter>,
     requests: Family<HttpLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, Seconds>,
@@ -116,6 +119,7 @@ impl Metrics {
             bytes: Family::default(),
             retries: Family::default(),
             dead_letters: Family::default(),
+            retry_records: Family::default(),
             outputs: Family::default(),
             in_flight: Family::default(),
             skipped: Family::default(),
@@ -135,6 +139,7 @@ impl Metrics {
             lost: Family::default(),
             anew: Family::default(),
             produced: Family::default(),
+            unawaited: Family::default(),
             ticks: Family::default(),
             requests: Family::default(),
             request_seconds: family(),
@@ -197,13 +202,7 @@ impl Metrics {
 
     /// The handle of a producer.
     pub(crate) fn producer(&self, cluster: &'static str, name: &str) -> ProducerMetrics {
-        let labels = ProducerLabels {
-            producer: name.to_owned(),
-            cluster: ClusterLabel(cluster),
-        };
-        ProducerMetrics {
-            in_flight: self.0.families.produced.get_or_create_owned(&labels),
-        }
+        ProducerMetrics::new(cluster, name, self.0.families.clone())
     }
 
     /// The handle of a timer.
@@ -243,6 +242,7 @@ fn registry(families: &Families) -> Registry {
         bytes,
         retries,
         dead_letters,
+        retry_records,
         outputs,
         in_flight,
         skipped,
@@ -262,6 +262,7 @@ fn registry(families: &Families) -> Registry {
         lost,
         anew,
         produced,
+        unawaited,
         ticks,
         requests,
         request_seconds,
@@ -280,6 +281,11 @@ fn registry(families: &Families) -> Registry {
         "dead_letters",
         "Records sent to a dead-letter topic",
         dead_letters,
+    );
+    registry.register(
+        "retry_records",
+        "Records sent to a retry topic",
+        retry_records,
     );
     registry.register(
         "outputs",
@@ -364,6 +370,11 @@ fn registry(families: &Families) -> Registry {
         "producer_in_flight_records",
         "Records sent and not yet acknowledged",
         produced,
+    );
+    registry.register(
+        "producer_unawaited_errors",
+        "Sends outside of calls that failed when nobody waited for them any more",
+        unawaited,
     );
     registry.register("timer_ticks", "Ticks of a timer, by result", ticks);
     registry.register("http_requests", "Requests answered", requests);

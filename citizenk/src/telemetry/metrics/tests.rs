@@ -35,6 +35,7 @@ fn full() -> Metrics {
     process.handled(Duration::from_micros(150));
     process.retried(2);
     process.dead_lettered(1);
+    process.postponed(4);
     process.sent(3);
     process.skipped(SkipReason::Decode, 5);
     process.failed(Stage::Panic, 1);
@@ -52,7 +53,9 @@ fn full() -> Metrics {
     partition.paused(true);
     partition.lost(2);
     partition.created_anew();
-    metrics.producer(DEFAULT_CLUSTER, "main").in_flight(6);
+    let producer = metrics.producer(DEFAULT_CLUSTER, "main");
+    producer.in_flight(6);
+    producer.unawaited("alerts").failed();
     metrics.timer("report").ticked(TickResult::Skipped);
     metrics.request("GET", "/cameras/{camera_id}", 200, Duration::from_millis(3));
     metrics.pinned_chunks(2);
@@ -71,6 +74,7 @@ fn everything_has_a_name_a_unit_and_labels() {
         format!("citizenk_in_flight_records{{{at}}} 6"),
         format!("citizenk_retries_total{{{at}}} 2"),
         format!("citizenk_dead_letters_total{{{at}}} 1"),
+        format!("citizenk_retry_records_total{{{at}}} 4"),
         format!("citizenk_outputs_total{{{at}}} 3"),
         format!("citizenk_skipped_total{{{at},reason=\"decode\"}} 5"),
         format!("citizenk_errors_total{{{at},stage=\"panic\"}} 1"),
@@ -95,6 +99,7 @@ fn everything_has_a_name_a_unit_and_labels() {
         r#"citizenk_retention_lost_records_total{group="g",topic="videos",partition="0"} 2"#,
         r#"citizenk_partitions_created_anew_total{group="g",topic="videos",partition="0"} 1"#,
         r#"citizenk_producer_in_flight_records{producer="main"} 6"#,
+        r#"citizenk_producer_unawaited_errors_total{producer="main",topic="alerts"} 1"#,
         r#"citizenk_timer_ticks_total{timer="report",result="skipped"} 1"#,
         r#"citizenk_http_requests_total{method="GET",route="/cameras/{camera_id}",status="200"} 1"#,
         r#"citizenk_http_request_duration_seconds_count{method="GET",route="/cameras/{camera_id}"} 1"#,

@@ -3,6 +3,7 @@
 use std::task::{Context, Wake, Waker};
 
 use super::*;
+use crate::runtime::clusters::Clusters;
 use crate::admin::{AdminReply, ConfigChange, NewTopic};
 
 fn wait<T>(reply: impl std::future::Future<Output = T>) -> T {
@@ -86,7 +87,7 @@ fn no_request_is_answered_on_a_consumers_thread() {
 #[test]
 fn the_embedded_broker_administers_what_it_can() {
     let transport: Arc<dyn Transport> = Arc::new(broker());
-    let admin = crate::app::topics::admin(transport, Default::default());
+    let admin = crate::app::topics::admin(&Clusters::unnamed(transport), &Default::default());
     wait(async {
         let topic = NewTopic::new("t").partitions(3);
         admin.create_topic(topic.clone()).await.expect("created");
