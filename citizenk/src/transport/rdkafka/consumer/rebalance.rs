@@ -98,6 +98,7 @@ impl Poller {
             }
         }
         self.core.pause_now(&paused);
+        self.identify();
     }
 
     /// All of a revoke but the unassign.

@@ -22,6 +22,8 @@ pub(super) struct Slot {
     /// The end has come since it was last cleared, or a record from before `next`, which only a seek back
     /// can have asked for.
     pub(super) echo: bool,
+    /// Found to end before its position, since the topic's id was last told.
+    pub(super) anew: bool,
     pub(super) staged: Messages,
 }
 
@@ -34,6 +36,7 @@ impl Slot {
             assigning: true,
             seen: false,
             echo: false,
+            anew: false,
             staged: Messages::default(),
         }
     }
