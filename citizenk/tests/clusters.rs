@@ -250,7 +250,7 @@ const LETTERS_HERE: Topic<RawBytes> = Topic::raw("letters");
 
 #[citizenk::agent(topics = [ORDERS_EU], on_error = dead_letter(LETTERS_US))]
 async fn refuse(_order: Event<Order>) -> citizenk::Result<()> {
-    Err(AgentError::dead_letter("no"))
+    Err(std::io::Error::other("no").into())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The clusters of a [`TestApp`], each a log of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::TestApp;
 use crate::config::DEFAULT_CLUSTER;
@@ -58,6 +58,16 @@ impl TestApp {
             Some(first) => Clusters::new(first, all.collect()),
             None => Clusters::unnamed(self.cluster.transport()),
         }
+    }
+
+    /// The app's groups that read topics of the cluster.
+    pub(super) fn groups_on(&self, cluster: &str) -> BTreeSet<String> {
+        let agents = self
+            .workers
+            .values()
+            .flat_map(|worker| worker.engine.agents());
+        let here = agents.filter(|agent| agent.plan.cluster == cluster);
+        here.filter_map(|agent| agent.plan.group.clone()).collect()
     }
 
     pub(super) fn permit(&self, records: Option<usize>) {

@@ -437,7 +437,7 @@ impl TestApp {
     pub fn committed<V, K>(&self, topic: &Topic<V, K>) -> BTreeMap<i32, i64> {
         let real = self.real(topic.id());
         let cluster = self.on(topic.cluster);
-        let groups = self.groups();
+        let groups = self.groups_on(topic.cluster);
         groups
             .iter()
             .flat_map(|group| cluster.committed(group, &real))
@@ -503,7 +503,7 @@ impl TestApp {
     pub fn lag<V, K>(&self, topic: &Topic<V, K>) -> i64 {
         let real = self.real(topic.id());
         let cluster = self.on(topic.cluster);
-        self.groups()
+        self.groups_on(topic.cluster)
             .iter()
             .map(|group| cluster.lag(group, &[&real]))
             .sum()

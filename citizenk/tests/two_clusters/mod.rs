@@ -12,13 +12,13 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-pub const TICKS: Topic<u64> = Topic::json("ticks");
-pub const TICKS_EU: Topic<u64> = TICKS.cluster("eu");
-pub const COPIES: Topic<u64> = Topic::json("copies");
+pub(crate) const TICKS: Topic<u64> = Topic::json("ticks");
+pub(crate) const TICKS_EU: Topic<u64> = TICKS.cluster("eu");
+pub(crate) const COPIES: Topic<u64> = Topic::json("copies");
 
 /// What agents have handled.
 #[derive(Clone, Default)]
-pub struct Counts(Arc<Counters>);
+pub(crate) struct Counts(Arc<Counters>);
 
 #[derive(Default)]
 struct Counters {
@@ -34,20 +34,20 @@ impl Counts {
         self.0.news.notify_waiters();
     }
 
-    pub fn here(&self) -> usize {
+    pub(crate) fn here(&self) -> usize {
         self.0.here.load(SeqCst)
     }
 
-    pub fn eu(&self) -> usize {
+    pub(crate) fn eu(&self) -> usize {
         self.0.eu.load(SeqCst)
     }
 
-    pub fn both(&self) -> usize {
+    pub(crate) fn both(&self) -> usize {
         self.0.both.load(SeqCst)
     }
 
     /// Waits until so many came from each cluster, and were copied from `eu`.
-    pub async fn until(&self, here: usize, eu: usize) {
+    pub(crate) async fn until(&self, here: usize, eu: usize) {
         loop {
             let news = self.0.news.notified();
             tokio::pin!(news);
@@ -90,7 +90,7 @@ async fn tick(producer: Producer) -> citizenk::Result<()> {
     Ok(())
 }
 
-pub fn app(counts: &Counts, run: u128) -> App {
+pub(crate) fn app(counts: &Counts, run: u128) -> App {
     // A group of its own for each run, on clusters that live longer.
     let name = if run == 0 {
         "two".to_owned()
@@ -109,14 +109,14 @@ pub fn app(counts: &Counts, run: u128) -> App {
 }
 
 /// A service on a port of its own.
-pub struct Running {
+pub(crate) struct Running {
     port: u16,
     stop: Arc<Notify>,
     service: JoinHandle<Result<(), RunError>>,
 }
 
 impl Running {
-    pub async fn start(app: App, flags: Flags, env: &BTreeMap<String, String>) -> Self {
+    pub(crate) async fn start(app: App, flags: Flags, env: &BTreeMap<String, String>) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
@@ -146,12 +146,12 @@ impl Running {
         Some(answer)
     }
 
-    pub async fn get(&self, path: &str) -> String {
+    pub(crate) async fn get(&self, path: &str) -> String {
         self.ask(path).await.unwrap()
     }
 
     /// Asks whether it is ready until the answer is as wanted.
-    pub async fn until(&self, wanted: impl Fn(&str) -> bool) -> String {
+    pub(crate) async fn until(&self, wanted: impl Fn(&str) -> bool) -> String {
         let mut pace = tokio::time::interval(Duration::from_millis(50));
         loop {
             pace.tick().await;
@@ -164,14 +164,14 @@ impl Running {
         }
     }
 
-    pub async fn stop(self) -> Result<(), RunError> {
+    pub(crate) async fn stop(self) -> Result<(), RunError> {
         self.stop.notify_one();
         let ended = tokio::time::timeout(Duration::from_secs(30), self.service).await;
         ended.expect("in time").unwrap()
     }
 
     /// What was sent to a cluster that is not there is lost with the end, and that is said.
-    pub async fn stop_soon(self) {
+    pub(crate) async fn stop_soon(self) {
         match self.stop().await {
             Ok(()) | Err(RunError::Drain { .. }) => {}
             Err(error) => panic!("{error}"),
@@ -180,7 +180,7 @@ impl Running {
 }
 
 /// Whether the answer about readiness blames it.
-pub fn broker_of_eu_is_gone(ready: &str) -> bool {
+pub(crate) fn broker_of_eu_is_gone(ready: &str) -> bool {
     let Some(body) = ready.split("\r\n\r\n").nth(1) else {
         return false;
     };

@@ -87,7 +87,7 @@ fn status(agents: &Agents, entry: &Entry) -> BridgeStatus {
 }
 
 /// The clusters this service is for.
-pub(crate) const CLUSTERS: [&str; 2] = ["left", "right"];
+const CLUSTERS: [&str; 2] = ["left", "right"];
 
 async fn topics(admin: &Admin, cluster: &str) -> Result<Vec<String>, String> {
     let admin = admin.on(cluster).map_err(|error| error.to_string())?;

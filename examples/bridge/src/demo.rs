@@ -44,7 +44,10 @@ pub(crate) async fn generate(
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let sends: Vec<_> = (0..options.rate)
         .map(|_| order(NEXT.fetch_add(1, Ordering::Relaxed)))
-        .map(|order| producer.send(&ORDERS, &order.id.clone(), order))
+        .map(|order| {
+            let id = order.id;
+            producer.send(&ORDERS, &id, order)
+        })
         .collect();
     for sent in sends {
         sent.await?;

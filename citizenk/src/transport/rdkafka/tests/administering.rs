@@ -3,8 +3,9 @@
 use std::task::{Context, Wake, Waker};
 
 use super::*;
-use crate::runtime::clusters::Clusters;
 use crate::admin::{AdminReply, ConfigChange, NewTopic};
+use crate::config::TopicNames;
+use crate::runtime::clusters::Clusters;
 
 fn wait<T>(reply: impl std::future::Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -87,7 +88,7 @@ fn no_request_is_answered_on_a_consumers_thread() {
 #[test]
 fn the_embedded_broker_administers_what_it_can() {
     let transport: Arc<dyn Transport> = Arc::new(broker());
-    let admin = crate::app::topics::admin(&Clusters::unnamed(transport), &Default::default());
+    let admin = crate::app::topics::admin(&Clusters::unnamed(transport), &TopicNames::default());
     wait(async {
         let topic = NewTopic::new("t").partitions(3);
         admin.create_topic(topic.clone()).await.expect("created");

@@ -3,9 +3,9 @@
 use super::real::{cluster, fresh};
 use super::transactions::{SURE, Worker, fault, spec_of};
 use super::*;
-use crate::runtime::clusters::Clusters;
 use crate::admin::{AdminErrorKind, ResetTo};
-use crate::runtime::produce::TopicNames;
+use crate::config::TopicNames;
+use crate::runtime::clusters::Clusters;
 use crate::transport::transaction::{Ended, TransactionFault};
 
 /// The group's committed offset of partition 0.
@@ -273,7 +273,10 @@ fn a_group_is_not_moved_while_a_transaction_with_its_offsets_is_open() {
         .expect("offsets");
     group.close(PATIENCE);
 
-    let admin = crate::app::topics::admin(&Clusters::unnamed(transport.clone()), &TopicNames::default());
+    let admin = crate::app::topics::admin(
+        &Clusters::unnamed(transport.clone()),
+        &TopicNames::default(),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
