@@ -123,7 +123,7 @@ async fn tools(servers: &str, run: u128) -> (Running, Admin, Producer) {
         .register::<hand_out>();
     let running = Running::start(app, flags(servers, run));
     let (admin, producer) = within(given.recv()).await.expect("the hook runs");
-    // The first group of a new cluster waits until the broker has made the topic of all groups' offsets.
+    // The first group of a new cluster waits until the topic of all groups' offsets is made.
     let admin = admin.timeout(PATIENCE);
     (running, admin, producer)
 }

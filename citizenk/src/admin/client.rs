@@ -22,8 +22,8 @@ use crate::topic::Topic;
 /// How long a request may take, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How soon a change is looked for again that brokers do not know of yet; doubled each time.
-const LOOK: Duration = Duration::from_millis(10);
-const LOOK_AT_MOST: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(10);
+pub(super) const LOOK_AT_MOST: Duration = Duration::from_millis(500);
 
 type Connect = dyn Fn() -> Result<Arc<dyn AdminPort>, TransportError> + Send + Sync;
 type RealName = dyn Fn(&str) -> String + Send + Sync;

@@ -1,15 +1,19 @@
 //! The client handlers use: groups and their offsets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use super::client::{Admin, Asked, id};
+use tokio::time::{Instant, sleep};
+
+use super::client::{Admin, Asked, LOOK, LOOK_AT_MOST, id};
 use super::error::{AdminError, AdminErrorKind};
 use super::plan::{Known, OffsetChange, OffsetPlan, ResetTo, change};
-use super::port::Spot;
+use super::port::{AdminPort, AdminReply, Spot};
 use super::types::{
     GroupDescription, GroupListing, GroupOffset, GroupState, PartitionId, TopicDescription,
 };
 use super::{check, types};
+use crate::error::TransportError;
 use crate::record::TopicPartition;
 
 impl Admin {
@@ -31,15 +35,11 @@ impl Admin {
     pub async fn describe_group(&self, group: &str) -> Result<GroupDescription, AdminError> {
         let asked = Asked::group(self, "describing", group);
         asked.valid(check::group(group))?;
-        let port = asked.port()?;
-        let answer = port.describe_groups(vec![group.to_owned()], self.timeout);
-        let described = asked.answer(answer.await)?.into_iter().next();
-        let mut described = match described {
-            Some(described) => asked.answer(described)?,
-            None => {
-                return Err(asked.own(AdminErrorKind::NotFound, "the cluster says nothing of it"));
-            }
-        };
+        let mut described = self
+            .of_coordinator(&asked, true, |port, limit| {
+                port.describe_group(group.to_owned(), limit)
+            })
+            .await?;
         if described.state == GroupState::Dead && described.members.is_empty() {
             return Err(asked.own(AdminErrorKind::NotFound, "there is no such group"));
         }
@@ -60,8 +60,10 @@ impl Admin {
     pub async fn delete_group(&self, group: &str) -> Result<(), AdminError> {
         let asked = Asked::group(self, "deleting", group);
         asked.valid(check::group(group))?;
-        let port = asked.port()?;
-        asked.answer(port.delete_group(group.to_owned(), self.timeout).await)
+        self.of_coordinator(&asked, false, |port, limit| {
+            port.delete_group(group.to_owned(), limit)
+        })
+        .await
     }
 
     /// Where a group stands in every partition it has committed, with the partition's ends; its lag is
@@ -231,9 +233,10 @@ impl Admin {
         if partitions.is_empty() {
             return Ok(0);
         }
-        let port = asked.port()?;
-        let settled = port.settled(plan.group.clone(), partitions.clone(), self.timeout);
-        let settled: BTreeMap<_, _> = asked.answer(settled.await)?.into_iter().collect();
+        let settled = self.of_coordinator(&asked, true, |port, limit| {
+            port.settled(plan.group.clone(), partitions.clone(), limit)
+        });
+        let settled: BTreeMap<_, _> = settled.await?.into_iter().collect();
         let mut offsets = Vec::new();
         for (change, key) in plan.moves().zip(&partitions) {
             let partition = &change.partition;
@@ -247,8 +250,21 @@ impl Admin {
             }
             offsets.push((key.clone(), change.after));
         }
-        let altered = port.alter_offsets(plan.group.clone(), offsets, self.timeout);
-        let results = asked.answer(altered.await)?;
+        let altered = self.of_coordinator(&asked, false, |port, limit| {
+            let altered = port.alter_offsets(plan.group.clone(), offsets.clone(), limit);
+            Box::pin(async move {
+                let mut results = altered.await?;
+                // A broker that is not the coordinator says so of each partition.
+                match results.pop() {
+                    Some(Err(error)) if moved(&error) => Err(error),
+                    last => {
+                        results.extend(last);
+                        Ok(results)
+                    }
+                }
+            })
+        });
+        let results = altered.await?;
         let moved = results.iter().filter(|result| result.is_ok()).count();
         for (partition, result) in partitions.iter().zip(results) {
             if let Err(mut error) = result {
@@ -263,14 +279,51 @@ impl Admin {
         Ok(moved)
     }
 
+    /// Asks the group's coordinator, which may have moved, or be about to: as long as the request may take,
+    /// whoever is it now is looked for. What only reads is also asked again of whom it is when nobody answers.
+    async fn of_coordinator<T>(
+        &self,
+        asked: &Asked<'_>,
+        reads: bool,
+        ask: impl Fn(&dyn AdminPort, Duration) -> AdminReply<T>,
+    ) -> Result<T, AdminError> {
+        let deadline = Instant::now() + self.timeout;
+        let mut pause = LOOK;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let limit = if reads {
+                left.min(self.timeout / 3)
+            } else {
+                left
+            };
+            let port = asked.port()?;
+            let answer = ask(&*port, limit.max(Duration::from_millis(1))).await;
+            let Err(error) = answer else {
+                return asked.answer(answer);
+            };
+            let silent = error.code == "_TIMED_OUT";
+            if silent || moved(&error) {
+                port.forget_coordinators();
+            }
+            let again = moved(&error) || (silent && reads);
+            if !again || Instant::now() + pause >= deadline {
+                return asked.answer(Err(error));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LOOK_AT_MOST);
+        }
+    }
+
     async fn committed(
         &self,
         asked: &Asked<'_>,
         group: &str,
     ) -> Result<BTreeMap<TopicPartition, i64>, AdminError> {
         asked.valid(check::group(group))?;
-        let port = asked.port()?;
-        let committed = asked.answer(port.committed(group.to_owned(), self.timeout).await)?;
+        let committed = self.of_coordinator(asked, true, |port, limit| {
+            port.committed(group.to_owned(), limit)
+        });
+        let committed = committed.await?;
         Ok(committed.into_iter().collect())
     }
 
@@ -282,6 +335,14 @@ impl Admin {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Another broker is the coordinator, or will be.
+fn moved(error: &TransportError) -> bool {
+    matches!(
+        error.code.as_str(),
+        "NOT_COORDINATOR" | "COORDINATOR_NOT_AVAILABLE" | "COORDINATOR_LOAD_IN_PROGRESS"
+    )
 }
 
 fn partitions(topic: &TopicDescription) -> Vec<TopicPartition> {

@@ -33,6 +33,8 @@ pub(crate) enum Spot {
 /// Administration of one cluster. Nothing here blocks, and nothing runs on a consumer's thread. Names are
 /// checked before.
 pub(crate) trait AdminPort: Send + Sync + fmt::Debug {
+    /// What is known of groups' coordinators may be old: the next port asks anew.
+    fn forget_coordinators(&self);
     fn cluster(&self, timeout: Duration) -> AdminReply<ClusterDescription>;
     fn topics(&self, timeout: Duration) -> AdminReply<Vec<TopicListing>>;
     fn describe_topics(
@@ -57,11 +59,7 @@ pub(crate) trait AdminPort: Send + Sync + fmt::Debug {
         timeout: Duration,
     ) -> AdminReply<()>;
     fn groups(&self, timeout: Duration) -> AdminReply<Vec<GroupListing>>;
-    fn describe_groups(
-        &self,
-        names: Vec<String>,
-        timeout: Duration,
-    ) -> AdminReply<Each<GroupDescription>>;
+    fn describe_group(&self, name: String, timeout: Duration) -> AdminReply<GroupDescription>;
     fn delete_group(&self, name: String, timeout: Duration) -> AdminReply<()>;
     /// The group's committed next offsets, of all partitions that have one.
     fn committed(&self, group: String, timeout: Duration)

@@ -52,6 +52,8 @@ fn no_such_group(name: &str) -> TransportError {
 }
 
 impl AdminPort for MemoryAdmin {
+    fn forget_coordinators(&self) {}
+
     fn cluster(&self, _: Duration) -> AdminReply<ClusterDescription> {
         self.answer("describing the cluster", |_| {
             Ok(ClusterDescription {
@@ -183,18 +185,11 @@ impl AdminPort for MemoryAdmin {
         })
     }
 
-    fn describe_groups(
-        &self,
-        names: Vec<String>,
-        _: Duration,
-    ) -> AdminReply<Each<GroupDescription>> {
-        self.answer("describing groups", |state| {
-            let describe = |name: &String| {
-                let group = state.groups.get(&GroupKey::Named(name.clone()));
-                let group = group.ok_or_else(|| no_such_group(name))?;
-                Ok(describe_group(name, group))
-            };
-            Ok(names.iter().map(describe).collect())
+    fn describe_group(&self, name: String, _: Duration) -> AdminReply<GroupDescription> {
+        self.answer("describing a group", |state| {
+            let group = state.groups.get(&GroupKey::Named(name.clone()));
+            let group = group.ok_or_else(|| no_such_group(&name))?;
+            Ok(describe_group(&name, group))
         })
     }
 

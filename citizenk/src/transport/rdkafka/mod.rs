@@ -223,7 +223,10 @@ impl Transport for KafkaTransport {
 
     fn admin(&self) -> Result<Arc<dyn AdminPort>, TransportError> {
         let _one_at_a_time = client::lock(&self.admin_start);
-        let port = self.light_locked()?.port(self.embedded.clone())?;
+        let (contact, embedded) = (self.contact.clone(), self.embedded.clone());
+        let port = self
+            .light_locked()?
+            .port(&self.settings.0, contact, embedded)?;
         Ok(Arc::new(port))
     }
 

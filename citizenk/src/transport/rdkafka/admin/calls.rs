@@ -40,7 +40,10 @@ pub(super) struct Calls {
 struct Shared {
     queue: *mut rd::rd_kafka_queue_t,
     stopped: AtomicBool,
+    retired: AtomicBool,
     pending: AtomicUsize,
+    /// Nobody else serves what the client has to say.
+    alone: bool,
     client: Arc<Client>,
 }
 
@@ -91,13 +94,16 @@ impl Drop for Options {
 }
 
 impl Calls {
-    pub(super) fn start(client: Arc<Client>) -> Result<Self, TransportError> {
+    /// `alone`: the client is nobody else's.
+    pub(super) fn start(client: Arc<Client>, alone: bool) -> Result<Self, TransportError> {
         // SAFETY: the client is alive; the queue is destroyed before it.
         let queue = unsafe { rd::rd_kafka_queue_new(client.rk()) };
         let shared = Arc::new(Shared {
             queue,
             stopped: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
+            alone,
             client,
         });
         let serving = shared.clone();
@@ -106,6 +112,15 @@ impl Calls {
             .spawn(move || serve(&serving))
             .map_err(|error| error::invalid("starting a thread", error.to_string()))?;
         Ok(Self { shared })
+    }
+
+    /// What is under way goes on; nobody should begin anything.
+    pub(super) fn retire(&self) {
+        self.shared.retired.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.shared.retired.load(Ordering::Acquire)
     }
 
     pub(super) fn client(&self) -> &Arc<Client> {
@@ -234,6 +249,11 @@ fn serve(shared: &Shared) {
         }
         // SAFETY: the queue is alive; only this thread polls it.
         let event = unsafe { rd::rd_kafka_queue_poll(shared.queue, WAIT_MS) };
+        if shared.alone {
+            // SAFETY: the client is alive; polling is allowed on any thread. Serves its log lines.
+            unsafe { rd::rd_kafka_poll(shared.client.rk(), 0) };
+            drop(shared.client.take_mail());
+        }
         if event.is_null() {
             continue;
         }

@@ -6,6 +6,7 @@ use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_admin_op_t as Op;
 use rdkafka::bindings::rd_kafka_consumer_group_state_t as State;
 use rdkafka::bindings::rd_kafka_consumer_group_type_t as Type;
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
 use super::super::conf::c_text;
 use super::super::error;
@@ -153,16 +154,17 @@ impl KafkaAdmin {
         )
     }
 
-    pub(super) fn describe_all_groups(
+    pub(super) fn describe_one_group(
         &self,
-        names: Vec<String>,
+        name: String,
         timeout: Duration,
-    ) -> AdminReply<Each<GroupDescription>> {
+    ) -> AdminReply<GroupDescription> {
         if self.embedded.is_some() {
             return Self::not_embedded("describing groups");
         }
+        let names = vec![name];
         self.calls.call(
-            "describing groups".to_owned(),
+            "describing a group".to_owned(),
             Op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
             Wishes::default(),
             timeout,
@@ -180,24 +182,21 @@ impl KafkaAdmin {
                 }
             },
             {
-                let names = names.clone();
+                let name = names[0].clone();
                 move |event| {
                     // SAFETY: the event is the result of this request and lives until this returns.
-                    let found = unsafe {
-                        array(|count| {
+                    unsafe {
+                        let groups = array(|count| {
                             rd::rd_kafka_DescribeConsumerGroups_result_groups(event, count)
-                        })
-                        .iter()
-                        .map(|group| {
-                            let described = description(*group);
-                            let name = described.group.clone();
+                        });
+                        if let Some(group) = groups.first() {
                             let failed = rd::rd_kafka_ConsumerGroupDescription_error(*group);
-                            let result = failure(failed, &name).map(|()| described);
-                            (name, result)
-                        })
-                        .collect()
-                    };
-                    Ok(in_order(&names, found))
+                            return failure(failed, &name).map(|()| description(*group));
+                        }
+                    }
+                    let code = Code::RD_KAFKA_RESP_ERR__BAD_MSG;
+                    let message = "the broker did not answer for it";
+                    Err(error::with_message(name, code, message))
                 }
             },
         )

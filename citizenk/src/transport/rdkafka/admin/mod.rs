@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -41,8 +41,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Admin {
     client: Arc<Client>,
     stop: Arc<Stop>,
-    /// Made at the first request.
-    calls: OnceLock<Arc<Calls>>,
+    /// Made at the first request, and anew when they are retired.
+    calls: Mutex<Option<Arc<Calls>>>,
 }
 
 #[derive(Debug, Default)]
@@ -57,18 +57,7 @@ impl Admin {
         contact: Arc<Contact>,
         embedded: bool,
     ) -> Result<Self, TransportError> {
-        let mut conf = Conf::new("cluster");
-        conf.set_all(
-            &[],
-            settings,
-            &BTreeMap::new(),
-            &[("log.queue", "true")],
-            &[],
-        )?;
-        security::install(&conf);
-        let hooks = Hooks::new("admin", settings.get("bootstrap.servers"), contact.clone());
-        // A consumer without a group: unlike a producer it never creates a topic by asking for it.
-        let client = Client::new(conf, Polled::Main, true, hooks, None)?;
+        let client = Self::connect(settings, contact.clone())?;
         let stop = Arc::new(Stop::default());
         let watch = (client.clone(), stop.clone());
         std::thread::Builder::new()
@@ -78,8 +67,26 @@ impl Admin {
         Ok(Self {
             client,
             stop,
-            calls: OnceLock::new(),
+            calls: Mutex::new(None),
         })
+    }
+
+    fn connect(
+        settings: &BTreeMap<String, String>,
+        contact: Arc<Contact>,
+    ) -> Result<Arc<Client>, TransportError> {
+        let mut conf = Conf::new("cluster");
+        conf.set_all(
+            &[],
+            settings,
+            &BTreeMap::new(),
+            &[("log.queue", "true")],
+            &[],
+        )?;
+        security::install(&conf);
+        let hooks = Hooks::new("admin", settings.get("bootstrap.servers"), contact);
+        // A consumer without a group: unlike a producer it never creates a topic by asking for it.
+        Client::new(conf, Polled::Main, true, hooks, None)
     }
 
     pub(super) fn topics(
@@ -100,18 +107,20 @@ impl Admin {
         &self.client
     }
 
-    /// What administers the cluster. Called by one thread at a time.
+    /// What administers the cluster.
     pub(super) fn port(
         &self,
+        settings: &BTreeMap<String, String>,
+        contact: Arc<Contact>,
         embedded: Option<Arc<EmbeddedBroker>>,
     ) -> Result<KafkaAdmin, TransportError> {
-        let calls = match self.calls.get() {
-            Some(calls) => calls.clone(),
-            None => {
-                let calls = Arc::new(Calls::start(self.client.clone())?);
-                self.calls.get_or_init(|| calls).clone()
-            }
+        let mut kept = lock(&self.calls);
+        let calls = match &*kept {
+            Some(calls) if !calls.is_retired() => calls.clone(),
+            Some(_) => Arc::new(Calls::start(Self::connect(settings, contact)?, true)?),
+            None => Arc::new(Calls::start(self.client.clone(), false)?),
         };
+        *kept = Some(calls.clone());
         Ok(KafkaAdmin { calls, embedded })
     }
 }
@@ -132,6 +141,12 @@ impl KafkaAdmin {
 }
 
 impl AdminPort for KafkaAdmin {
+    /// librdkafka keeps the coordinator it once found for as long as it is asked for, also when that broker
+    /// is gone or says that another one is it (2.12). Only a new client asks again.
+    fn forget_coordinators(&self) {
+        self.calls.retire();
+    }
+
     fn cluster(&self, timeout: Duration) -> AdminReply<ClusterDescription> {
         self.describe_cluster(timeout)
     }
@@ -193,12 +208,8 @@ impl AdminPort for KafkaAdmin {
         self.list_groups(timeout)
     }
 
-    fn describe_groups(
-        &self,
-        names: Vec<String>,
-        timeout: Duration,
-    ) -> AdminReply<Each<GroupDescription>> {
-        self.describe_all_groups(names, timeout)
+    fn describe_group(&self, name: String, timeout: Duration) -> AdminReply<GroupDescription> {
+        self.describe_one_group(name, timeout)
     }
 
     fn delete_group(&self, name: String, timeout: Duration) -> AdminReply<()> {

@@ -2,10 +2,16 @@
 
 use std::task::{Context, Wake, Waker};
 
+use ::rdkafka::bindings as rd;
+use ::rdkafka::bindings::rd_kafka_resp_err_t as Code;
+
 use super::*;
 use crate::admin::{AdminReply, ConfigChange, NewTopic};
 use crate::config::TopicNames;
 use crate::runtime::clusters::Clusters;
+
+/// Kafka's number of this request.
+const OFFSET_FETCH: i16 = 9;
 
 fn wait<T>(reply: impl std::future::Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -70,7 +76,7 @@ fn no_request_is_answered_on_a_consumers_thread() {
         answered_by(admin.topic_configs(names(), limit)),
         answered_by(admin.alter_configs(name(), vec![ConfigChange::reset("a")], limit)),
         answered_by(admin.groups(limit)),
-        answered_by(admin.describe_groups(names(), limit)),
+        answered_by(admin.describe_group(name(), limit)),
         answered_by(admin.delete_group(name(), limit)),
         answered_by(admin.committed(name(), limit)),
         answered_by(admin.settled(name(), vec![TopicPartition::new("t", 0)], limit)),
@@ -139,4 +145,33 @@ fn a_quiet_connection_is_heard_of_on_the_embedded_broker_too() {
     let heard = transport.last_contact().expect("contact");
     let asked = asked.elapsed();
     assert!(heard < asked, "heard {heard:?} ago, asked {asked:?} ago");
+}
+
+#[test]
+fn a_groups_coordinator_that_moved_is_found() {
+    let embedded = KafkaTransport::embedded(EmbeddedOptions { brokers: 3 }).expect("embedded");
+    let broker = embedded.embedded.as_ref().expect("embedded");
+    let servers = embedded.bootstrap_servers();
+    let settings = map(&[("bootstrap.servers", servers)]);
+    let transport = KafkaTransport::new(settings).expect("a transport");
+    let admin = crate::app::topics::admin(Arc::new(transport), Default::default());
+    let admin = admin.timeout(Duration::from_secs(15));
+    let (kind, group) = (c"group", c"g");
+    let coordinator = |id: i32| {
+        // SAFETY: the cluster is alive, the texts are terminated and copied.
+        unsafe {
+            rd::rd_kafka_mock_coordinator_set(broker.cluster(), kind.as_ptr(), group.as_ptr(), id);
+        }
+    };
+    let offsets = || wait(admin.group_offsets("g")).expect("answered");
+    coordinator(3);
+    assert_eq!(offsets(), []);
+    // A broker that no longer is it, and one that is gone.
+    let moved = [Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR];
+    super::transactions::errors(&embedded, OFFSET_FETCH, &moved);
+    assert_eq!(offsets(), []);
+    // SAFETY: the cluster is alive.
+    unsafe { rd::rd_kafka_mock_broker_set_down(broker.cluster(), 3) };
+    coordinator(2);
+    assert_eq!(offsets(), []);
 }
