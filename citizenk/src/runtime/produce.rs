@@ -169,7 +169,9 @@ impl Sender {
             .collect();
         let count = batch.len();
         // Who calls waits.
-        let sending = self.outlet_to(&topics).map(|outlet| send_to(outlet, batch, None));
+        let sending = self
+            .outlet_to(&topics)
+            .map(|outlet| send_to(outlet, batch, None));
         async move { sending?.await.map(|_| count) }
     }
 

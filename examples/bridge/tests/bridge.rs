@@ -1,7 +1,6 @@
 //! The bridge without a broker.
 
 use bridge::{BridgeStatus, COPIES, ClusterTopics, ORDERS, Order};
-use citizenk::prelude::*;
 use citizenk::testing::TestApp;
 use serde_json::{Value, json};
 

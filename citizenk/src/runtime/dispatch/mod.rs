@@ -123,7 +123,12 @@ impl Dispatcher {
             look_due: now,
             partitions: HashMap::new(),
             waiting_for_ends,
-            probes: Probes::new(cx.cluster, cx.reads.clone(), cx.handle.clone(), cx.poller.clone()),
+            probes: Probes::new(
+                cx.cluster,
+                cx.reads.clone(),
+                cx.handle.clone(),
+                cx.poller.clone(),
+            ),
             metrics: cx
                 .env
                 .metrics

@@ -82,7 +82,12 @@ impl fmt::Debug for Probes {
 }
 
 impl Probes {
-    pub(super) fn new(cluster: &'static str, reads: Reads, handle: Handle, poller: Arc<Poller>) -> Self {
+    pub(super) fn new(
+        cluster: &'static str,
+        reads: Reads,
+        handle: Handle,
+        poller: Arc<Poller>,
+    ) -> Self {
         Self {
             cluster,
             reads,
