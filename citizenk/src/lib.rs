@@ -3,7 +3,12 @@
 #![warn(missing_debug_implementations)]
 // What only a feature uses is looked for in the build that has them all.
 #![cfg_attr(
-    not(all(feature = "web", feature = "cli", feature = "testing")),
+    not(all(
+        feature = "web",
+        feature = "cli",
+        feature = "testing",
+        feature = "registry"
+    )),
     allow(dead_code, unused_imports)
 )]
 
@@ -14,11 +19,15 @@ pub mod codec;
 mod config;
 mod error;
 pub mod extract;
+#[cfg(any(feature = "oauth", feature = "registry"))]
+mod fetch;
 mod lifecycle;
 mod message;
 pub mod middleware;
 mod policy;
 mod record;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod runtime;
 mod staging;
 mod suggest;

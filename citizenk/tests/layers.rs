@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// From the leaves up; a module may use its own layer and those before it.
 const LAYERS: [&[&str]; 6] = [
-    &["error", "config", "time", "telemetry", "suggest"],
-    &["topic", "codec", "message", "record", "staging"],
+    &["error", "config", "time", "telemetry", "suggest", "fetch"],
+    &["topic", "codec", "message", "record", "staging", "registry"],
     &["admin", "agent", "extract", "middleware", "policy"],
     &["transport"],
     &["runtime", "web", "timer", "lifecycle"],

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 use xtask::failure::{self, Result};
 use xtask::workspace::{self, Workspace};
-use xtask::{kafka, process};
+use xtask::{kafka, process, registry};
 
 #[derive(Parser)]
 #[command(
@@ -40,7 +40,12 @@ enum Task {
         #[command(subcommand)]
         command: kafka::Command,
     },
-    /// Tests of tier R: the test target `real` of the library against a temporary Kafka
+    /// A real schema registry on this machine (needs Java 17 and Maven)
+    Registry {
+        #[command(subcommand)]
+        command: registry::Command,
+    },
+    /// Tests of tier R: the library against a temporary Kafka and a temporary schema registry
     Real {
         /// Only tests whose name contains one of these
         #[arg(last = true)]
@@ -101,6 +106,7 @@ fn run(task: Task) -> Result<()> {
     let workspace = Workspace::find()?;
     match task {
         Task::Kafka { command } => kafka::run(&workspace, command),
+        Task::Registry { command } => registry::run(&workspace, command),
         Task::Real { filter } => real::run(&workspace, &filter),
         Task::Misuse { bless, only } => misuse::run(&workspace, bless, only.as_deref()),
         Task::Bench {
@@ -140,6 +146,13 @@ mod tests {
             panic!("`kafka up` takes nodes and a port");
         };
         assert_eq!((nodes, port), (Some(3), Some(9092)));
+        let Ok(Task::Registry {
+            command: registry::Command::Up { port },
+        }) = parse("x registry up --port 8081")
+        else {
+            panic!("`registry up` takes a port");
+        };
+        assert_eq!(port, Some(8081));
         let Ok(Task::Kafka {
             command: kafka::Command::Exec { tool, args },
         }) = parse("x kafka exec topics --create --topic a")

@@ -1,10 +1,12 @@
-//! Tier R: the library's own conformance and fault tests against a real Kafka.
+//! Tier R: the library's own conformance and fault tests against a real Kafka, and its cases of a schema registry
+//! against a real one.
 
 use std::time::Duration;
 
 use crate::failure::{Failure, Result};
 use crate::kafka::{BOOTSTRAP_VARIABLE, Kafka};
 use crate::process;
+use crate::registry::Registry;
 use crate::workspace::Workspace;
 
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -85,6 +87,18 @@ const SECURED: &[&str] = &[
     "real_secured",
 ];
 
+/// The cases that every schema registry passes, on a real one.
+const REGISTRY: &[&str] = &[
+    "test",
+    "-p",
+    "citizenk",
+    "--features",
+    "testing,registry",
+    "--test",
+    "registry",
+    "real_runs",
+];
+
 /// The command line of a Java with Kafka's classes, one word a line.
 fn tool(kafka: &Kafka) -> Result<String> {
     let command = kafka.tool("acls", "")?;
@@ -101,7 +115,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
         )));
     }
     // Built first: a compile error needs no Kafka, and building does not count against the tests' time.
-    for target in TARGETS.into_iter().chain([SECURED, CLUSTERS]) {
+    for target in TARGETS.into_iter().chain([SECURED, CLUSTERS, REGISTRY]) {
         let mut build = workspace.cargo();
         build.args(target).arg("--no-run");
         process::run(
@@ -109,6 +123,16 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
             "building the tests against a real Kafka",
             BUILD_LIMIT,
         )?;
+    }
+    {
+        let registry = Registry::start_temporary(workspace)?;
+        let mut tests = workspace.cargo();
+        tests
+            .args(REGISTRY)
+            .args(["--", "--test-threads=4"])
+            .args(filter)
+            .env("CITIZENK_REAL_REGISTRY", registry.url());
+        process::run(tests, "the tests against a real schema registry", LIMIT)?;
     }
     {
         let kafka = Kafka::start_secured(workspace)?;

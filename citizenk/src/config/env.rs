@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{kafka, security};
+use super::{kafka, registry, security};
 use crate::suggest::nearest;
 
 pub(super) const BOOTSTRAP_SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS";
@@ -98,7 +98,8 @@ pub(super) fn warnings(env: &Env) -> Vec<String> {
         let known = ALL.contains(&name)
             || name.starts_with(CONSUMER)
             || name.starts_with(PRODUCER)
-            || security::is_variable(name);
+            || security::is_variable(name)
+            || registry::is_variable(name);
         if known {
             continue;
         }
@@ -111,6 +112,15 @@ pub(super) fn warnings(env: &Env) -> Vec<String> {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("the variables are {}", ALL.join(", ")),
             }));
+        } else if let Some(rest) = name.strip_prefix(registry::PREFIX) {
+            // The registry's own programs have variables too, so only slips are named.
+            let ours: Vec<String> = registry::suffixes().collect();
+            if let Some(near) = nearest(rest, ours.iter().map(String::as_str)) {
+                warnings.push(has_no_effect(format!(
+                    "did you mean {}{near}?",
+                    registry::PREFIX
+                )));
+            }
         } else if let Some(rest) = name.strip_prefix("KAFKA_") {
             // Kafka's own programs have variables too (KAFKA_HEAP_OPTS), so only slips are named.
             let key = kafka::from_env_suffix(rest);

@@ -3,6 +3,7 @@
 
 use super::agents::{self, AgentTuning};
 use super::kafka::{self, ClientSettings, Side};
+use super::registry::{self, AllGiven};
 use super::source::{Setting, Source};
 use super::tree::{Node, Table, Value};
 use crate::error::ConfigError;
@@ -29,6 +30,7 @@ pub(super) struct FileSettings {
     pub(super) kafka: FileCluster,
     pub(super) clusters: Vec<(String, FileCluster)>,
     pub(super) agents: Vec<(String, AgentTuning)>,
+    pub(super) registries: AllGiven,
     pub(super) app: Table,
 }
 
@@ -70,6 +72,7 @@ impl Reader<'_> {
             kafka: self.cluster("kafka", kafka),
             clusters: self.clusters(&mut root),
             agents: self.agents(&mut root),
+            registries: self.registries(&mut root),
             app: self.table(&mut root, "", "app"),
         };
         self.rest(
@@ -89,6 +92,8 @@ impl Reader<'_> {
                 "log",
                 "kafka",
                 "clusters",
+                "registry",
+                "registries",
                 "agents",
                 "app",
             ],
@@ -249,6 +254,34 @@ impl Reader<'_> {
                 }
             })
             .collect()
+    }
+
+    fn registries(&mut self, root: &mut Table) -> AllGiven {
+        let mut given = AllGiven::new();
+        let own = self.table(root, "", "registry");
+        if !own.is_empty() {
+            let own = self.client("registry", own);
+            given.insert(registry::DEFAULT.to_owned(), own);
+        }
+        for (name, node) in self.table(root, "", "registries") {
+            let path = join("registries", &name);
+            match node.value {
+                Value::Table(table) => {
+                    if name == registry::DEFAULT {
+                        let message = "the registry without a name is `[registry]`";
+                        self.errors.push(node.source.error(&path, message));
+                    } else {
+                        let table = self.client(&path, table);
+                        given.insert(name, table);
+                    }
+                }
+                other => {
+                    let wanted = format!("a table, `[{path}]`");
+                    let _: Option<()> = self.wrong(&node.source, &path, &wanted, &other);
+                }
+            }
+        }
+        given
     }
 
     fn agents(&mut self, root: &mut Table) -> Vec<(String, AgentTuning)> {

@@ -93,6 +93,11 @@ pub struct Flags {
     #[cfg_attr(feature = "cli", arg(long, value_name = "NAME.KEY=VALUE"))]
     pub cluster: Vec<String>,
 
+    /// Schema registry; several URLs of one joined by commas, or `embedded` for one inside this process
+    /// [env: SCHEMA_REGISTRY_URL; no default]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "URL,.."))]
+    pub schema_registry_url: Option<String>,
+
     /// How clients prove who they are and whom they trust.
     #[cfg_attr(feature = "cli", command(flatten))]
     pub security: SecurityFlags,
@@ -162,6 +167,7 @@ impl fmt::Debug for Flags {
             ("--producer", !self.producer.is_empty()),
             ("--cluster", !self.cluster.is_empty()),
             ("clusters", !self.clusters.is_empty()),
+            ("--schema-registry-url", self.schema_registry_url.is_some()),
             ("--drain", self.drain.is_some()),
             ("--stall-after", self.stall_after.is_some()),
             (

@@ -41,6 +41,12 @@
 //! [clusters.eu.consumer]              # over `[kafka.consumer]`; KAFKA_EU_CONSUMER_<KEY>
 //! fetch.wait.max.ms = 500
 //!
+//! [registry]                          # SCHEMA_REGISTRY_<KEY>
+//! url = "https://registry:8081"       # --schema-registry-url, SCHEMA_REGISTRY_URL
+//! username = "billing"                # password, token, timeout, ssl.ca.location, ..
+//! [registries.source]                 # another one, SCHEMA_REGISTRY_SOURCE_<KEY>
+//! url = "https://elsewhere:8081"
+//!
 //! [agents.process]
 //! batch_size = 100
 //! batch_timeout = "200ms"
@@ -63,6 +69,7 @@ pub(crate) mod kafka;
 mod names;
 mod printable;
 mod profile;
+pub(crate) mod registry;
 mod resolve;
 mod secret;
 pub(crate) mod security;
@@ -85,8 +92,12 @@ pub(crate) use clusters::{
 pub use flags::Flags;
 use kafka::ClientSettings;
 pub(crate) use names::{TopicNames, split_name};
+pub(crate) use printable::MASK;
 pub use printable::Printable;
 pub(crate) use profile::Profile;
+pub(crate) use registry::{
+    Pem, Registries, RegistryAuth, RegistrySettings, TIMEOUT as REGISTRY_TIMEOUT,
+};
 pub(crate) use secret::Secret;
 #[cfg(feature = "oauth")]
 pub(crate) use security::ClientCredentials;
@@ -119,6 +130,7 @@ pub struct Settings {
     pub(crate) check_topics: Setting<CheckTopics>,
     pub(crate) http: HttpSettings,
     pub(crate) agents: BTreeMap<String, AgentTuning>,
+    pub(crate) registries: Registries,
     /// As `tracing_subscriber::EnvFilter` reads it.
     pub(crate) log_filter: Setting<String>,
     pub(crate) log_format: Setting<LogFormat>,
@@ -248,6 +260,7 @@ impl Default for Settings {
             check_topics: Setting::default(),
             http: HttpSettings::default(),
             agents: BTreeMap::new(),
+            registries: Registries::default(),
             log_filter: Setting::default_of("info".to_owned()),
             log_format: Setting::default(),
             drain: Setting::default_of(DRAIN),

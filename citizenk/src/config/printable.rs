@@ -73,6 +73,9 @@ impl<'a> Printable<'a> {
             view.add(format!("{path}.broker"), servers(broker), &broker.source);
             view.clients(&path, &cluster.consumer, &cluster.producer);
         }
+        for (path, value, source) in settings.registries.printable() {
+            view.add(path, mask_userinfo(value), source);
+        }
         for (name, tuning) in &settings.agents {
             let path = format!("agents.{name}");
             let number = |setting: &'a Setting<usize>| (setting.to_string(), &setting.source);

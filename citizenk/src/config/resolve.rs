@@ -9,6 +9,7 @@ use super::clusters::{Clusters, Given, Sources};
 use super::env::{self, Env};
 use super::file::{FileSettings, Reader};
 use super::profile::Profile;
+use super::registry;
 use super::security::{Disk, Security};
 use super::values::{parse_bool, parse_group, parse_pair, parse_prefix, parse_token};
 use super::{
@@ -209,6 +210,14 @@ impl Resolver<'_> {
             ),
         };
         self.check_access(&http);
+        let registries = registry::resolve(
+            file.registries,
+            self.env,
+            flags.schema_registry_url.as_deref(),
+            self.disk,
+            &mut self.errors,
+            &mut self.warnings,
+        );
         let app_env = env::with_prefix(self.env, env::APP)
             .filter(|(name, _, _)| env::get(self.env, name).is_some())
             .map(|(name, rest, value)| AppVar {
@@ -229,6 +238,7 @@ impl Resolver<'_> {
                 .unwrap_or_default(),
             http,
             agents: file.agents.into_iter().collect(),
+            registries,
             log_filter: log_filter.unwrap_or(defaults.log_filter),
             log_format: self
                 .parse(log_format, "log.format", parse_format)

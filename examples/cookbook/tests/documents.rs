@@ -114,8 +114,9 @@ fn settings_files_are_accepted() {
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
     assert!(!files.is_empty());
-    // A secret is not in the file.
-    let env = BTreeMap::from([("KAFKA_SASL_PASSWORD".to_owned(), "x".to_owned())]);
+    // Secrets are not in the file.
+    let secrets = ["KAFKA_SASL_PASSWORD", "SCHEMA_REGISTRY_PASSWORD"];
+    let env = BTreeMap::from(secrets.map(|name| (name.to_owned(), "x".to_owned())));
     for file in files {
         if let Err(errors) = Settings::resolve(Flags::default(), &env, Some(("x.toml", file))) {
             panic!("{file}\n{errors:?}");

@@ -330,7 +330,7 @@ fn log(node: &Node) -> String {
 }
 
 /// The end of a log, which is where the reason of a failure stands.
-fn tail(text: &str) -> String {
+pub(crate) fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(25)..].join("\n")
 }

@@ -34,7 +34,7 @@ impl Dist {
     /// The jars, fetched now if this is the first time.
     pub(crate) fn ready(workspace: &Workspace) -> Result<Self> {
         let java = process::find_program("java", INSTALL_JAVA)?;
-        check_java(&java)?;
+        check_java(&java, &format!("Kafka {VERSION}"))?;
         let folder = folder(workspace).join(format!("kafka-{VERSION}"));
         let libs = folder.join("libs");
         if !libs.is_dir() {
@@ -64,10 +64,14 @@ pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
 
 /// One command at a time fetches, starts or stops; the lock ends with the process at the latest.
 pub(crate) fn lock(workspace: &Workspace) -> Result<File> {
-    let folder = folder(workspace);
+    lock_folder(&folder(workspace))
+}
+
+/// The same for what lives in this folder.
+pub(crate) fn lock_folder(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let doing = || format!("lock {}", path.display());
-    fs::create_dir_all(&folder).or_fail(doing)?;
+    fs::create_dir_all(folder).or_fail(doing)?;
     let file = File::options()
         .create(true)
         .append(true)
@@ -88,7 +92,8 @@ pub(crate) fn lock(workspace: &Workspace) -> Result<File> {
             Err(fs::TryLockError::WouldBlock) => {
                 if !told {
                     eprintln!(
-                        "kafka: waiting for another `cargo xtask` that starts or stops Kafka"
+                        "waiting for another `cargo xtask` that starts or stops something in {}",
+                        folder.display()
                     );
                     told = true;
                 }
@@ -176,7 +181,8 @@ fn pom() -> String {
     )
 }
 
-fn check_java(java: &Path) -> Result<()> {
+/// `what` needs it.
+pub(crate) fn check_java(java: &Path, what: &str) -> Result<()> {
     let output = Command::new(java)
         .arg("-version")
         .output()
@@ -185,7 +191,7 @@ fn check_java(java: &Path) -> Result<()> {
     match java_version(&text) {
         Some(version) if version >= OLDEST_JAVA => Ok(()),
         Some(version) => Err(Failure::new(format!(
-            "{} is Java {version}; Kafka {VERSION} needs {INSTALL_JAVA}",
+            "{} is Java {version}; {what} needs {INSTALL_JAVA}",
             java.display()
         ))),
         None => Err(Failure::new(format!(

@@ -5,12 +5,12 @@
 //! `target/kafka`, with a `state.json` that names every process, so that whatever outlived its
 //! owner is found and ended later: by its id, and only after checking that it is that Kafka.
 
-mod cluster;
+pub(crate) mod cluster;
 mod commands;
-mod config;
-mod dist;
+pub(crate) mod config;
+pub(crate) mod dist;
 mod secured;
-mod state;
+pub(crate) mod state;
 mod temporary;
 mod tools;
 

@@ -126,7 +126,8 @@ impl State {
     }
 }
 
-fn is_developer_command(pid: u32) -> bool {
+/// Whether a process is one that starts and ends clusters.
+pub(crate) fn is_developer_command(pid: u32) -> bool {
     process::arguments(pid).is_some_and(|arguments| {
         arguments
             .first()

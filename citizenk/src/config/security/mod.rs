@@ -235,12 +235,12 @@ impl fmt::Debug for SecurityFlags {
 pub(super) struct Disk;
 
 impl Disk {
-    fn read(path: &str) -> Result<String, String> {
+    pub(super) fn read(path: &str) -> Result<String, String> {
         std::fs::read_to_string(path).map_err(|error| format!("cannot read `{path}`: {error}"))
     }
 
     /// Whether the client will be able to read the file or folder.
-    fn check(path: &str) -> Result<(), String> {
+    pub(super) fn check(path: &str) -> Result<(), String> {
         let looked = match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => std::fs::read_dir(path).map(|_| ()),
             Ok(_) => std::fs::File::open(path).map(|_| ()),

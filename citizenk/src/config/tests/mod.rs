@@ -10,6 +10,7 @@ use crate::error::ConfigError;
 
 mod clusters;
 mod profile;
+mod registry;
 mod secrets;
 
 fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

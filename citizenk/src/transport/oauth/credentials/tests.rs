@@ -1,83 +1,18 @@
 //! The request, and what becomes of each answer. The TLS is real: certificates are made here.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
-use openssl::asn1::Asn1Time;
-use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
-use openssl::ssl::{Ssl, SslAcceptor};
-use openssl::x509::X509Name;
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::config::Secret;
+use crate::fetch::server::{Asked, answering};
 
 const SECRET: &str = "canary hunter2/ü";
 
-fn certificate() -> (X509, PKey<Private>) {
-    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
-    let mut name = X509Name::builder().unwrap();
-    name.append_entry_by_text("CN", "localhost").unwrap();
-    let name = name.build();
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    builder.set_subject_name(&name).unwrap();
-    builder.set_issuer_name(&name).unwrap();
-    builder.set_pubkey(&key).unwrap();
-    builder
-        .set_not_before(&Asn1Time::days_from_now(0).unwrap())
-        .unwrap();
-    builder
-        .set_not_after(&Asn1Time::days_from_now(1).unwrap())
-        .unwrap();
-    builder
-        .append_extension(BasicConstraints::new().ca().build().unwrap())
-        .unwrap();
-    let names = SubjectAlternativeName::new()
-        .dns("localhost")
-        .build(&builder.x509v3_context(None, None))
-        .unwrap();
-    builder.append_extension(names).unwrap();
-    builder.sign(&key, MessageDigest::sha256()).unwrap();
-    (builder.build(), key)
-}
-
-/// Answers every request with this status and body; gives the port, the authority as PEM, and what was asked.
-async fn provider(status: &str, body: &str) -> (u16, String, Arc<Mutex<Vec<String>>>) {
-    let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let (certificate, key) = certificate();
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
-    acceptor.set_certificate(&certificate).unwrap();
-    acceptor.set_private_key(&key).unwrap();
-    let acceptor = acceptor.build();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let heard = asked.clone();
-    tokio::spawn(async move {
-        while let Ok((tcp, _)) = listener.accept().await {
-            let tls = Ssl::new(acceptor.context()).unwrap();
-            let mut stream = SslStream::new(tls, tcp).unwrap();
-            if Pin::new(&mut stream).accept().await.is_err() {
-                continue;
-            }
-            let mut buffer = [0; 4096];
-            let count = stream.read(&mut buffer).await.unwrap();
-            let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
-            heard.lock().unwrap().push(text);
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            let _ = stream.shutdown().await;
-        }
-    });
-    let pem = String::from_utf8(certificate.to_pem().unwrap()).unwrap();
-    (port, pem, asked)
+/// Gives the port, the authority as PEM, and what was asked.
+async fn provider(status: &str, body: &str) -> (u16, String, Asked) {
+    answering(status, body, None).await
 }
 
 fn credentials(port: u16, pem: Option<String>) -> ClientCredentials {

@@ -1,0 +1,583 @@
+//! Where schemas are registered: `[registry]`, `[registries.NAME]`, `SCHEMA_REGISTRY_*`.
+//!
+//! In: texts by key, from file, environment and one flag. Out: a [`RegistrySettings`] per registry, checked. The
+//! one without a name is called `default`. Secrets have no flag: other users of the machine see those.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::env::{self, Env};
+use super::secret::Secret;
+use super::security::Disk;
+use super::source::{Setting, Source};
+use super::values::parse_token;
+use crate::error::ConfigError;
+use crate::suggest::did_you_mean;
+use crate::time::parse_duration;
+
+/// The registry of topics that name none.
+pub(crate) const DEFAULT: &str = "default";
+/// One try at one URL.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+/// In place of a URL: the registry inside this process.
+const EMBEDDED: &str = "embedded";
+
+pub(super) const PREFIX: &str = "SCHEMA_REGISTRY_";
+const FILE: &str = "_FILE";
+const FLAG: &str = "--schema-registry-url";
+
+const URL: &str = "url";
+const USERNAME: &str = "username";
+const PASSWORD: &str = "password";
+const TOKEN: &str = "token";
+const WAIT: &str = "timeout";
+const CA: [&str; 2] = ["ssl.ca.location", "ssl.ca.pem"];
+const CERTIFICATE: [&str; 2] = ["ssl.certificate.location", "ssl.certificate.pem"];
+const KEY: [&str; 2] = ["ssl.key.location", "ssl.key.pem"];
+const KEY_PASSWORD: &str = "ssl.key.password";
+
+const KEYS: [&str; 12] = [
+    URL,
+    USERNAME,
+    PASSWORD,
+    TOKEN,
+    WAIT,
+    CA[0],
+    CA[1],
+    CERTIFICATE[0],
+    CERTIFICATE[1],
+    KEY[0],
+    KEY[1],
+    KEY_PASSWORD,
+];
+
+/// Printed as `***`, and may come from a file that a variable names.
+fn is_hidden(key: &str) -> bool {
+    [PASSWORD, TOKEN, KEY_PASSWORD].contains(&key) || key.ends_with(".pem")
+}
+
+/// What is said about one registry, by key.
+pub(super) type Given = BTreeMap<String, Setting<String>>;
+/// The same for each registry, by name.
+pub(super) type AllGiven = BTreeMap<String, Given>;
+
+/// PEM: a file or a folder, or the text itself.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Pem {
+    File(String),
+    Text(Secret),
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{path:?}"),
+            Self::Text(text) => write!(f, "{text:?}"),
+        }
+    }
+}
+
+/// How a client says who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RegistryAuth {
+    None,
+    Basic { username: String, password: Secret },
+    Bearer(Secret),
+}
+
+/// One registry.
+#[derive(Clone, Debug)]
+pub(crate) struct RegistrySettings {
+    /// None: the registry inside this process.
+    pub(crate) urls: Vec<String>,
+    pub(crate) auth: RegistryAuth,
+    pub(crate) ca: Option<Pem>,
+    pub(crate) certificate: Option<Pem>,
+    pub(crate) key: Option<Pem>,
+    pub(crate) key_password: Option<Secret>,
+    pub(crate) timeout: Duration,
+    /// Of the URL.
+    pub(crate) source: Source,
+}
+
+/// The registries there are.
+#[derive(Clone, Default)]
+pub(crate) struct Registries {
+    given: AllGiven,
+    by_name: BTreeMap<String, RegistrySettings>,
+}
+
+impl fmt::Debug for Registries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.by_name.keys()).finish()
+    }
+}
+
+impl Registries {
+    pub(crate) fn get(&self, name: &str) -> Option<&RegistrySettings> {
+        self.by_name.get(name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// That there is no registry of this name, and what to do.
+    pub(crate) fn unknown(&self, name: &str) -> String {
+        if name == DEFAULT {
+            return format!(
+                "no schema registry is given; set {PREFIX}URL, or pass `{FLAG} URL`, or `url` below `[registry]`"
+            );
+        }
+        let known: Vec<&str> = self.names().collect();
+        let known = if known.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are {}", known.join(", "))
+        };
+        format!(
+            "no schema registry `{}` is given{}; {known}; set {PREFIX}{}_URL, or `url` below `[registries.{name}]`",
+            name.escape_debug(),
+            did_you_mean(name, self.names()),
+            name.to_ascii_uppercase(),
+        )
+    }
+
+    /// Path, value as it may be printed, source.
+    pub(super) fn printable(&self) -> impl Iterator<Item = (String, &str, &Source)> {
+        self.given.iter().flat_map(|(name, given)| {
+            given.iter().map(move |(key, setting)| {
+                let value = if is_hidden(key) {
+                    super::printable::MASK
+                } else {
+                    setting.value.as_str()
+                };
+                (format!("{}.{key}", path(name)), value, &setting.source)
+            })
+        })
+    }
+}
+
+/// The table of the settings file.
+fn path(name: &str) -> String {
+    if name == DEFAULT {
+        "registry".to_owned()
+    } else {
+        format!("registries.{name}")
+    }
+}
+
+/// Names are the same in every place, so that a variable can name them.
+fn check_name(name: &str) -> Result<(), String> {
+    let shown = name.escape_debug();
+    let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !fits {
+        return Err(format!(
+            "`{shown}` is no name of a registry; lower-case letters, digits and `_` are allowed, a letter first"
+        ));
+    }
+    // `SSL_KEY_PASSWORD` is the password of a key, never of a registry `ssl_key`.
+    if name == DEFAULT || name == "ssl_key" || name.ends_with("_ssl_key") {
+        return Err(format!(
+            "`{shown}` cannot be the name of a registry; choose another"
+        ));
+    }
+    Ok(())
+}
+
+/// What a variable says: registry, key, whether it names a file with the value.
+fn variable(name: &str) -> Option<(String, &'static str, bool)> {
+    let rest = name.strip_prefix(PREFIX)?;
+    let found = |rest: &str| {
+        let lower = rest.to_ascii_lowercase();
+        KEYS.into_iter().find_map(|key| {
+            let registry = match lower.strip_suffix(&key.replace('.', "_"))? {
+                "" => DEFAULT,
+                before => before
+                    .strip_suffix('_')
+                    .filter(|name| check_name(name).is_ok())?,
+            };
+            Some((registry.to_owned(), key))
+        })
+    };
+    if let Some((registry, key)) = found(rest) {
+        return Some((registry, key, false));
+    }
+    let (registry, key) = found(rest.strip_suffix(FILE)?)?;
+    is_hidden(key).then_some((registry, key, true))
+}
+
+/// Whether `SCHEMA_REGISTRY_...` is one of ours.
+pub(super) fn is_variable(name: &str) -> bool {
+    variable(name).is_some()
+}
+
+/// The variables of the registry without a name, behind the prefix: for a hint.
+pub(super) fn suffixes() -> impl Iterator<Item = String> {
+    KEYS.into_iter()
+        .map(|key| key.replace('.', "_").to_ascii_uppercase())
+}
+
+/// Puts the flag over the environment over the file, and checks the result.
+pub(super) fn resolve(
+    file: AllGiven,
+    env: &Env,
+    flag: Option<&str>,
+    disk: Option<Disk>,
+    errors: &mut Vec<ConfigError>,
+    warnings: &mut Vec<String>,
+) -> Registries {
+    let mut given = checked(file, errors);
+    for name in env.keys() {
+        let (Some((registry, key, from_file)), Some(value)) = (variable(name), env::get(env, name))
+        else {
+            continue;
+        };
+        let source = Source::Env(name.clone());
+        let mut text = value.to_owned();
+        if from_file {
+            let direct = name.strip_suffix(FILE).unwrap_or_default();
+            if env::get(env, direct).is_some() {
+                errors.push(source.error(key, format!("{direct} is set as well; set one of them")));
+                continue;
+            }
+            let read = match disk {
+                Some(Disk) => Disk::read(value),
+                None => Err("files are not read here; set the value itself".to_owned()),
+            };
+            match read {
+                // The line's end is the editor's, not the secret's.
+                Ok(read) => read.trim_end_matches(['\n', '\r']).clone_into(&mut text),
+                Err(message) => {
+                    errors.push(source.error(key, message));
+                    continue;
+                }
+            }
+        } else if key.ends_with(".pem") && !text.contains('\n') {
+            // As it comes from files of variables, which have one line each.
+            text = text.replace("\\n", "\n");
+        }
+        let place = given.entry(registry).or_default();
+        place.insert(key.to_owned(), Setting::new(text, source));
+    }
+    if let Some(urls) = flag {
+        let place = given.entry(DEFAULT.to_owned()).or_default();
+        place.insert(
+            URL.to_owned(),
+            Setting::new(urls.to_owned(), Source::Flag(FLAG)),
+        );
+    }
+    // Programs of others have such variables too (SCHEMA_REGISTRY_KAFKASTORE_SSL_KEY_PASSWORD).
+    given.retain(|name, given| {
+        let from_file = given
+            .values()
+            .any(|setting| matches!(setting.source, Source::File { .. }));
+        name == DEFAULT || given.contains_key(URL) || from_file
+    });
+    let mut by_name = BTreeMap::new();
+    for (name, given) in &given {
+        let checker = Checker {
+            path: path(name),
+            given,
+            disk,
+            errors,
+            warnings,
+        };
+        if let Some(settings) = checker.settings() {
+            by_name.insert(name.clone(), settings);
+        }
+    }
+    Registries { given, by_name }
+}
+
+/// What the file says, without what nobody knows.
+fn checked(file: AllGiven, errors: &mut Vec<ConfigError>) -> AllGiven {
+    let mut kept = AllGiven::new();
+    for (name, given) in file {
+        let path = path(&name);
+        if name != DEFAULT
+            && let Err(message) = check_name(&name)
+        {
+            let source = given.into_values().next().map(|setting| setting.source);
+            errors.push(source.unwrap_or_default().error(&path, message));
+            continue;
+        }
+        let place = kept.entry(name).or_default();
+        for (key, setting) in given {
+            // Also as variables write it.
+            let dotted = KEYS
+                .into_iter()
+                .find(|known| known.replace('.', "_") == key.replace('.', "_"));
+            match dotted {
+                Some(known) => drop(place.insert(known.to_owned(), setting)),
+                None => {
+                    let hint = did_you_mean(&key, KEYS);
+                    let hint = if hint.is_empty() {
+                        format!("; known are {}", KEYS.join(", "))
+                    } else {
+                        hint
+                    };
+                    let message = format!("unknown key{hint}");
+                    errors.push(setting.source.error(&format!("{path}.{key}"), message));
+                }
+            }
+        }
+    }
+    kept
+}
+
+struct Checker<'a> {
+    path: String,
+    given: &'a Given,
+    disk: Option<Disk>,
+    errors: &'a mut Vec<ConfigError>,
+    warnings: &'a mut Vec<String>,
+}
+
+impl Checker<'_> {
+    fn wrong(&mut self, key: &str, message: impl Into<String>) {
+        let source = self.given.get(key).map(|setting| setting.source.clone());
+        let path = format!("{}.{key}", self.path);
+        self.errors
+            .push(source.unwrap_or_default().error(&path, message));
+    }
+
+    fn text(&self, key: &str) -> Option<&Setting<String>> {
+        self.given.get(key)
+    }
+
+    fn settings(mut self) -> Option<RegistrySettings> {
+        let before = self.errors.len();
+        let Some(url) = self.text(URL).cloned() else {
+            if let Some(other) = self.given.keys().next().cloned() {
+                let message = format!("there is no `{}.{URL}` to use it with", self.path);
+                self.wrong(&other, message);
+            }
+            return None;
+        };
+        let urls = self.urls(&url);
+        let auth = self.auth();
+        let ca = self.pem(CA);
+        let certificate = self.pem(CERTIFICATE);
+        let key = self.pem(KEY);
+        match (&certificate, &key) {
+            (Some(_), None) => self.wrong(one_of(self.given, CERTIFICATE), "needs the key as well"),
+            (None, Some(_)) => self.wrong(one_of(self.given, KEY), "needs the certificate as well"),
+            _ => {}
+        }
+        let timeout = match self.text(WAIT).map(|text| parse_duration(text)) {
+            None => TIMEOUT,
+            Some(Ok(timeout)) if !timeout.is_zero() => timeout,
+            Some(Ok(_)) => {
+                self.wrong(WAIT, "must be longer than zero");
+                TIMEOUT
+            }
+            Some(Err(error)) => {
+                self.wrong(WAIT, error.to_string());
+                TIMEOUT
+            }
+        };
+        self.weaknesses(&urls, &auth);
+        let key_password = self
+            .text(KEY_PASSWORD)
+            .map(|setting| Secret::new(&setting.value));
+        (self.errors.len() == before).then_some(RegistrySettings {
+            urls,
+            auth,
+            ca,
+            certificate,
+            key,
+            key_password,
+            timeout,
+            source: url.source,
+        })
+    }
+
+    fn urls(&mut self, setting: &Setting<String>) -> Vec<String> {
+        let text = setting.value.trim();
+        if text == EMBEDDED {
+            return Vec::new();
+        }
+        let mut urls = Vec::new();
+        for url in text.split(',').map(str::trim) {
+            let plain = url.strip_prefix("http://").or(url.strip_prefix("https://"));
+            let message = match plain {
+                // Never printed: it may be a password that somebody pasted with the URL.
+                _ if url.contains('@') => {
+                    "a URL contains `@`; credentials go into `username` and `password`".to_owned()
+                }
+                None | Some("") => format!(
+                    "`{}` is no URL of a schema registry; write `http://HOST:PORT`, several joined by commas, or \
+                     `{EMBEDDED}`",
+                    url.escape_debug()
+                ),
+                Some(rest) if rest.contains(['?', '#']) => {
+                    "a URL has a query or a fragment; give the path alone".to_owned()
+                }
+                Some(_) => {
+                    urls.push(url.trim_end_matches('/').to_owned());
+                    continue;
+                }
+            };
+            self.wrong(URL, message);
+        }
+        urls
+    }
+
+    fn auth(&mut self) -> RegistryAuth {
+        let get = |key: &str| self.text(key).map(|setting| setting.value.clone());
+        match (get(USERNAME), get(PASSWORD), get(TOKEN)) {
+            (None, None, None) => RegistryAuth::None,
+            (Some(username), Some(password), None) => {
+                if username.contains(':') {
+                    self.wrong(USERNAME, "must not contain `:`");
+                }
+                RegistryAuth::Basic {
+                    username,
+                    password: Secret::new(password),
+                }
+            }
+            (None, None, Some(token)) => match parse_token(&token) {
+                Ok(token) => RegistryAuth::Bearer(Secret::new(token)),
+                Err(message) => {
+                    self.wrong(TOKEN, message);
+                    RegistryAuth::None
+                }
+            },
+            (Some(_), None, None) => {
+                self.wrong(
+                    USERNAME,
+                    format!("needs `{}.{PASSWORD}` as well", self.path),
+                );
+                RegistryAuth::None
+            }
+            (None, Some(_), None) => {
+                self.wrong(
+                    PASSWORD,
+                    format!("needs `{}.{USERNAME}` as well", self.path),
+                );
+                RegistryAuth::None
+            }
+            (_, _, Some(_)) => {
+                self.wrong(
+                    TOKEN,
+                    "a name or password is given as well; give one of them",
+                );
+                RegistryAuth::None
+            }
+        }
+    }
+
+    fn pem(&mut self, [location, text]: [&str; 2]) -> Option<Pem> {
+        match (self.text(location).cloned(), self.text(text).cloned()) {
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                let message = format!("`{}.{text}` is given as well; give one of them", self.path);
+                self.wrong(location, message);
+                None
+            }
+            (Some(file), None) => {
+                if self.disk.is_some()
+                    && let Err(message) = Disk::check(file.trim())
+                {
+                    self.wrong(location, message);
+                }
+                Some(Pem::File(file.trim().to_owned()))
+            }
+            (None, Some(pem)) => {
+                if !pem.contains("-----BEGIN ") {
+                    self.wrong(text, "is no PEM: it has no line `-----BEGIN ..`");
+                }
+                Some(Pem::Text(Secret::new(pem.value)))
+            }
+        }
+    }
+
+    fn weaknesses(&mut self, urls: &[String], auth: &RegistryAuth) {
+        let plain = urls.iter().find(|url| {
+            url.strip_prefix("http://")
+                .is_some_and(|rest| !is_loopback(rest))
+        });
+        let Some(plain) = plain else { return };
+        if *auth != RegistryAuth::None {
+            self.warnings.push(format!(
+                "{}: credentials are sent to {plain} without TLS",
+                self.path
+            ));
+        }
+    }
+}
+
+/// Which of two keys is given.
+fn one_of<'a>(given: &Given, keys: [&'a str; 2]) -> &'a str {
+    if given.contains_key(keys[0]) {
+        keys[0]
+    } else {
+        keys[1]
+    }
+}
+
+/// Of what stands behind the scheme.
+fn is_loopback(rest: &str) -> bool {
+    let host = rest.split('/').next().unwrap_or_default();
+    ["localhost", "127.", "[::1]"]
+        .iter()
+        .any(|known| host.starts_with(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_name_a_registry_and_a_key() {
+        let read = |name: &str| {
+            variable(name).map(|(registry, key, file)| format!("{registry} {key} {file}"))
+        };
+        for (name, expected) in [
+            ("SCHEMA_REGISTRY_URL", Some("default url false")),
+            (
+                "SCHEMA_REGISTRY_PASSWORD_FILE",
+                Some("default password true"),
+            ),
+            (
+                "SCHEMA_REGISTRY_SSL_KEY_PASSWORD",
+                Some("default ssl.key.password false"),
+            ),
+            ("SCHEMA_REGISTRY_SOURCE_URL", Some("source url false")),
+            (
+                "SCHEMA_REGISTRY_SOURCE_SSL_KEY_PASSWORD",
+                Some("source ssl.key.password false"),
+            ),
+            (
+                "SCHEMA_REGISTRY_TEAM_2_SSL_CA_LOCATION",
+                Some("team_2 ssl.ca.location false"),
+            ),
+            (
+                "SCHEMA_REGISTRY_SOURCE_TOKEN_FILE",
+                Some("source token true"),
+            ),
+            ("SCHEMA_REGISTRY_URL_FILE", None),
+            ("SCHEMA_REGISTRY_HOST_NAME", None),
+            // What Kubernetes sets for a service of this name.
+            ("SCHEMA_REGISTRY_SERVICE_HOST", None),
+            ("SCHEMA_REGISTRY_PORT_8081_TCP_ADDR", None),
+        ] {
+            assert_eq!(read(name).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_a_variable_could_not_tell_apart_are_refused() {
+        for name in ["", "Source", "a-b", "2", "default", "ssl_key", "_a"] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+        for name in ["source", "team_2"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+    }
+}
