@@ -77,7 +77,6 @@ impl fmt::Debug for Registry {
 impl Registry {
     /// Begins with the URL of a registry; several joined by commas are one registry, and the first that answers is
     /// asked.
-    #[must_use]
     pub fn builder(urls: &str) -> RegistryBuilder {
         RegistryBuilder::new(urls)
     }

@@ -167,7 +167,7 @@ impl Running {
     pub(crate) async fn stop(self) -> Result<(), RunError> {
         self.stop.notify_one();
         let ended = tokio::time::timeout(Duration::from_secs(30), self.service).await;
-        ended.expect("in time").unwrap()
+        ended.unwrap().unwrap()
     }
 
     /// What was sent to a cluster that is not there is lost with the end, and that is said.

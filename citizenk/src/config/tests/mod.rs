@@ -1,4 +1,5 @@
 //! Precedence, and all errors at once.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

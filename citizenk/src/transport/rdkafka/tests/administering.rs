@@ -154,7 +154,10 @@ fn a_groups_coordinator_that_moved_is_found() {
     let servers = embedded.bootstrap_servers();
     let settings = map(&[("bootstrap.servers", servers)]);
     let transport = KafkaTransport::new(settings).expect("a transport");
-    let admin = crate::app::topics::admin(Arc::new(transport), Default::default());
+    let admin = crate::app::topics::admin(
+        &Clusters::unnamed(Arc::new(transport)),
+        &TopicNames::default(),
+    );
     let admin = admin.timeout(Duration::from_secs(15));
     let (kind, group) = (c"group", c"g");
     let coordinator = |id: i32| {
