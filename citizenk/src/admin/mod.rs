@@ -1,6 +1,6 @@
 //! Administration of a cluster: topics, groups, offsets.
 //!
-//! In: typed requests to an [`Admin`](crate::Admin), checked before anything is sent (`check`). Out: typed
+//! In: typed requests to an [`Admin`], checked before anything is sent (`check`). Out: typed
 //! answers (`types`), or an [`AdminError`] that names what was asked of whom and what to do. What would
 //! become of a group's offsets is a plan first ([`OffsetPlan`]), made by a pure function (`plan`), as is
 //! what differs between a topic and its declaration (`declared`). The requests go through an `AdminPort`,

@@ -88,7 +88,7 @@ pub struct Flags {
     pub producer: Vec<String>,
 
     /// Setting of a cluster with a name, e.g. eu.bootstrap.servers=host:9092, eu.sasl.username=x or
-    /// eu.consumer.fetch.wait.max.ms=100; repeatable [env: KAFKA_<NAME>_..., e.g.
+    /// eu.consumer.fetch.wait.max.ms=100; repeatable [env: KAFKA_NAME_..., e.g.
     /// KAFKA_EU_BOOTSTRAP_SERVERS]
     #[cfg_attr(feature = "cli", arg(long, value_name = "NAME.KEY=VALUE"))]
     pub cluster: Vec<String>,

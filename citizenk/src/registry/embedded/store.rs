@@ -65,7 +65,8 @@ impl Store {
             .map(decoded)
             .collect();
         let Some(segments) = segments else {
-            return error(404, "the path is no UTF-8");
+            let message = "the path is no UTF-8";
+            return (404, json!({ "error_code": 404, "message": message }));
         };
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let body = || serde_json::from_slice::<Value>(body).unwrap_or_default();

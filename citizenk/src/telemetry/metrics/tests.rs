@@ -318,7 +318,9 @@ fn only_a_cluster_with_a_name_is_a_label() {
     };
     metrics.lane(&eu).taken(1, 0);
     metrics.lane(&lane("a", 0)).taken(2, 0);
-    metrics.consumer("eu", "g").partition("videos", 0).lag(3);
+    // Its series goes with it.
+    let partition = metrics.consumer("eu", "g").partition("videos", 0);
+    partition.lag(3);
     metrics.producer("eu", "main").in_flight(4);
     let text = metrics.render();
     let labels = "agent=\"a\",topic=\"videos\",partition=\"0\",group=\"g\"";

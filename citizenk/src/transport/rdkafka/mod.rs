@@ -61,6 +61,7 @@ pub(crate) struct KafkaTransport {
 }
 
 /// The settings all clients of a cluster share. Their values are never printed: some are secrets.
+#[derive(Clone)]
 pub(crate) struct Settings(BTreeMap<String, String>);
 
 impl std::fmt::Debug for Settings {
@@ -226,7 +227,7 @@ impl Transport for KafkaTransport {
         let (contact, embedded) = (self.contact.clone(), self.embedded.clone());
         let port = self
             .light_locked()?
-            .port(&self.settings.0, contact, embedded)?;
+            .port(&self.settings, contact, embedded)?;
         Ok(Arc::new(port))
     }
 

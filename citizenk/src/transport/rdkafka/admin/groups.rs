@@ -245,9 +245,13 @@ impl KafkaAdmin {
         if self.embedded.is_some() {
             return Self::not_embedded("offsets of groups");
         }
+        let calls = match self.calls_of(group) {
+            Ok(calls) => calls,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
         let context = format!("asking for offsets of group `{group}`");
         let c_name = c_text(group);
-        self.calls.call(
+        calls.call(
             context.clone(),
             Op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
             Wishes {

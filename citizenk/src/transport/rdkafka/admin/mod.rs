@@ -16,7 +16,7 @@ use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use super::client::{Client, Contact, Hooks, Polled, lock};
 use super::conf::Conf;
 use super::embedded::EmbeddedBroker;
-use super::{error, offsets, security};
+use super::{Settings, error, offsets, security};
 use crate::admin::{
     AdminPort, AdminReply, ClusterDescription, ConfigChange, ConfigEntry, Each, GroupDescription,
     GroupListing, NewTopic, Spot, TopicDescription, TopicListing,
@@ -57,7 +57,7 @@ impl Admin {
         contact: Arc<Contact>,
         embedded: bool,
     ) -> Result<Self, TransportError> {
-        let client = Self::connect(settings, contact.clone())?;
+        let client = Self::connect(settings, contact.clone(), None)?;
         let stop = Arc::new(Stop::default());
         let watch = (client.clone(), stop.clone());
         std::thread::Builder::new()
@@ -71,21 +71,19 @@ impl Admin {
         })
     }
 
+    /// Without a group, or of one that it never joins.
     fn connect(
         settings: &BTreeMap<String, String>,
         contact: Arc<Contact>,
+        group: Option<&str>,
     ) -> Result<Arc<Client>, TransportError> {
         let mut conf = Conf::new("cluster");
-        conf.set_all(
-            &[],
-            settings,
-            &BTreeMap::new(),
-            &[("log.queue", "true")],
-            &[],
-        )?;
+        let mut own = vec![("log.queue", "true")];
+        own.extend(group.map(|group| ("group.id", group)));
+        conf.set_all(&[], settings, &BTreeMap::new(), &own, &[])?;
         security::install(&conf);
         let hooks = Hooks::new("admin", settings.get("bootstrap.servers"), contact);
-        // A consumer without a group: unlike a producer it never creates a topic by asking for it.
+        // A consumer: unlike a producer it never creates a topic by asking for it.
         Client::new(conf, Polled::Main, true, hooks, None)
     }
 
@@ -110,18 +108,26 @@ impl Admin {
     /// What administers the cluster.
     pub(super) fn port(
         &self,
-        settings: &BTreeMap<String, String>,
+        settings: &Settings,
         contact: Arc<Contact>,
         embedded: Option<Arc<EmbeddedBroker>>,
     ) -> Result<KafkaAdmin, TransportError> {
         let mut kept = lock(&self.calls);
         let calls = match &*kept {
             Some(calls) if !calls.is_retired() => calls.clone(),
-            Some(_) => Arc::new(Calls::start(Self::connect(settings, contact)?, true)?),
+            Some(_) => {
+                let client = Self::connect(&settings.0, contact.clone(), None)?;
+                Arc::new(Calls::start(client, true)?)
+            }
             None => Arc::new(Calls::start(self.client.clone(), false)?),
         };
         *kept = Some(calls.clone());
-        Ok(KafkaAdmin { calls, embedded })
+        Ok(KafkaAdmin {
+            calls,
+            embedded,
+            settings: settings.clone(),
+            contact,
+        })
     }
 }
 
@@ -130,9 +136,21 @@ impl Admin {
 pub(super) struct KafkaAdmin {
     calls: Arc<Calls>,
     embedded: Option<Arc<EmbeddedBroker>>,
+    settings: Settings,
+    contact: Arc<Contact>,
 }
 
 impl KafkaAdmin {
+    /// For requests about offsets of this group, through a client of its own that goes with the answer.
+    ///
+    /// A client without a group crashes the program when such a request meets a broker that is not the
+    /// coordinator (librdkafka 2.12, issue 5040): it wants to tell its own group. This one has it, but never
+    /// subscribes: no broker sees a member.
+    fn calls_of(&self, group: &str) -> Result<Calls, TransportError> {
+        let client = Admin::connect(&self.settings.0, self.contact.clone(), Some(group))?;
+        Calls::start(client, true)
+    }
+
     fn not_embedded<T: Send + 'static>(what: &str) -> AdminReply<T> {
         let code = Code::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
         let error = error::with_message(what, code, "not available on the embedded broker");

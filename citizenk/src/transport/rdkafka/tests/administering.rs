@@ -150,31 +150,45 @@ fn a_quiet_connection_is_heard_of_on_the_embedded_broker_too() {
 #[test]
 fn a_groups_coordinator_that_moved_is_found() {
     let embedded = KafkaTransport::embedded(EmbeddedOptions { brokers: 3 }).expect("embedded");
+    embedded.create_topic("t", 1).expect("created");
     let broker = embedded.embedded.as_ref().expect("embedded");
     let servers = embedded.bootstrap_servers();
     let settings = map(&[("bootstrap.servers", servers)]);
-    let transport = KafkaTransport::new(settings).expect("a transport");
+    let transport = Arc::new(KafkaTransport::new(settings).expect("a transport"));
     let admin = crate::app::topics::admin(
-        &Clusters::unnamed(Arc::new(transport)),
+        &Clusters::unnamed(transport.clone()),
         &TopicNames::default(),
     );
-    let admin = admin.timeout(Duration::from_secs(15));
-    let (kind, group) = (c"group", c"g");
     let coordinator = |id: i32| {
         // SAFETY: the cluster is alive, the texts are terminated and copied.
         unsafe {
-            rd::rd_kafka_mock_coordinator_set(broker.cluster(), kind.as_ptr(), group.as_ptr(), id);
+            let (kind, group) = (c"group".as_ptr(), c"g".as_ptr());
+            rd::rd_kafka_mock_coordinator_set(broker.cluster(), kind, group, id);
         }
     };
-    let offsets = || wait(admin.group_offsets("g")).expect("answered");
+    let move_to = |offset: i64, limit: Duration| {
+        let port = Transport::admin(&*transport).expect("a port");
+        let offsets = vec![(TopicPartition::new("t", 0), offset)];
+        let moved = wait(port.alter_offsets("g".to_owned(), offsets, limit));
+        moved.map(|mut each| each.remove(0).expect("moved"))
+    };
+    // The mock broker does not list what a group has committed; that it answers is what counts.
+    let answered = || wait(admin.group_offsets("g")).expect("answered");
     coordinator(3);
-    assert_eq!(offsets(), []);
-    // A broker that no longer is it, and one that is gone.
+    move_to(5, PATIENCE).expect("moved");
+    answered();
+    // A broker says that it no longer is it.
     let moved = [Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR];
     super::transactions::errors(&embedded, OFFSET_FETCH, &moved);
-    assert_eq!(offsets(), []);
+    assert_eq!(wait(admin.group_offsets("unheard-of")), Ok(Vec::new()));
+    // It is gone, and another one is it.
     // SAFETY: the cluster is alive.
     unsafe { rd::rd_kafka_mock_broker_set_down(broker.cluster(), 3) };
     coordinator(2);
-    assert_eq!(offsets(), []);
+    answered();
+    Transport::admin(&*transport)
+        .expect("a port")
+        .forget_coordinators();
+    move_to(6, PATIENCE).expect("moved");
+    answered();
 }
