@@ -20,5 +20,5 @@ pub use input::{AgentInput, BatchInput};
 pub use outcome::Verdict;
 pub use outcome::{BatchOutcome, IntoOutcome, Outcome};
 pub use output::{IntoOutput, Reply};
-pub(crate) use raw::is_undecoded;
 pub use raw::{RawRecord, RawRecords, Undecoded};
+pub(crate) use raw::{is_bytes, is_undecoded};

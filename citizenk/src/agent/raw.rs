@@ -216,3 +216,8 @@ impl AgentBuilder<Undecoded, EventBatch> {
 pub(crate) fn is_undecoded(topic: &TopicInfo) -> bool {
     topic.value_type == std::any::type_name::<Undecoded>()
 }
+
+/// Whether a topic's values are bytes to the program.
+pub(crate) fn is_bytes(topic: &TopicInfo) -> bool {
+    topic.value_type == std::any::type_name::<RawBytes>()
+}

@@ -413,7 +413,7 @@ impl Checks<'_> {
     }
 
     /// Notes a topic; one name means one format everywhere in the app.
-    fn topic(&mut self, component: &str, topic: &TopicInfo) {
+    pub(super) fn topic(&mut self, component: &str, topic: &TopicInfo) {
         self.cluster(component, topic);
         if let Some(pattern) = pattern(topic.plain) {
             if let Err(error) = pattern {
@@ -499,9 +499,7 @@ impl Checks<'_> {
 
     fn agent(&mut self, spec: &AgentSpec) {
         let component = spec.component();
-        for topic in spec.topics.iter().chain(spec.written()) {
-            self.topic(&component, topic);
-        }
+        self.formats(&component, spec);
         if spec.topics.is_empty() {
             self.agent_issue(spec, "reads no topic; name one with `topics = [..]`");
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::after;
 use super::assemble::{Assembled, Checks, Flat};
 use super::component::Kind;
+use crate::agent::{AgentSpec, is_bytes, is_undecoded};
 use crate::error::BuildIssue;
 use crate::policy::Guarantee;
 use crate::runtime::engine::PlannedAgent;
@@ -47,6 +48,17 @@ impl Checks<'_> {
         }
         for (plan, message) in issues {
             self.agent_issue(&plan.spec, message);
+        }
+    }
+
+    /// All that is said about one topic must be the same. What an agent passes on as bytes may go to a topic
+    /// whose values others know.
+    pub(super) fn formats(&mut self, component: &str, spec: &AgentSpec) {
+        let undecoded = !spec.topics.is_empty() && spec.topics.iter().all(is_undecoded);
+        for topic in spec.topics.iter().chain(spec.written()) {
+            if !(undecoded && is_bytes(topic) && self.topics.contains_key(topic.name)) {
+                self.topic(component, topic);
+            }
         }
     }
 

@@ -57,7 +57,7 @@ fn in_time<F: Future<Output = ()>>(case: F) {
         .build()
         .expect("a runtime");
     let ended =
-        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), case).await });
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(120), case).await });
     ended.expect("the case ends in time");
 }
 
@@ -85,8 +85,10 @@ fn on_real<F: Future<Output = ()>>(name: &str, case: impl FnOnce(World) -> F) {
     let Ok(url) = std::env::var("CITIZENK_REAL_REGISTRY") else {
         return;
     };
+    // A Java that has just started may need longer than the client waits by default.
+    let registry = Registry::builder(&url).timeout(Duration::from_secs(30));
     in_time(case(World {
-        registry: Registry::builder(&url).build().expect("xtask sets the URL"),
+        registry: registry.build().expect("xtask sets the URL"),
         url,
         run: run(name),
     }));

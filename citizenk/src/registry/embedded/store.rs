@@ -65,8 +65,7 @@ impl Store {
             .map(decoded)
             .collect();
         let Some(segments) = segments else {
-            let message = "the path is no UTF-8";
-            return (404, json!({ "error_code": 404, "message": message }));
+            return no_path();
         };
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let body = || serde_json::from_slice::<Value>(body).unwrap_or_default();
@@ -92,10 +91,7 @@ impl Store {
             ("POST", ["compatibility", "subjects", subject, "versions", version]) => {
                 self.check(subject, version, &body())
             }
-            _ => (
-                404,
-                json!({ "error_code": 404, "message": "HTTP 404 Not Found" }),
-            ),
+            _ => no_path(),
         }
     }
 
@@ -248,6 +244,14 @@ fn text(schema: &Stored) -> Value {
         answer["references"] = schema.references.iter().map(Reference::json).collect();
     }
     answer
+}
+
+/// A path that the API has not.
+fn no_path() -> Answered {
+    (
+        404,
+        json!({ "error_code": 404, "message": "HTTP 404 Not Found" }),
+    )
 }
 
 fn no_subject(subject: &str) -> Answered {

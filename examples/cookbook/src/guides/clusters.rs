@@ -66,12 +66,17 @@ pub async fn count(reader: &Reader, topic: &str) -> citizenk::Result<usize> {
 // [/tools]
 
 // [dynamic]
-/// Copies a topic to another cluster, byte for byte: `mirror("eu/orders", "us/orders")`.
+/// Copies a topic to another cluster, byte for byte: `mirror("eu/orders", "us/orders")`. In a group of its own
+/// it begins with the first record, whatever other agents have read.
 pub fn mirror(source: &str, target: &str) -> AgentDef {
     const RAW: Topic<RawBytes> = Topic::raw("any");
-    let target = RAW.named(target);
-    Agent::builder::<RawRecords>(&format!("mirror-{}", source.replace('/', "-")))
+    let (name, target) = (
+        format!("mirror-{}", source.replace('/', "-")),
+        RAW.named(target),
+    );
+    Agent::builder::<RawRecords>(&name)
         .raw([source])
+        .group(&name)
         .sends(&target)
         .handle(move |records: RawRecords, out: Outbox| {
             let staged = out.forward(&target, records.iter());
