@@ -5,6 +5,7 @@
 
 use crate::config::Settings;
 use crate::config::kafka::{self, ClientSettings, Side};
+use crate::config::security;
 use crate::error::ConfigError;
 use crate::transport::rdkafka::check_setting;
 
@@ -26,7 +27,11 @@ pub(super) fn refused(settings: &Settings) -> Vec<ConfigError> {
 }
 
 fn side(side: Side, settings: &ClientSettings) -> Vec<ConfigError> {
-    let refused = settings.iter().filter_map(|(key, setting)| {
+    // What we do ourselves, as getting tokens, librdkafka is not given.
+    let given = settings
+        .iter()
+        .filter(|(key, _)| security::for_client(settings, key));
+    let refused = given.filter_map(|(key, setting)| {
         let error = check_setting(side.name(), key, &setting.value).err()?;
         let hint = kafka::suggestion(side, key)
             .map(|known| format!("; did you mean `{known}`?"))
@@ -35,4 +40,44 @@ fn side(side: Side, settings: &ClientSettings) -> Vec<ConfigError> {
         Some(setting.source.error(key, message))
     });
     refused.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Setting;
+
+    fn given(pairs: &[(&str, &str)]) -> ClientSettings {
+        let setting = |value: &str| Setting {
+            value: value.to_owned(),
+            ..Setting::default()
+        };
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), setting(value)))
+            .collect()
+    }
+
+    #[test]
+    fn what_the_client_refuses_is_named() {
+        let settings = given(&[("linger.ms", "soon"), ("fetch.wait.max.sm", "5")]);
+        let errors = side(Side::Consumer, &settings);
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors[0].contains("did you mean `fetch.wait.max.ms`?"));
+        assert!(errors[1].contains("linger.ms"));
+    }
+
+    #[test]
+    fn what_it_is_not_given_it_need_not_know() {
+        let settings = given(&[
+            ("security.protocol", "sasl_ssl"),
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.oauthbearer.client.id", "billing"),
+            ("sasl.oauthbearer.client.secret", "CANARY"),
+            ("sasl.oauthbearer.token.endpoint.url", "https://login/token"),
+            ("https.ca.pem", "not read here"),
+        ]);
+        assert_eq!(side(Side::Consumer, &settings), []);
+    }
 }

@@ -357,7 +357,7 @@ fn by_librdkafka(settings: &ClientSettings) -> bool {
 }
 
 /// Whether the client library is to be given the setting; what we do ourselves it would refuse.
-pub(super) fn for_client(settings: &ClientSettings, key: &str) -> bool {
+pub(crate) fn for_client(settings: &ClientSettings, key: &str) -> bool {
     by_librdkafka(settings) || !credentials::is_ours(key)
 }
 
