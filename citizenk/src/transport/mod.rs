@@ -178,7 +178,7 @@ pub(crate) trait ConsumerEvents: Send {
     fn error(&mut self, error: TransportError);
     /// Offsets `from..to` of the partition are gone (retention) and were skipped.
     fn skipped(&mut self, partition: &TopicPartition, from: i64, to: i64);
-    /// The topic was created anew, or cut so that the position `from` lies beyond its end. Reading goes on at
+    /// The position `from` lies beyond the end: the topic was created anew, or cut. Reading goes on at
     /// `to`, its first record: offsets below `from` come again, with other records.
     fn created_anew(&mut self, partition: &TopicPartition, from: i64, to: i64);
     /// All there was below the next offset `next` has been handed over; a record need not be the last

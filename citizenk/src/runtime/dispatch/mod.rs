@@ -535,7 +535,7 @@ impl ConsumerEvents for Dispatcher {
     }
 
     fn created_anew(&mut self, partition: &TopicPartition, from: i64, to: i64) {
-        tracing::error!(%partition, from, to, "the topic is another one than before: it was deleted and created anew, or cut before the offset to read next; reading goes on at its first record");
+        tracing::error!(%partition, from, to, "the topic ends before the offset to read next: it was deleted and created anew, or cut; reading goes on at its first record");
         // Offsets begin anew: nothing of what was read before may settle or be committed.
         let paused = self.partitions.get(partition).map(|state| {
             state.metrics.created_anew();

@@ -16,7 +16,6 @@ use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
 use super::conf::{Conf, c_text, millis};
-use super::consumer::Answers;
 use super::embedded::EmbeddedBroker;
 use super::error;
 use super::log::LogLimiter;
@@ -34,7 +33,6 @@ pub(super) enum Mail {
     Error(TransportError),
     Statistics(String),
     Ends(Vec<(TopicPartition, i64)>),
-    Topics(Answers),
 }
 
 /// What callbacks reach through the client's opaque pointer.

@@ -93,8 +93,6 @@ impl Poller {
                 Mail::Error(error) => self.events.error(error),
                 Mail::Statistics(json) => self.events.statistics(&json),
                 Mail::Ends(ends) => self.events.ends(&ends),
-                // What is read from now on is read by others.
-                Mail::Topics(_) => {}
             }
         }
     }

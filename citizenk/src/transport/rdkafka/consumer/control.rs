@@ -13,7 +13,6 @@ use super::super::client::{Client, Mail, TopicHandle};
 use super::super::conf::{c_text, millis};
 use super::super::error;
 use super::super::list::{self, List};
-use super::identity::Identities;
 use super::reset::{Reset, SEEK_AGAIN};
 use super::slots::Slots;
 use super::{callbacks, ends};
@@ -33,8 +32,6 @@ pub(super) struct Core {
     pub(super) name: String,
     /// Whether there is a group; without one partitions are started one by one.
     pub(super) group: bool,
-    /// Whether topics can be deleted.
-    pub(super) real: bool,
     pub(super) slots: Slots,
     pub(super) pool: Arc<Pool>,
     /// Topics read without a group.
@@ -42,24 +39,21 @@ pub(super) struct Core {
     /// Seeks that came before the fetcher ran.
     pub(super) seeks: Vec<(TopicPartition, i64, Instant)>,
     pub(super) resets: Vec<Reset>,
-    pub(super) identities: Identities,
     /// A question for ends is on its way.
     asking: Arc<AtomicBool>,
 }
 
 impl Core {
-    pub(super) fn new(client: Arc<Client>, group: bool, real: bool, name: String) -> Self {
+    pub(super) fn new(client: Arc<Client>, group: bool, name: String) -> Self {
         Self {
             client,
             name,
             group,
-            real,
             slots: Slots::default(),
             pool: Arc::default(),
             topics: HashMap::new(),
             seeks: Vec::new(),
             resets: Vec::new(),
-            identities: Identities::default(),
             asking: Arc::default(),
         }
     }

@@ -3,8 +3,8 @@
 //! In: records, rebalances and errors from librdkafka; commands of the runtime through `Control`
 //! (`control`), between two polls. Out: calls to the [`ConsumerEvents`], on that thread alone. The
 //! thread (`poll`) owns everything: partitions and what is fetched but not handed over (`slots`),
-//! taking and giving back partitions (`rebalance`), lost positions (`reset`), topics that were created
-//! anew (`identity`), the orderly end (`close`), and without a group the partitions that a second thread finds (`discover`).
+//! taking and giving back partitions (`rebalance`), lost positions (`reset`), the orderly end
+//! (`close`), and without a group the partitions that a second thread finds (`discover`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,8 +30,6 @@ mod close;
 mod control;
 mod discover;
 mod ends;
-mod identity;
-pub(super) use identity::Answers;
 mod poll;
 mod rebalance;
 mod reset;
@@ -222,8 +220,6 @@ pub(super) fn start(
         None => Polled::Own,
     };
     let hooks = Hooks::new(&spec.name, cluster.get("bootstrap.servers"), contact);
-    // The embedded one deletes no topics.
-    let real = broker.is_none();
     let client = Client::new(conf, polled, true, hooks, broker)?;
     let shared = Arc::new(Shared {
         client: client.clone(),
@@ -248,7 +244,7 @@ pub(super) fn start(
         group: spec.group.is_some(),
         shared: Arc::downgrade(&shared),
     };
-    let poller = Poller::new(shared, spec, last_drain, real, events);
+    let poller = Poller::new(shared, spec, last_drain, events);
     std::thread::Builder::new()
         .name(format!("ck-{name}"))
         .spawn(move || poller.run())

@@ -50,12 +50,11 @@ impl Poller {
         shared: Arc<Shared>,
         spec: ConsumerSpec,
         last_drain: Duration,
-        real: bool,
         events: Box<dyn ConsumerEvents>,
     ) -> Self {
         let max_chunk = spec.max_chunk.max(1);
         Self {
-            core: Core::new(shared.client.clone(), spec.group.is_some(), real, spec.name),
+            core: Core::new(shared.client.clone(), spec.group.is_some(), spec.name),
             shared,
             events,
             drain: spec.drain,
@@ -128,7 +127,6 @@ impl Poller {
                 Mail::Error(error) => self.events.error(error),
                 Mail::Statistics(json) => self.events.statistics(&json),
                 Mail::Ends(ends) => self.events.ends(&ends),
-                Mail::Topics(answers) => self.identified(answers),
             }
         }
         // Behind the records before it.
@@ -214,8 +212,6 @@ impl Poller {
                     .note_reset(&topic, message.partition, message.offset);
             }
             code => {
-                // The topic may be gone, to come again as another one.
-                self.core.identities.suspect();
                 let context = match topic.as_str() {
                     "" => format!("consumer `{}`", self.core.name),
                     topic if message.partition < 0 => format!("consuming `{topic}`"),
@@ -264,12 +260,10 @@ impl Poller {
         self.shared.woken.store(false, Ordering::Release);
         self.find_partitions();
         let own = self.serve_positions(Instant::now());
-        let ids = self.serve_identities(Instant::now());
         let wanted = self.events.tick(&mut self.core);
         let wait = wanted
             .wait
             .min(own.unwrap_or(LONGEST_WAIT))
-            .min(ids.unwrap_or(LONGEST_WAIT))
             .min(LONGEST_WAIT);
         Pace {
             wait,

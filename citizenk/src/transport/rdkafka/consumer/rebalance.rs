@@ -98,7 +98,6 @@ impl Poller {
             }
         }
         self.core.pause_now(&paused);
-        self.identify();
     }
 
     /// All of a revoke but the unassign.

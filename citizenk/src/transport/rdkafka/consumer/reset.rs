@@ -3,8 +3,7 @@
 //! With `auto.offset.reset=error` librdkafka tells of a position that does not exist any more instead
 //! of jumping silently. Where retention took the records, reading goes on at the first that is left
 //! and the loss is reported; where the position lies beyond the end (a topic that was created anew, or
-//! cut), it goes on at the first record, for none of these was read; also where the topic's id says so
-//! (`identity`). A position we never had comes from an answer that was damaged on
+//! cut), it goes on at the first record, for none of these was read. A position we never had comes from an answer that was damaged on
 //! its way (librdkafka 2.12 loses its place behind a batch with a wrong checksum): reading goes on at ours.
 
 use std::time::{Duration, Instant};
@@ -30,27 +29,6 @@ pub(super) struct Reset {
     /// The refused offset.
     from: i64,
     at: Instant,
-    /// Its topic is another one than before.
-    anew: bool,
-}
-
-impl Reset {
-    /// Reading goes on at the first record: the topic was created anew.
-    pub(super) fn anew(id: TopicPartition, from: i64) -> Self {
-        Self {
-            id,
-            from,
-            at: Instant::now(),
-            anew: true,
-        }
-    }
-
-    fn again(self) -> Self {
-        Self {
-            at: Instant::now() + ASK_AGAIN,
-            ..self
-        }
-    }
 }
 
 impl Core {
@@ -63,8 +41,7 @@ impl Core {
         let from = if offset >= 0 { offset } else { slot.next };
         if self.resets.iter().all(|reset| reset.id != id) {
             let at = Instant::now();
-            let anew = false;
-            self.resets.push(Reset { id, from, at, anew });
+            self.resets.push(Reset { id, from, at });
         }
     }
 }
@@ -96,25 +73,23 @@ impl Poller {
     }
 
     fn reset(&mut self, reset: Reset) {
-        let (id, said) = (reset.id.clone(), reset.from);
+        let Reset { id, from, .. } = reset;
         let marks = match self.core.watermarks(&id, ASK_TIMEOUT) {
             Ok(marks) => marks,
             Err(error) => {
                 self.events.error(error);
-                self.core.resets.push(reset.again());
+                let at = Instant::now() + ASK_AGAIN;
+                self.core.resets.push(Reset { id, from, at });
                 return;
             }
         };
+        let said = from;
         let own = self
             .core
             .slots
             .get_mut(&id)
             .map(|slot| slot.staged.first_offset().unwrap_or(slot.next));
-        let from = if reset.anew {
-            said
-        } else {
-            believable(said, own, marks.high)
-        };
+        let from = believable(said, own, marks.high);
         if from != said {
             self.events.error(error::with_message(
                 format!("reading {id}"),
@@ -122,9 +97,8 @@ impl Poller {
                 format!("the client lost its place and asked for offset {said}; reading goes on at {from}"),
             ));
         }
-        let ends_before = from > marks.high;
-        let anew = reset.anew || ends_before;
-        let target = if !anew && from < 0 && from == i64::from(rd::RD_KAFKA_OFFSET_END) {
+        let anew = from > marks.high;
+        let target = if from < 0 && from == i64::from(rd::RD_KAFKA_OFFSET_END) {
             marks.high
         } else if anew {
             marks.low
@@ -136,15 +110,14 @@ impl Poller {
             slot.next = target;
             slot.seen = false;
             slot.echo = true;
-            slot.anew |= ends_before;
         }
         if let Err(error) = self.core.restart(&id) {
             self.events.error(error);
-            self.core.resets.push(reset.again());
+            let at = Instant::now() + ASK_AGAIN;
+            self.core.resets.push(Reset { id, from, at });
             return;
         }
         if anew {
-            self.core.identities.suspect();
             self.events.created_anew(&id, from, target);
         } else if (0..target).contains(&from) {
             self.events.skipped(&id, from, target);

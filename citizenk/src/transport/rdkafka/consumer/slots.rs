@@ -22,8 +22,6 @@ pub(super) struct Slot {
     /// The end has come since it was last cleared, or a record from before `next`, which only a seek back
     /// can have asked for.
     pub(super) echo: bool,
-    /// Found to end before its position, since the topic's id was last told.
-    pub(super) anew: bool,
     pub(super) staged: Messages,
 }
 
@@ -36,7 +34,6 @@ impl Slot {
             assigning: true,
             seen: false,
             echo: false,
-            anew: false,
             staged: Messages::default(),
         }
     }

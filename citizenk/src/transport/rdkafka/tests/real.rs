@@ -3,10 +3,6 @@
 
 use std::time::SystemTime;
 
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-
 use super::*;
 
 /// `None` outside the real-Kafka tier.
@@ -116,85 +112,4 @@ fn pauses_seeks_and_reading_without_a_group() {
         _ => None,
     });
     lost.close(PATIENCE);
-}
-
-/// Creates and deletes topics.
-struct Topics {
-    admin: AdminClient<DefaultClientContext>,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Topics {
-    fn new() -> Self {
-        let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").expect("the tier sets it");
-        let admin = ClientConfig::new()
-            .set("bootstrap.servers", servers)
-            .create()
-            .expect("an admin");
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().build().expect("a runtime");
-        Self { admin, runtime }
-    }
-
-    fn create(&self, name: &str, partitions: i32) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-            let asked = self.admin.create_topics([&topic], &AdminOptions::new());
-            let answer = self.runtime.block_on(asked).expect("an answer");
-            if answer[0].is_ok() {
-                return;
-            }
-            // The old one is still being deleted.
-            assert!(Instant::now() < end, "{answer:?}");
-            std::thread::yield_now();
-        }
-    }
-
-    fn delete(&self, name: &str) {
-        let asked = self.admin.delete_topics(&[name], &AdminOptions::new());
-        let answer = self.runtime.block_on(asked).expect("an answer");
-        answer[0].as_ref().expect("deleted");
-    }
-}
-
-/// The new topic has more records than the old one had: no offset is out of range.
-fn outgrown(group: bool) {
-    let Some(transport) = cluster() else { return };
-    let (topics, name) = (Topics::new(), fresh("outgrown"));
-    topics.create(&name, 2);
-    fill(&transport, &name, 0, 0..10);
-    let spec = spec(group.then_some(&*name), &[&name]);
-    let consumer = Consumer::start(&transport, spec);
-    assert_eq!(consumer.records(10).len(), 10);
-    // Its id is asked for when the partitions are taken: known long before a producer has come and gone.
-    fill(&transport, &name, 0, 10..20);
-    assert_eq!(consumer.records(10).len(), 10);
-    // It looks at the topic again only when the new one has outgrown the old one.
-    let id = TopicPartition::new(name.as_str(), 0);
-    let paused = id.clone();
-    consumer.act(move |control| control.pause(&[paused]));
-    topics.delete(&name);
-    topics.create(&name, 2);
-    fill(&transport, &name, 0, 100..130);
-    consumer.act(move |control| control.resume(&[(id, 20)]));
-    let mut values = Vec::new();
-    consumer.wait(|seen| match seen {
-        // Of those beyond the old position some may have come before it was noticed.
-        Seen::Anew(from, to) => (from >= 20).then(|| assert_eq!(to, 0)),
-        _ => None,
-    });
-    while values.len() < 30 {
-        let chunk = consumer.chunk();
-        values.extend((0..chunk.len()).map(|index| value(&RecordRef::new(chunk.clone(), index))));
-    }
-    assert!(values.iter().copied().eq(100..130), "{values:?}");
-    consumer.close(PATIENCE);
-    topics.delete(&name);
-}
-
-#[test]
-fn a_topic_that_was_created_anew_and_has_outgrown_the_position_is_read_from_its_first_record() {
-    outgrown(true);
-    outgrown(false);
 }
