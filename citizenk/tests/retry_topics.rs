@@ -108,6 +108,7 @@ fn a_record_passes_through_the_retry_topics_to_the_dead_letters() {
     let calls = Calls::default();
     block_on(async {
         let app = started::<pay>(&calls).await;
+        let written = app.now().timestamp_millis().to_string();
         push(&app, [13, 1]);
         app.settle().await;
         assert_eq!(calls.take(), ["13 try 1 at orders/0@0 []"]);
@@ -172,6 +173,7 @@ fn a_record_passes_through_the_retry_topics_to_the_dead_letters() {
             ("topic", "orders"),
             ("partition", "0"),
             ("offset", "0"),
+            ("timestamp", &written),
             ("attempts", "6"),
             ("stage", "handler"),
             ("agent", "pay"),

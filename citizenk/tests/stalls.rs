@@ -224,10 +224,11 @@ fn a_client_that_delivers_nothing_is_healed_by_a_seek() {
     let count = Count::default();
     block_on(async {
         let app = silent(&count, Withheld::UntilSeek).await;
-        app.advance("50s").await;
+        app.advance("20s").await;
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        // Its end is not known to a client that fetches nothing: the broker is asked first.
-        app.advance("25s").await;
+        // Its end is not known to a client that fetches nothing: the broker is asked, and the time until it
+        // has answered counts.
+        app.advance("12s").await;
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
         metric(&app, r#"citizenk_stalls_total{group="g",cause="client"} 1"#).await;
         assert_eq!(readiness(&app).await.0, 200);
@@ -240,7 +241,7 @@ fn a_client_that_ignores_the_seek_is_healed_by_fetching_anew() {
     let count = Count::default();
     block_on(async {
         let app = silent(&count, Withheld::UntilRestart).await;
-        app.advance("75s").await;
+        app.advance("32s").await;
         let (status, body) = readiness(&app).await;
         assert_eq!(status, 503, "{body}");
         assert!(body.contains("the Kafka client delivers nothing"), "{body}");
@@ -256,7 +257,7 @@ fn a_client_that_nothing_heals_ends_the_process() {
     let count = Count::default();
     block_on(async {
         let app = silent(&count, Withheld::ForEver).await;
-        app.advance("170s").await;
+        app.advance("100s").await;
         let error = app.stop().await.unwrap_err();
         assert_eq!(Exit::from(&error), Exit::STALLED, "{error}");
         assert!(

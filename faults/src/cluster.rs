@@ -213,6 +213,27 @@ impl Cluster {
         Ok(())
     }
 
+    /// So many bytes per second and broker for every client that names itself, for reading and for writing;
+    /// observers and the load do not name themselves.
+    pub(crate) fn quota(&self, bytes: Option<u64>) -> Result<()> {
+        const NAMES: &str = "producer_byte_rate,consumer_byte_rate";
+        const FREE: u64 = 1_000_000_000;
+        let rates = |bytes: u64| format!("producer_byte_rate={bytes},consumer_byte_rate={bytes}");
+        let clients = ["--alter", "--entity-type", "clients"];
+        let (change, all, nameless) = match bytes {
+            Some(bytes) => ("--add-config", rates(bytes), rates(FREE)),
+            None => ("--delete-config", NAMES.to_owned(), NAMES.to_owned()),
+        };
+        let own = [
+            &clients[..],
+            &["--entity-name", "rdkafka", change, &nameless],
+        ]
+        .concat();
+        let others = [&clients[..], &["--entity-default", change, &all]].concat();
+        self.tool("configs", &own)?;
+        self.tool("configs", &others)
+    }
+
     /// Runs one of Kafka's own tools.
     pub(crate) fn tool(&self, name: &str, arguments: &[&str]) -> Result<()> {
         let mut command = self.kafka.tool(name, &self.servers())?;

@@ -13,6 +13,11 @@ impl Place {
     pub(crate) fn new(partition: i32, offset: i64) -> Self {
         Self { partition, offset }
     }
+
+    /// A client that sends a record again because the answer was lost may learn only that it is there already.
+    pub(crate) fn is_known(self) -> bool {
+        self.offset >= 0
+    }
 }
 
 /// What tells a record of the load from every other.

@@ -21,6 +21,7 @@ mod history;
 mod journal;
 mod load;
 mod observe;
+mod pills;
 mod proxy;
 mod rows;
 mod trial;

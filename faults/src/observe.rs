@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde::Deserialize;
 use xtask::failure::{Failure, OrFail, Result};
@@ -33,6 +33,26 @@ pub(crate) struct Done {
     pub(crate) offset: i64,
     /// Makes some outputs too large.
     pub(crate) padding: String,
+}
+
+/// A dead letter, and what its headers say about the record.
+#[derive(Clone, Debug)]
+pub(crate) struct Letter {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) facts: BTreeMap<String, String>,
+}
+
+impl Letter {
+    pub(crate) fn fact(&self, name: &str) -> &str {
+        self.facts.get(name).map_or("", String::as_str)
+    }
+
+    /// Where the record stands.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let partition = self.fact("partition").parse().ok()?;
+        Some(Place::new(partition, self.fact("offset").parse().ok()?))
+    }
 }
 
 /// A topic that is read.
@@ -117,11 +137,20 @@ impl Source {
     }
 
     pub(crate) fn inputs(&self) -> Result<Vec<Input>> {
+        self.inputs_but(&BTreeSet::new())
+    }
+
+    /// Every record of the load, where others stand as well.
+    pub(crate) fn inputs_but(&self, others: &BTreeSet<Place>) -> Result<Vec<Input>> {
         let mut found = Vec::new();
         self.read("read_committed", |message| {
+            let place = Place::new(message.partition(), message.offset());
+            if others.contains(&place) {
+                return Ok(());
+            }
             let item: Item = decode(message)?;
             found.push(Input {
-                place: Place::new(message.partition(), message.offset()),
+                place,
                 id: item.id(),
                 key: item.key,
             });
@@ -134,6 +163,28 @@ impl Source {
         let mut found = Vec::new();
         self.read("read_committed", |message| {
             found.push(output(message)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Every committed dead letter.
+    pub(crate) fn letters(&self) -> Result<Vec<Letter>> {
+        let mut found = Vec::new();
+        self.read("read_committed", |message| {
+            let headers = message.headers();
+            let pairs = headers.iter().flat_map(|headers| headers.iter());
+            found.push(Letter {
+                key: message.key().map(<[u8]>::to_vec),
+                payload: message.payload().map(<[u8]>::to_vec),
+                facts: pairs
+                    .filter_map(|header| {
+                        let name = header.key.strip_prefix("citizenk.dead-letter.")?;
+                        let text = String::from_utf8_lossy(header.value.unwrap_or_default());
+                        Some((name.to_owned(), text.into_owned()))
+                    })
+                    .collect(),
+            });
             Ok(())
         })?;
         Ok(found)

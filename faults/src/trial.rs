@@ -37,6 +37,9 @@ pub(crate) struct Trial<'a> {
     /// The input topic.
     pub(crate) input: Source,
     pub(crate) output: Source,
+    pub(crate) letters: Source,
+    /// Where records stand in the input that nobody can decode.
+    pub(crate) pills: BTreeSet<crate::history::Place>,
     pub(crate) group: String,
     pub(crate) partitions: i32,
     pub(crate) folder: PathBuf,
@@ -84,6 +87,8 @@ impl<'a> Trial<'a> {
             workers: Vec::new(),
             input: source("in"),
             output: source("out"),
+            letters: source("letters"),
+            pills: BTreeSet::new(),
             group: unique.clone(),
             partitions: 6,
             mistake: terms.mistake,
@@ -156,6 +161,7 @@ impl<'a> Trial<'a> {
             group: &self.group,
             input: &self.input.topic,
             output: &self.output.topic,
+            letters: &self.letters.topic,
             folder: &self.folder,
         };
         let number = self.workers.len();
@@ -436,7 +442,7 @@ impl<'a> Trial<'a> {
     fn observe(&self) -> Result<History> {
         Ok(History {
             sent: self.sent(),
-            input: self.input.inputs()?,
+            input: self.input.inputs_but(&self.pills)?,
             low: self.input.lows()?,
             outputs: self.output.outputs()?,
             glimpses: self

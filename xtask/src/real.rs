@@ -22,7 +22,7 @@ pub(crate) const GROUPS: &[&str] = &[
     "real_groups",
 ];
 const TESTS: &str = "citizenk/tests/real.rs";
-const TARGETS: [&[&str]; 5] = [
+const TARGETS: [&[&str]; 6] = [
     // The cases that every broker passes, on this one.
     &[
         "test",
@@ -52,6 +52,15 @@ const TARGETS: [&[&str]; 5] = [
         "testing",
         "--test",
         "real_admin",
+    ],
+    &[
+        "test",
+        "-p",
+        "citizenk",
+        "--features",
+        "testing",
+        "--test",
+        "real_retries",
     ],
     // Of the transport's own tests, those that need a real broker: `real`, `real_transactions` and `reads`.
     &[

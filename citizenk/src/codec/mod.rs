@@ -4,6 +4,8 @@
 //! read and write is said by [`Decode`] and [`Encode`]. A [`Topic`](crate::Topic) keeps plain function
 //! pointers made from them, so that it stays a constant.
 
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod key;
 mod raw;

@@ -89,6 +89,18 @@ impl AckTracker {
     }
 }
 
+/// What a partition may commit: the lowest position of its lanes, where one that begins further on is ahead
+/// of what was `read`. `None` without lanes.
+pub(crate) fn lowest(
+    positions: impl Iterator<Item = Option<i64>>,
+    read: Option<i64>,
+) -> Option<Option<i64>> {
+    let read = read.unwrap_or(i64::MAX);
+    positions
+        .min()
+        .map(|slowest| slowest.map(|position| position.min(read)))
+}
+
 /// Kafka commits the offset of the next record, not of the last one.
 pub(crate) fn next_offset(last: i64) -> i64 {
     last + 1
@@ -152,45 +164,5 @@ impl LaneAck {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn the_position_waits_for_the_oldest_span() {
-        let mut tracker = AckTracker::at(Some(5));
-        let (a, b, c) = (tracker.open(7), tracker.open(9), tracker.open(20));
-        tracker.settle(c);
-        tracker.settle(b);
-        assert_eq!(tracker.position(), Some(5));
-        tracker.settle(a);
-        assert_eq!(tracker.position(), Some(21));
-        tracker.settle(a);
-        assert_eq!((tracker.position(), tracker.outstanding()), (Some(21), 0));
-    }
-
-    proptest! {
-        /// Whatever the order of settling, the position never passes an unsettled span, and it
-        /// reaches the end once all are settled.
-        #[test]
-        fn never_passes_an_unsettled_span(
-            gaps in prop::collection::vec(1..50i64, 1..60),
-            order in prop::collection::vec(any::<prop::sample::Index>(), 0..200),
-        ) {
-            let mut tracker = AckTracker::default();
-            let mut offset = 0;
-            let spans: Vec<_> = gaps.iter().map(|gap| { offset += gap; (offset, tracker.open(offset)) }).collect();
-            let mut settled = vec![false; spans.len()];
-            for index in order {
-                let index = index.index(spans.len());
-                tracker.settle(spans[index].1);
-                settled[index] = true;
-                let expected = settled.iter().take_while(|done| **done).count();
-                prop_assert_eq!(tracker.position(), expected.checked_sub(1).map(|last| spans[last].0 + 1));
-            }
-            spans.iter().for_each(|(_, ticket)| tracker.settle(*ticket));
-            prop_assert_eq!(tracker.position(), Some(offset + 1));
-        }
-    }
-}
+#[path = "ack_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -159,7 +159,8 @@ pub struct Agents {
 
 struct Inner {
     planner: Box<Planner>,
-    crew: OnceLock<Arc<Crew>>,
+    /// The engine's own: it has this value as well, and would never end.
+    crew: OnceLock<Weak<Crew>>,
 }
 
 impl fmt::Debug for Agents {
@@ -182,13 +183,14 @@ impl Agents {
     }
 
     /// Called once, when the engine starts.
-    pub(super) fn connect(&self, crew: Arc<Crew>) {
+    pub(super) fn connect(&self, crew: &Arc<Crew>) {
         // A second engine for one app is never made.
-        let _ = self.inner.crew.set(crew);
+        let _ = self.inner.crew.set(Arc::downgrade(crew));
     }
 
-    fn crew(&self) -> Result<&Arc<Crew>, AgentsError> {
-        self.inner.crew.get().ok_or(AgentsError::Ended)
+    fn crew(&self) -> Result<Arc<Crew>, AgentsError> {
+        let crew = self.inner.crew.get().and_then(Weak::upgrade);
+        crew.ok_or(AgentsError::Ended)
     }
 
     /// Lets an agent start or stop also where its group's assignor (`range`, `roundrobin`) takes all

@@ -162,7 +162,7 @@ impl Engine {
             sender.clone(),
             hooks.partitions.clone(),
         ));
-        spec.later.connect(crew.clone());
+        spec.later.connect(&crew);
         if let Err((component, reason)) = call_all(&hooks.startup).await {
             return Err(RunError::Startup { component, reason });
         }
@@ -311,6 +311,17 @@ impl Engine {
             });
         }
         Ok(())
+    }
+}
+
+impl Drop for Engine {
+    /// Also when nobody has stopped it: a polling thread and what it polls for hold each other.
+    fn drop(&mut self) {
+        self.spec.trigger.stop();
+        for group in self.crew.end() {
+            group.handle.close(LEAVE);
+        }
+        self.spec.port.set(None);
     }
 }
 

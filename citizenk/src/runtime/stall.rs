@@ -24,6 +24,8 @@ pub(crate) struct Observation {
     pub(crate) resting: bool,
     /// Attempts after the first, ever.
     pub(crate) retries: u64,
+    /// How often refused outputs were sent again, ever.
+    pub(crate) refusals: u64,
     /// Shipments of outputs that were sent, ever.
     pub(crate) shipped: u64,
     /// Shipments the broker has answered, ever.
@@ -156,6 +158,7 @@ pub(crate) struct StallWatch {
     position: Option<i64>,
     /// The counts when the partition last made progress.
     retries: u64,
+    refusals: u64,
     answered: u64,
     stall: Option<Stall>,
     remedies: u32,
@@ -173,6 +176,7 @@ impl StallWatch {
             state: State::Content,
             position: None,
             retries: 0,
+            refusals: 0,
             answered: 0,
             stall: None,
             remedies: 0,
@@ -210,6 +214,7 @@ impl StallWatch {
             self.state = state;
             self.position = seen.position;
             self.retries = seen.retries;
+            self.refusals = seen.refusals;
             self.answered = seen.answered;
             self.remedies = 0;
             let ended = self.stall.take().map(Change::Ended);
@@ -219,7 +224,11 @@ impl StallWatch {
                 ask_end: self.ask(now, state),
             };
         }
-        let waiting = now.saturating_duration_since(self.since);
+        let mut waiting = now.saturating_duration_since(self.since);
+        if state == State::Fetching {
+            // Nobody knew of the records for up to as long: until the broker was asked, and had answered.
+            waiting += self.after / 3;
+        }
         if waiting < self.after {
             return Verdict {
                 ask_end: self.ask(now, state),
@@ -251,12 +260,17 @@ impl StallWatch {
     /// A client that delivers nothing does not hear of new records either, so the broker is asked: now
     /// and then while there is nothing to do.
     fn ask(&mut self, now: Instant, state: State) -> bool {
-        let due =
-            state != State::Handling && now.saturating_duration_since(self.asked) >= self.after;
+        let asked = now.saturating_duration_since(self.asked);
+        let due = state != State::Handling && asked >= self.ask_every();
         if due {
             self.asked = now;
         }
         due
+    }
+
+    /// Often enough that a silent client is known before the time is over.
+    fn ask_every(&self) -> Duration {
+        self.after / 4
     }
 
     fn cause(&self, state: State, seen: &Observation) -> Cause {
@@ -266,6 +280,9 @@ impl StallWatch {
         let attempts = seen.retries.saturating_sub(self.retries);
         if attempts > 0 {
             return Cause::Retry { attempts };
+        }
+        if seen.refusals > self.refusals {
+            return Cause::Outputs;
         }
         // Answers still come: then the oldest record does not wait for one.
         if seen.shipped > seen.answered && seen.answered == self.answered {
@@ -337,6 +354,11 @@ mod tests {
             cause(&busy(10), &retried),
             Some(Cause::Retry { attempts: 3 })
         );
+        let refused = Observation {
+            refusals: 1,
+            ..busy(10)
+        };
+        assert_eq!(cause(&busy(10), &refused), Some(Cause::Outputs));
         let shipped = Observation {
             shipped: 2,
             answered: 1,
@@ -434,7 +456,7 @@ mod tests {
             now += Duration::from_secs(1);
             asked += u32::from(stalls.look(now, &busy(100)).ask_end);
         }
-        assert_eq!(asked, 4);
+        assert_eq!(asked, 15);
     }
 
     proptest! {
@@ -458,7 +480,9 @@ mod tests {
                 let verdict = stalls.look(now, &seen);
                 match verdict.change {
                     Some(Change::Began(stall)) => {
-                        prop_assert!(!stalled && now - moved >= AFTER && stall.since >= moved);
+                        // The last look for records may have been just before they came.
+                        let least = if stall.cause == Cause::Client { AFTER - AFTER / 3 } else { AFTER };
+                        prop_assert!(!stalled && now - moved >= least && stall.since >= moved);
                         stalled = true;
                     }
                     Some(Change::Ended(_)) => {

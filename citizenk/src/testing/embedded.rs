@@ -7,6 +7,8 @@ use crate::app::Service;
 use crate::error::{RunError, TransportError};
 use crate::transport::rdkafka::{EmbeddedBroker, EmbeddedOptions, KafkaTransport};
 
+pub use crate::transport::rdkafka::SendRefusal;
+
 /// A broker inside this process that outlives services: for tests of restarts and of several workers.
 ///
 /// A service with `--embedded` starts a broker of its own, whose records end with it. This one may be
@@ -58,6 +60,16 @@ impl EmbeddedCluster {
     /// When the name is not one of a topic.
     pub fn create_topic(&self, name: &str, partitions: usize) -> Result<(), TransportError> {
         self.broker.create_topic(name, partitions)
+    }
+
+    /// The next `requests` requests to write records are refused, whoever sends them and to whatever topic.
+    pub fn refuse_sends(&self, refusal: SendRefusal, requests: usize) {
+        self.broker.refuse_sends(refusal, requests);
+    }
+
+    /// Forgets what [`Self::refuse_sends`] has left.
+    pub fn accept_sends(&self) {
+        self.broker.accept_sends();
     }
 
     /// Runs a service here, wherever its settings point to, until `shutdown` completes or something stops

@@ -23,7 +23,7 @@ mod topic;
 #[cfg(feature = "web")]
 mod web;
 
-pub use embedded::EmbeddedCluster;
+pub use embedded::{EmbeddedCluster, SendRefusal};
 pub use topic::{DeadLetter, PushRecord, RawPair, SentRecord, TestTopic};
 #[cfg(feature = "web")]
 pub use web::TestResponse;

@@ -36,6 +36,8 @@ pub(crate) struct Kafka {
     count: usize,
     /// Further settings of the service's consumers.
     consumer: Vec<String>,
+    /// And of its producers.
+    producer_settings: Vec<String>,
     workers: BTreeMap<usize, Worker>,
     producer: BaseProducer,
     reader: BaseConsumer,
@@ -99,6 +101,7 @@ impl Kafka {
                 .collect(),
             count,
             consumer: Vec::new(),
+            producer_settings: Vec::new(),
             workers: BTreeMap::new(),
         }
     }
@@ -147,6 +150,17 @@ impl Kafka {
         self.consumer.push(setting.to_owned());
     }
 
+    pub(crate) fn with_producer(&mut self, setting: &str) {
+        self.producer_settings.push(setting.to_owned());
+    }
+
+    /// The broker in this process, for what only it can be told.
+    pub(crate) fn embedded_cluster(&self) -> &EmbeddedCluster {
+        self.cluster
+            .as_ref()
+            .expect("a case of the embedded broker")
+    }
+
     pub(crate) fn real_topic(&self, topic: &str) -> String {
         self.real_name(topic)
     }
@@ -177,6 +191,7 @@ impl Kafka {
                 Some(_) => [&quick.map(str::to_owned)[..], &self.consumer].concat(),
                 None => self.consumer.clone(),
             },
+            producer: self.producer_settings.clone(),
             ..Flags::default()
         };
         let settings = Settings::resolve(flags, &BTreeMap::new(), None).expect("right settings");

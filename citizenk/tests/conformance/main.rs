@@ -150,6 +150,31 @@ mod more_runs {
     }
 }
 
+/// The broker refuses what it is sent, as it is told.
+mod refusal_runs {
+    use super::cases::refusals;
+
+    #[test]
+    fn refused_outputs_hold_their_offset_whatever_the_reason() {
+        super::in_real_time(refusals::refused_outputs_hold_their_offset_whatever_the_reason());
+    }
+
+    #[test]
+    fn a_policy_may_let_refused_outputs_go() {
+        super::in_real_time(refusals::a_policy_may_let_refused_outputs_go());
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_refused_holds_its_offset() {
+        super::in_real_time(refusals::a_dead_letter_that_is_refused_holds_its_offset());
+    }
+
+    #[test]
+    fn a_refusal_that_stops_commits_nothing_behind_it() {
+        super::in_real_time(refusals::a_refusal_that_stops_commits_nothing_behind_it());
+    }
+}
+
 mod more_real_runs {
     use super::cases::dynamic;
 

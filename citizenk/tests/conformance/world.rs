@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use citizenk::testing::SendRefusal;
 use citizenk::{App, RunError};
 
 use crate::kafka::Kafka;
@@ -137,6 +138,29 @@ impl World {
         match self {
             Self::Memory(_) => panic!("the in-memory log has no settings"),
             Self::Kafka(world) => world.with_consumer(setting),
+        }
+    }
+
+    /// One more setting of the service's producers; not on the in-memory log.
+    pub(crate) fn with_producer(&mut self, setting: &str) {
+        match self {
+            Self::Memory(_) => panic!("the in-memory log has no settings"),
+            Self::Kafka(world) => world.with_producer(setting),
+        }
+    }
+
+    /// The next requests to write records are refused; on the embedded broker only.
+    pub(crate) fn refuse_sends(&self, refusal: SendRefusal, requests: usize) {
+        match self {
+            Self::Memory(_) => panic!("the in-memory log refuses by `fail_next`"),
+            Self::Kafka(world) => world.embedded_cluster().refuse_sends(refusal, requests),
+        }
+    }
+
+    /// Forgets what is left of that.
+    pub(crate) fn accept_sends(&self) {
+        if let Self::Kafka(world) = self {
+            world.embedded_cluster().accept_sends();
         }
     }
 

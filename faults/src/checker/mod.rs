@@ -14,7 +14,7 @@ use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::history::{Deed, Glimpse, History, Id, Place};
+use crate::history::{Deed, Glimpse, History, Id, Input, Place};
 
 /// Commit times of the broker are cut to milliseconds.
 const TICK: u64 = 1000;
@@ -190,7 +190,15 @@ fn agreement(history: &History, verdict: &mut Verdict) {
         });
     for (list, who) in [
         (history.input.clone(), "the reader at the end"),
-        (history.sent.clone(), "the sender"),
+        (
+            history
+                .sent
+                .iter()
+                .filter(|sent| sent.place.is_known())
+                .copied()
+                .collect(),
+            "the sender",
+        ),
         (handled.collect(), "a handler"),
     ] {
         for input in list {
@@ -218,6 +226,11 @@ fn agreement(history: &History, verdict: &mut Verdict) {
 
 fn writes(history: &History, rules: Rules, verdict: &mut Verdict) {
     let places: BTreeSet<Place> = history.input.iter().map(|input| input.place).collect();
+    let ids: BTreeSet<Id> = history.input.iter().map(|input| input.id).collect();
+    let is_there = |sent: &Input| match sent.place.is_known() {
+        true => places.contains(&sent.place),
+        false => ids.contains(&sent.id),
+    };
     let kept = |place: &Place| {
         history
             .low
@@ -225,7 +238,7 @@ fn writes(history: &History, rules: Rules, verdict: &mut Verdict) {
             .is_none_or(|low| place.offset >= *low)
     };
     for sent in &history.sent {
-        if kept(&sent.place) && !places.contains(&sent.place) {
+        if kept(&sent.place) && !is_there(sent) {
             verdict.lost += 1;
             verdict.add(
                 Invariant::LostWrite,

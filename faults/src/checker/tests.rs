@@ -99,6 +99,17 @@ fn catches(harm: impl FnOnce(&mut History), expected: &[Invariant]) {
 }
 
 #[test]
+fn an_acknowledgement_without_an_offset_counts() {
+    let nowhere = |history: &mut History| history.sent[7].place.offset = -1001;
+    catches(nowhere, &[]);
+    let lost = |history: &mut History| {
+        nowhere(history);
+        history.sent[7].id.seq = 1_000_000;
+    };
+    catches(lost, &[Invariant::LostWrite]);
+}
+
+#[test]
 fn a_good_history_is_good() {
     catches(|_| {}, &[]);
     let verdict = check(&good(40, 20), STRICT);

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 /// The key of the call that commits offsets.
 pub(crate) const OFFSET_COMMIT: i16 = 8;
+/// The key of the call that writes records.
+pub(crate) const PRODUCE: i16 = 0;
 /// The key of the call that fetches records.
 pub(crate) const FETCH: i16 = 1;
 /// The key of the call that ends a transaction.
@@ -12,6 +14,16 @@ pub(crate) const END_TXN: i16 = 26;
 pub(crate) const ADD_PARTITIONS_TO_TXN: i16 = 24;
 /// The key of the call that adds committed offsets to a transaction.
 pub(crate) const TXN_OFFSET_COMMIT: i16 = 28;
+
+/// What clients of librdkafka call themselves when nobody says otherwise.
+pub(super) const NAMELESS: &[u8] = b"rdkafka";
+
+/// What the sender of a request calls itself.
+pub(super) fn client(frame: &[u8]) -> &[u8] {
+    let length = frame.get(12..14).and_then(|bytes| bytes.try_into().ok());
+    let length = usize::try_from(length.map_or(0, i16::from_be_bytes)).unwrap_or(0);
+    frame.get(14..14 + length).unwrap_or_default()
+}
 
 /// Calls on their way: an answer says its number only, not what it answers.
 #[derive(Debug, Default)]
@@ -74,6 +86,16 @@ mod tests {
         assert_eq!(calls.response(&response(7)), Some(END_TXN));
         assert_eq!(calls.response(&response(7)), None);
         assert_eq!(calls.request(&[0, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn a_request_says_whose_it_is() {
+        let mut frame = request(FETCH, 1);
+        assert_eq!(client(&frame), b"");
+        frame.extend(3_i16.to_be_bytes());
+        frame.extend(b"abc, and what follows");
+        assert_eq!(client(&frame), b"abc");
+        assert_eq!(client(&request(FETCH, 1)[..6]), b"");
     }
 
     #[test]

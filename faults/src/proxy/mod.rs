@@ -52,6 +52,9 @@ pub(crate) enum Mode {
 pub(crate) enum CallFault {
     /// The request stays away from the broker until the mode changes, whatever its sender does meanwhile.
     HoldRequest,
+    /// The request is gone; its connection stays, and whatever else is on it passes. Of workers only: observers
+    /// do not name themselves.
+    LoseRequest,
     /// The broker acts, its answer stays away until the mode changes.
     HoldResponse,
     /// The request arrives that much later.

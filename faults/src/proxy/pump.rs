@@ -14,7 +14,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::frame::{Calls, FETCH, padding};
+use super::frame::{Calls, FETCH, NAMELESS, client, padding};
 use super::{CallFault, Mode, Shared};
 use crate::load::FILLER;
 
@@ -187,6 +187,10 @@ async fn pass(
                 mode.wait_for(|mode| *mode != now)
                     .await
                     .map_err(|_| ended())?;
+            }
+            (CallFault::LoseRequest, Direction::Request) if client(&frame.bytes) != NAMELESS => {
+                hit();
+                return Ok(());
             }
             (CallFault::DelayRequest(delay), Direction::Request) => {
                 hit();

@@ -83,9 +83,9 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "B10m",
         what: "exactly once: many short transactions whose ends are late, held, or unanswered",
-        target: "outputs exact; with all rounds 2,000 transactions at least",
+        target: "outputs exact; with all rounds 10,000 transactions at least",
         quick: false,
-        limit: 180,
+        limit: 800,
         run: b10m,
     },
     Row {
@@ -297,9 +297,9 @@ fn b10m(trial: &mut Trial<'_>) -> Result<()> {
         .with("--interval", "10")
         .with("--producer", "socket.timeout.ms=1000");
     steady(trial, WORKERS, &plan)?;
-    let enough = trial.rounds(200, 2000);
+    let enough = trial.rounds(200, 10_000);
     let mut met = 0;
-    let long = trial.seconds(40, 400);
+    let long = trial.seconds(40, 1200);
     let begun = Instant::now();
     while begun.elapsed() < long {
         let faults = [

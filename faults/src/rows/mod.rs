@@ -4,8 +4,11 @@
 
 mod brokers;
 mod exactly;
+mod library;
 mod limits;
 mod network;
+mod pills;
+mod pressure;
 mod topics;
 mod workers;
 
@@ -46,6 +49,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         network::ROWS,
         topics::ROWS,
         limits::ROWS,
+        pressure::ROWS,
+        pills::ROWS,
+        library::ROWS,
     ]
     .into_iter()
     .flatten()

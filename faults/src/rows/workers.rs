@@ -218,7 +218,10 @@ pub(super) fn drained(trial: &mut Trial<'_>, plan: &Plan, rules: Rules) -> Resul
     let plan = plan.clone().with("--delay", "20").concurrency(8);
     steady(trial, 2, &plan)?;
     for round in 0..trial.rounds(2, 6) {
-        let leaving = trial.workers.len() - 2 + round % 2;
+        let living: Vec<usize> = (0..trial.workers.len())
+            .filter(|number| trial.workers[*number].is_alive())
+            .collect();
+        let leaving = living[round % living.len()];
         let given: Vec<i32> = trial.workers[leaving].owned().into_iter().collect();
         let (status, took) = trial.terminate(leaving, STOPPED)?;
         trial.target("exit", took, Duration::from_secs(10));
@@ -417,7 +420,9 @@ fn slow(trial: &mut Trial<'_>, freeze: bool) -> Result<()> {
     trial.assigned(STARTED)?;
     let since = now();
     trial.load(RATE / 2)?;
-    trial.hold(LONG + Duration::from_secs(2))?;
+    // Those that freeze are twice as many as there are threads: they take turns.
+    let turns = if freeze { 2 } else { 1 };
+    trial.hold(turns * LONG + Duration::from_secs(2))?;
     recovered(trial, RECOVERED)?;
     let revocations = trial.revocations(since);
     trial.figure(format!("{revocations} revocations"));

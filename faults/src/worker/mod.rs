@@ -7,11 +7,13 @@ pub(crate) mod service;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use xtask::failure::{OrFail, Result};
+use xtask::failure::{Failure, OrFail, Result};
 use xtask::process::{self, Signal};
 
 use crate::history::Deed;
@@ -20,6 +22,10 @@ use crate::journal::Reader;
 /// The name of the hidden subcommand.
 pub(crate) const SUBCOMMAND: &str = "worker";
 pub(crate) const AGENT: &str = "work";
+/// What cannot be decoded becomes a dead letter.
+pub(crate) const LETTERS: &str = "--letters";
+/// For one answer of a worker.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What one worker is to be like.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +65,7 @@ pub(crate) struct Place<'a> {
     pub(crate) group: &'a str,
     pub(crate) input: &'a str,
     pub(crate) output: &'a str,
+    pub(crate) letters: &'a str,
     pub(crate) folder: &'a Path,
 }
 
@@ -98,6 +105,9 @@ impl Worker {
             "--topic",
             &format!("done={}", place.output),
         ]);
+        if plan.flags.iter().any(|flag| flag == LETTERS) {
+            command.args(["--topic", &format!("letters={}", place.letters)]);
+        }
         for setting in [
             "session.timeout.ms=6000",
             "heartbeat.interval.ms=1000",
@@ -184,6 +194,38 @@ impl Worker {
         fs::read(&self.log)
             .map(|text| String::from_utf8_lossy(&text).into_owned())
             .unwrap_or_default()
+    }
+
+    /// What it answers to a request by HTTP: the status, and everything that follows.
+    pub(crate) fn get(&self, path: &str) -> Result<(u16, String)> {
+        let doing = || format!("ask a worker for {path}");
+        let log = self.log();
+        let mut words = log
+            .lines()
+            .filter(|line| line.contains("serving HTTP"))
+            .flat_map(str::split_whitespace);
+        let address = words
+            .find_map(|word| word.strip_prefix("address="))
+            .ok_or_else(|| Failure::new(format!("cannot {}: it does not serve HTTP", doing())))?;
+        let mut stream = TcpStream::connect(address).or_fail(doing)?;
+        stream.set_read_timeout(Some(ANSWER)).or_fail(doing)?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).or_fail(doing)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).or_fail(doing)?;
+        let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+        Ok((status.unwrap_or(0), answer))
+    }
+
+    /// The sum of a metric over all its series.
+    pub(crate) fn metric(&self, name: &str) -> Result<f64> {
+        let (_, text) = self.get("/metrics")?;
+        let begin = format!("{name}{{");
+        let lines = text.lines().filter(|line| line.starts_with(&begin));
+        Ok(lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
     }
 
     /// The bytes of memory it holds.

@@ -19,6 +19,7 @@ use crate::observe::Done;
 
 const ITEMS: Topic<Item, u32> = Topic::json("items");
 const DONE: Topic<Done, u32> = Topic::json("done");
+const LETTERS: Topic<RawBytes> = Topic::raw("letters");
 /// How late a worker that commits too early does its work.
 const LATE: Duration = Duration::from_secs(2);
 /// The producer's number of what is sent at the start.
@@ -82,6 +83,12 @@ pub(crate) struct Options {
     large: usize,
     #[arg(long, value_enum, default_value_t = Refusal::Retry)]
     refused: Refusal,
+    /// What cannot be decoded goes to the dead letters instead of stopping the service
+    #[arg(long)]
+    letters: bool,
+    /// A mistake on purpose: what cannot be decoded is passed over
+    #[arg(long, hide = true)]
+    lose_pills: bool,
     /// Sends so many records at the start without waiting for any
     #[arg(long, default_value_t = 0)]
     send: u64,
@@ -275,6 +282,11 @@ pub(crate) fn run(options: Options, service: citizenk::cli::RunArgs) -> Exit {
     }
     if options.keep_producer {
         app = app.without_defence();
+    }
+    if options.lose_pills {
+        app = app.on_decode_error(Policy::skip());
+    } else if options.letters {
+        app = app.on_decode_error(Policy::dead_letter(&LETTERS));
     }
     let app = app
         .state(Desk {

@@ -20,7 +20,7 @@ use super::{RedriveArgs, known_topic, unknown, unread};
 use crate::config::{DEFAULT_CLUSTER, Settings};
 use crate::error::RunError;
 use crate::extract::{Found, OutputTable, OutputTarget, Reader};
-use crate::record::{Chunk, Headers};
+use crate::record::{Chunk, Headers, Timestamp};
 use crate::runtime::clusters::Clusters;
 use crate::runtime::lane::DEAD_LETTER_HEADERS;
 use crate::runtime::lane::returned::{Story, is_story};
@@ -381,7 +381,7 @@ impl<'a> Ways<'a> {
                 topic,
                 partition,
                 offset,
-                timestamp: chunk.timestamp(index),
+                timestamp: letter.source_time(),
                 attempts: 0,
                 stage: 1,
                 reason: letter.fact("reason").unwrap_or_default(),
@@ -446,6 +446,12 @@ impl<'a> Dead<'a> {
         let topic = self.fact("topic")?;
         let partition = self.fact("partition")?.parse().ok()?;
         Some((topic, partition, self.fact("offset")?.parse().ok()?))
+    }
+
+    /// When the record was written to its source; letters of earlier versions do not say it.
+    fn source_time(&self) -> Timestamp {
+        let said = self.fact("timestamp").and_then(|text| text.parse().ok());
+        said.map_or_else(|| self.chunk.timestamp(self.index), Timestamp::Create)
     }
 
     /// Whether this is its key, in the text form its topic has for keys.

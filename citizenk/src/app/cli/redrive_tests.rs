@@ -107,7 +107,14 @@ fn letters_go_to_the_agents_retry_topic_and_are_handled_at_once() {
         let records = app.topic(&FIRST).sent();
         assert_eq!(records.len(), before + 10);
         let last = &records[before];
-        for (name, expected) in [("attempts", "0"), ("stage", "1"), ("topic", "orders")] {
+        let written = app.now() - Duration::from_secs(30);
+        let written = written.timestamp_millis().to_string();
+        for (name, expected) in [
+            ("attempts", "0"),
+            ("stage", "1"),
+            ("topic", "orders"),
+            ("timestamp", &written),
+        ] {
             let name = format!("citizenk.retry.{name}");
             assert_eq!(last.headers.text(&name), Some(expected), "{name}");
         }

@@ -84,6 +84,7 @@ impl Partition {
             resting: slowest
                 .is_none_or(|lane| lane.inbox.is_resting() || lane.inbox.signs.is_resting()),
             retries: signs.map_or(0, |signs| signs.retries()),
+            refusals: signs.map_or(0, |signs| signs.refusals()),
             shipped,
             answered,
         }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::look::Ages;
 use super::orders::AgentNumber;
-use crate::runtime::ack::LaneAck;
+use crate::runtime::ack::{LaneAck, lowest};
 use crate::runtime::lane::inbox::Inbox;
 use crate::runtime::stall::StallWatch;
 use crate::telemetry::PartitionMetrics;
@@ -52,12 +52,7 @@ impl Partition {
     /// Everything below is settled by all lanes.
     pub(super) fn position(&self) -> Option<i64> {
         let lanes = self.lanes.iter().map(|lane| lane.ack.position());
-        let Some(slowest) = lanes.min() else {
-            return self.settled;
-        };
-        // A lane that begins further on is ahead of what was read.
-        let read = self.next.unwrap_or(i64::MAX);
-        slowest.map(|position| position.min(read))
+        lowest(lanes, self.next).unwrap_or(self.settled)
     }
 
     /// Whether the lane is done with all records below `end`.

@@ -307,8 +307,18 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
 
     /// Waits before a retry; a lane that is told to end discards it.
     pub(crate) async fn pause(&self, pause: Duration) -> Next {
-        self.cx.metrics.retried(1);
         self.cx.inbox.signs.retried();
+        self.wait(pause).await
+    }
+
+    /// The same before refused outputs are sent again: the handler has done its part.
+    pub(crate) async fn pause_outputs(&self, pause: Duration) -> Next {
+        self.cx.inbox.signs.refused();
+        self.wait(pause).await
+    }
+
+    async fn wait(&self, pause: Duration) -> Next {
+        self.cx.metrics.retried(1);
         tokio::select! {
             biased;
             _ = self.cx.inbox.closed() => Next::Halt,

@@ -121,7 +121,11 @@ pub(crate) fn stage(
                     .to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
             ),
         ];
-        for (name, value) in facts {
+        let timestamp = chunk.timestamp(index).millis();
+        let timestamp = timestamp
+            .as_ref()
+            .map(|millis| ("timestamp", millis as &dyn fmt::Display));
+        for (name, value) in facts.into_iter().chain(timestamp) {
             writer.header(
                 &format!("{HEADER_PREFIX}{name}"),
                 Some(value.to_string().as_bytes()),

@@ -45,7 +45,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
             tracing::warn!(agent, %partition, count, %error, ?pause, "outputs were not delivered; sending them again");
             // Those that were refused together pause together.
             let left = (refused.since + pause).saturating_duration_since(Instant::now());
-            if core.pause(left).await == Next::Halt {
+            if core.pause_outputs(left).await == Next::Halt {
                 return Next::Halt;
             }
             shipping.resend(refused).await;

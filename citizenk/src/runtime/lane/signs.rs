@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 pub(crate) struct Signs {
     resting: AtomicUsize,
     retries: AtomicU64,
+    refused: AtomicU64,
     shipped: AtomicU64,
     answered: AtomicU64,
 }
@@ -28,6 +29,15 @@ impl Signs {
 
     pub(crate) fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Outputs were refused and are sent again.
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Outputs were sent together.

@@ -28,6 +28,36 @@ impl Default for EmbeddedOptions {
     }
 }
 
+/// The number of requests to write records in Kafka's protocol.
+#[cfg(any(test, feature = "testing"))]
+const PRODUCE: i16 = 0;
+
+/// Why an embedded broker refuses to write records.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendRefusal {
+    /// `NOT_ENOUGH_REPLICAS`: clients try again by themselves.
+    NotEnoughReplicas,
+    /// `MSG_SIZE_TOO_LARGE`: larger than the topic takes.
+    TooLarge,
+    /// `TOPIC_AUTHORIZATION_FAILED`: the client may not write there.
+    NotAuthorized,
+    /// `INVALID_RECORD`: the broker's checks found something.
+    InvalidRecord,
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl SendRefusal {
+    fn code(self) -> Code {
+        match self {
+            Self::NotEnoughReplicas => Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+            Self::TooLarge => Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            Self::NotAuthorized => Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            Self::InvalidRecord => Code::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+        }
+    }
+}
+
 pub(crate) struct EmbeddedBroker {
     cluster: *mut rd::rd_kafka_mock_cluster_t,
     bootstrap: String,
@@ -111,6 +141,28 @@ impl EmbeddedBroker {
         }
         topics.insert(name.to_owned(), partitions);
         Ok(())
+    }
+
+    /// The next requests to write records are refused.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn refuse_sends(&self, refusal: SendRefusal, requests: usize) {
+        let codes = vec![refusal.code(); requests];
+        // SAFETY: the cluster is alive, the codes are copied.
+        unsafe {
+            rd::rd_kafka_mock_push_request_errors_array(
+                self.cluster,
+                PRODUCE,
+                codes.len(),
+                codes.as_ptr(),
+            );
+        }
+    }
+
+    /// Forgets what [`Self::refuse_sends`] has left.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn accept_sends(&self) {
+        // SAFETY: the cluster is alive.
+        unsafe { rd::rd_kafka_mock_clear_request_errors(self.cluster, PRODUCE) }
     }
 
     /// For faults that tests order.

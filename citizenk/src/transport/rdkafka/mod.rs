@@ -44,6 +44,8 @@ mod security;
 mod tests;
 
 pub(crate) use conf::check as check_setting;
+#[cfg(any(test, feature = "testing"))]
+pub use embedded::SendRefusal;
 pub(crate) use embedded::{EmbeddedBroker, EmbeddedOptions};
 
 use admin::Admin;

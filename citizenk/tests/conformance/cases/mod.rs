@@ -7,6 +7,7 @@ pub(crate) mod outputs;
 pub(crate) mod policies;
 pub(crate) mod reading;
 pub(crate) mod records;
+pub(crate) mod refusals;
 
 use std::sync::{Arc, Mutex};
 

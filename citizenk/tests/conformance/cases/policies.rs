@@ -31,7 +31,8 @@ pub(crate) async fn tries_end_in_a_dead_letter(broker: Broker) {
         .start(app(&seen, &Gate::closed()).register::<lettered>())
         .await;
     world.push_orders([1]);
-    world.push("orders", [Push::order(13).header("trace", "t")]);
+    let written = 1_700_000_000_123;
+    world.push("orders", [Push::order(13).header("trace", "t").at(written)]);
     world.push_orders([2]);
     world.until_at(3).await;
     let calls = ["1 try 1", "13 try 1", "13 try 2", "13 try 3", "2 try 1"];
@@ -49,6 +50,8 @@ pub(crate) async fn tries_end_in_a_dead_letter(broker: Broker) {
         (letter.fact("partition"), letter.fact("offset")),
         ("0", "1")
     );
+    assert_eq!(letter.fact("timestamp"), written.to_string());
+    assert_ne!(letter.timestamp, Some(written), "its own is when it failed");
     assert_eq!(letter.fact("agent"), "lettered");
     assert!(letter.fact("topic").ends_with("orders"));
     assert!(!letter.fact("reason").is_empty());

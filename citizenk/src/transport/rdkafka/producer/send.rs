@@ -83,9 +83,11 @@ impl Producer {
     }
 
     pub(super) fn found_full(&self) {
-        // The serving thread tells who waits; it may be waiting itself just now.
-        self.shared.full.store(true, Ordering::Release);
-        self.shared.client.wake();
+        // The serving thread tells who waits; it may be waiting itself just now. Once it knows it is left alone:
+        // it would tell those who wait, who would find the queue full and wake it, and so on.
+        if !self.shared.full.swap(true, Ordering::AcqRel) {
+            self.shared.client.wake();
+        }
     }
 
     pub(super) fn found_room(&self) {

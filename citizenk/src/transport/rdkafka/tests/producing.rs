@@ -174,6 +174,57 @@ fn a_full_queue_loses_nothing() {
 }
 
 #[test]
+fn a_full_queue_keeps_nobody_busy() {
+    const WATCHED: Duration = Duration::from_secs(1);
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    let producer = producer(
+        &transport,
+        &[("queue.buffering.max.messages", "10"), ("linger.ms", "1")],
+    );
+    let topics = [producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic")];
+    let mut batch = StagedBatch::default();
+    for index in 0..50_usize {
+        batch.record(0).finish(Some(index.to_string().as_bytes()));
+    }
+    let embedded = transport.embedded.as_ref().expect("embedded");
+    embedded.set_down(true);
+    let results = Arc::new(Results::default());
+    let sink: Arc<dyn DeliverySink> = results.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let (mut done, mut tries) = (0, 0);
+    let mut offer = |wait: Duration| {
+        let space = producer.space().notified();
+        done += producer.produce(&topics, &batch, done..batch.len(), &sink);
+        tries += 1;
+        // Its end is the end of the time or of the queue.
+        let _ = runtime.block_on(async { tokio::time::timeout(wait, space).await });
+        (done, tries)
+    };
+    let end = Instant::now() + WATCHED;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        let (done, _) = offer(left);
+        assert!(done < batch.len(), "there is no room for all");
+    }
+    let (_, tries) = offer(Duration::ZERO);
+    // It is told ten times a second that there may be room.
+    assert!(tries <= 20, "{tries} tries in {WATCHED:?}");
+    embedded.set_down(false);
+    let begun = Instant::now();
+    while offer(Duration::from_millis(100)).0 < batch.len() {
+        assert!(begun.elapsed() < PATIENCE, "there is room again");
+    }
+    for result in results.wait(batch.len()) {
+        result.expect("delivered");
+    }
+}
+
+#[test]
 fn records_that_cannot_be_accepted_are_reported_and_the_others_go() {
     let transport = broker();
     transport.create_topic("t", 2).expect("created");
