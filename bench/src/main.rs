@@ -9,6 +9,7 @@
 mod allocations;
 mod child;
 mod cluster;
+mod codecs;
 mod concurrency;
 mod contest;
 mod cost;
@@ -57,6 +58,8 @@ enum Bench {
     Rival(rival::Options),
     /// What citizenk itself adds to a record: instructions, allocations
     Cost(cost::Options),
+    /// Formats: our framing and caching beside the bare codec crates
+    Codecs(codecs::Options),
     /// One contestant; for this program's own use
     #[command(hide = true)]
     Child(Run),
@@ -108,6 +111,7 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Transform(options) => hold(Work::Transform, options),
         Bench::Rival(options) => rival::run(&options),
         Bench::Cost(options) => cost::run(&options),
+        Bench::Codecs(options) => codecs::run(&options),
         Bench::Latency(options) => latency::run(&options),
         Bench::Concurrency(options) => concurrency::run(&options),
         Bench::Child(run) => contest::run(&run),

@@ -29,6 +29,7 @@ mod record;
 #[cfg(feature = "registry")]
 pub mod registry;
 mod runtime;
+pub mod schema;
 mod staging;
 mod suggest;
 mod telemetry;
@@ -72,6 +73,15 @@ pub use extract::{
 pub use policy::{Guarantee, Policy};
 pub use runtime::agents::{AgentHandle, AgentState, AgentStatus, Agents, AgentsError, ReadFrom};
 pub use runtime::lane::{Agent, AgentDef};
+
+/// Avro: what fields are written as, and values without a Rust type.
+#[cfg(feature = "avro")]
+pub mod avro {
+    pub use crate::schema::avro::{
+        AsString, AvroCodec, AvroReader, AvroSchema, AvroType, AvroWith, Decimal, Micros,
+        SchemaBuilder,
+    };
+}
 
 /// The command line, for programs with commands of their own.
 #[cfg(feature = "cli")]

@@ -5,6 +5,17 @@ use std::time::Duration;
 
 pub use schemars;
 pub use serde;
+#[cfg(feature = "avro")]
+pub use serde_json::Value;
+
+/// What `#[citizenk::message(avro)]` expands to names these.
+#[cfg(feature = "avro")]
+pub mod avro {
+    pub use crate::schema::avro::{
+        AvroType, AvroWith, Branch, Decoded, Encoded, FieldName, Fields, Own, Position,
+        SchemaBuilder, TypeName, present, read, skip, unknown,
+    };
+}
 
 pub use crate::agent::{
     AgentBuilder, AgentHandle, AgentInput, BatchInput, IntoOutcome, IntoOutput, Origin, Reply,

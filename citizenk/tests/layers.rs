@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 /// From the leaves up; a module may use its own layer and those before it.
 const LAYERS: [&[&str]; 6] = [
     &["error", "config", "time", "telemetry", "suggest", "fetch"],
-    &["topic", "codec", "message", "record", "staging", "registry"],
+    &[
+        "topic", "codec", "message", "record", "schema", "staging", "registry",
+    ],
     &["admin", "agent", "extract", "middleware", "policy"],
     &["transport"],
     &["runtime", "web", "timer", "lifecycle"],

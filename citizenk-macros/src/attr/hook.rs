@@ -50,6 +50,7 @@ impl Args for HookArgs {
         positional: Some(Positional {
             read: event,
             literal: false,
+            brackets: false,
         }),
         keys: KEYS,
         common: FUNCTION_KEYS,

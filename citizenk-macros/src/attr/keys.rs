@@ -31,6 +31,8 @@ pub(crate) struct Positional<A> {
     pub(crate) read: fn(&mut A, TokenStream, &mut Report),
     /// Whether it is a literal (an interval) or a word (an event).
     pub(crate) literal: bool,
+    /// Whether brackets may follow the word.
+    pub(crate) brackets: bool,
 }
 
 /// The arguments of one attribute.
@@ -194,7 +196,8 @@ fn read_argument<A: Args>(
         );
     } else if let Some(positional) = &table.positional
         && (!positional.literal || first)
-        && argument.len() == 1
+        && (argument.len() == 1
+            || positional.brackets && matches!(argument.as_slice(), [_, TokenTree::Group(_)]))
     {
         (positional.read)(args, argument.into_iter().collect(), report);
     } else {

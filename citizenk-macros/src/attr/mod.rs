@@ -5,6 +5,7 @@
 //! "supported:" lists, the suggestions and the documentation.
 
 pub(crate) mod agent;
+pub(crate) mod avro;
 pub(crate) mod duration;
 pub(crate) mod hook;
 pub(crate) mod keys;

@@ -57,6 +57,7 @@ impl Args for EveryArgs {
         positional: Some(Positional {
             read: interval,
             literal: true,
+            brackets: false,
         }),
         keys: EVERY_KEYS,
         common: FUNCTION_KEYS,
@@ -73,6 +74,7 @@ impl Args for AtArgs {
         positional: Some(Positional {
             read: cron,
             literal: true,
+            brackets: false,
         }),
         keys: AT_KEYS,
         common: FUNCTION_KEYS,

@@ -56,8 +56,17 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let args: MessageArgs = keys::parse(args, &mut report);
     let paths = Paths::new(args.common.krate.value());
     let head = head(&item, &mut report);
+    let (mut item, mut avro) = (item, TokenStream::new());
+    if let (Some(options), Some(head)) = (args.avro.value(), &head)
+        && !head.is_union
+    {
+        (item, avro) = super::avro::expand(item, options, &paths, &mut report);
+    }
     match head {
-        Some(head) if report.is_clean() => derived(&head, item, &paths),
+        Some(head) if report.is_clean() => {
+            let derived = derived(&head, item, &paths);
+            quote!(#derived #avro)
+        }
         // Without its derives the type would cause an error at every use.
         Some(head) if !head.is_union => {
             let errors = report.into_compile_errors();

@@ -4,6 +4,7 @@
 //! [`common`] has what all of them emit.
 
 pub(crate) mod agent;
+pub(crate) mod avro;
 pub(crate) mod common;
 pub(crate) mod hook;
 pub(crate) mod message;

@@ -332,8 +332,61 @@ fn other_attributes_have_one_fault_each() {
             "`get` is a text in quotes",
         ),
         (
-            "#[message(avro)] struct A;",
-            "unknown argument `avro` for `#[message]`",
+            "#[message(cbor)] struct A;",
+            "unknown argument `cbor` for `#[message]`",
+        ),
+        ("#[message(avro, avro)] struct A;", "`avro` is given twice"),
+        (
+            "#[message(avro(namspace = \"x\"))] struct A;",
+            "unknown option `namspace` of `avro(..)`",
+        ),
+        (
+            "#[message(avro(name = \"a-b\"))] struct A;",
+            "`a-b` is no Avro name",
+        ),
+        (
+            "#[message(avro)] struct A(u8, u8);",
+            "the fields of Avro message `A` need names",
+        ),
+        (
+            "#[message(avro)] struct A<T> { a: T }",
+            "Avro message `A` cannot be generic",
+        ),
+        (
+            "#[message(avro)] enum A {}",
+            "Avro message `A` has no values",
+        ),
+        (
+            "#[message(avro)] enum A { B(u8, u8) }",
+            "variant `B` of Avro message `A` has several values without names",
+        ),
+        (
+            "#[message(avro)] struct A { #[serde(flatten)] a: B }",
+            "`flatten` has no Avro form",
+        ),
+        (
+            "#[message(avro)] struct A { #[serde(skip_serializing)] a: B }",
+            "`skip_serializing` has no Avro form",
+        ),
+        (
+            "#[message(avro)] #[serde(from = \"B\")] struct A { a: B }",
+            "`from` has no Avro form",
+        ),
+        (
+            "#[message(avro)] struct A { #[serde(rename = \"a-b\")] a: u8 }",
+            "`a-b` is no Avro name",
+        ),
+        (
+            "#[message(avro)] #[serde(rename_all = \"kebab-case\")] struct A { a_b: u8 }",
+            "names with `-` are no Avro names",
+        ),
+        (
+            "#[message(avro)] struct A { #[avro(whith = B)] a: u8 }",
+            "unknown option `whith` of `#[avro(..)]`",
+        ),
+        (
+            "#[message(avro)] #[avro(namespace = \"x\")] struct A { a: u8 }",
+            "options of the type stand in the attribute",
         ),
         (
             "#[message] #[derive(schemars::JsonSchema)] struct A;",

@@ -122,10 +122,7 @@ impl<T> Event<T> {
     /// # Errors
     /// When the key is not UTF-8 or not a `K`.
     pub fn key<K: TextKey>(&self) -> Result<Option<K>, DecodeError> {
-        self.record
-            .key()
-            .map(crate::KeyCodec::<K>::text().decode)
-            .transpose()
+        self.record.key().map(crate::codec::decode_text).transpose()
     }
 
     /// The record's headers.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::builder::AgentBuilder;
 use super::input::{AgentInput, BatchInput, Place};
-use crate::codec::{Codec, Decode, KeyCodec, Raw, RawBytes};
+use crate::codec::{Codec, Decode, DecodeFn, KeyCodec, Raw, RawBytes};
 use crate::error::DecodeError;
 use crate::extract::EventBatch;
 use crate::record::{Chunk, Headers, RecordRef, Timestamp};
+use crate::schema::WireOptions;
 use crate::topic::describe::TopicInfo;
 use crate::topic::{DEFAULT_CLUSTER, Direction, Partitioner, Topic};
 
@@ -197,9 +198,12 @@ impl AgentBuilder<Undecoded, EventBatch> {
             name: "",
             codec: Raw::NAME,
             media_type: Raw::MEDIA_TYPE,
-            decode: Some(Undecoded::decode),
+            decode: Some(DecodeFn::Plain(Undecoded::decode)),
             encode: None,
+            from_json: None,
             schema: |generator| generator.subschema_for::<RawBytes>(),
+            own: None,
+            wire: WireOptions::DEFAULT,
             key: KeyCodec::raw(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Input,

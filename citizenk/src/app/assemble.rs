@@ -8,12 +8,12 @@ mod outputs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use regex::Regex;
 
 use super::component::{ComponentDef, Kind};
 use super::module::{Defaults, Item};
+use super::overrides::Overrides;
 use super::retries;
 use crate::Direction;
 use crate::agent::{AgentSpec, GroupChoice, is_undecoded};
@@ -24,33 +24,9 @@ use crate::middleware::{Around, CallKind, Component};
 use crate::policy::{Guarantee, Policy, Then};
 use crate::runtime::engine::{PlannedAgent, resolve_schedule};
 use crate::runtime::plan::AgentPlan;
-use crate::runtime::produce::TopicNames;
 use crate::timer::{Placement, TimerDef};
 use crate::topic::describe::TopicInfo;
 use crate::topic::{DEFAULT_CLUSTER, Declared, check_name};
-
-/// What a run may change without changing the program.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Overrides {
-    pub(crate) group: Option<String>,
-    pub(crate) names: TopicNames,
-    pub(crate) agents: BTreeMap<String, AgentOverride>,
-    /// Where the settings say that consumers read more than what is committed.
-    pub(crate) uncommitted: BTreeMap<String, String>,
-}
-
-/// `[agents.NAME]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct AgentOverride {
-    pub(crate) batch_size: Option<usize>,
-    pub(crate) batch_timeout: Option<Duration>,
-    pub(crate) concurrency: Option<usize>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) buffer_bytes: Option<usize>,
-    pub(crate) enabled: Option<bool>,
-    /// Where the settings say so.
-    pub(crate) source: String,
-}
 
 /// An app's components with the defaults of their modules.
 #[derive(Clone, Debug)]
@@ -319,7 +295,7 @@ fn plan(app: &str, mut spec: AgentSpec, defaults: &Defaults, overrides: &Overrid
         on_decode,
         on_error,
         on_produce,
-        table: Arc::new(OutputTable::new(targets)),
+        table: Arc::new(OutputTable::new(targets, overrides.schemas.clone())),
         spec,
     }
 }
@@ -446,13 +422,17 @@ impl Checks<'_> {
         if let Err(reason) = crate::admin::problems(&real, &topic.declared) {
             self.issue(component, format!("topic `{}`: {reason}", topic.name));
         }
+        if let Err(reason) = topic.own_schemas(&real) {
+            self.issue(component, format!("topic `{}`: {reason}", topic.name));
+        }
         // Who passes bytes on need not know what others know.
         let known = self.topics.get(topic.name);
         if known.is_some() && is_undecoded(topic) {
             return;
         }
         let Some(known) = known.filter(|known| !is_undecoded(known)) else {
-            self.topics.insert(topic.name, topic.clone());
+            let topic = topic.with_schemas(&self.overrides.schemas);
+            self.topics.insert(topic.name, topic);
             return;
         };
         let pairs = [

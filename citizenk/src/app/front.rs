@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::live::Live;
-use super::{App, Prepared, overrides};
+use super::{App, Overrides, Prepared};
 use crate::config::{Broker, Settings};
 use crate::error::RunError;
 use crate::transport::BrokerKind;
@@ -31,9 +31,10 @@ pub(crate) fn printable_servers(broker: &Broker) -> String {
 pub(crate) fn plan(
     app: &App,
     settings: &Settings,
+    overrides: &Overrides,
     broker: BrokerKind,
 ) -> Result<(WebPlan, ServiceInfo), RunError> {
-    let assembled = app.assembled(&overrides(settings))?;
+    let assembled = app.assembled(overrides)?;
     let info = app.service_info(&assembled, settings, broker);
     let plan = app.web_plan(&assembled, settings, &info)?;
     Ok((plan, info))
@@ -51,9 +52,10 @@ impl Front {
     pub(crate) fn bind(
         app: &App,
         settings: &Settings,
+        overrides: &Overrides,
         broker: BrokerKind,
     ) -> Result<Self, RunError> {
-        let (plan, info) = plan(app, settings, broker)?;
+        let (plan, info) = plan(app, settings, overrides, broker)?;
         let bound = Bound::bind(&settings.http.address.value.to_string())?;
         Ok(Self { bound, plan, info })
     }

@@ -22,6 +22,7 @@ mod front;
 #[cfg(feature = "web")]
 mod live;
 mod module;
+mod overrides;
 mod reader;
 mod relations;
 mod retries;
@@ -32,11 +33,12 @@ pub(crate) mod topics;
 #[cfg(feature = "web")]
 mod web;
 
-pub(crate) use assemble::{AgentOverride, Assembled, Overrides, assemble, flatten, planned};
+pub(crate) use assemble::{Assembled, assemble, flatten, planned};
 #[cfg(feature = "cli")]
 pub use cli::run;
 pub use component::{Component, ComponentDef};
 pub use module::Module;
+pub(crate) use overrides::{AgentOverride, Overrides};
 pub use security::TokenContext;
 pub use service::Service;
 pub(crate) use service::overrides;

@@ -8,6 +8,7 @@ use crate::error::RunError;
 use crate::extract::Reader;
 use crate::runtime::clusters::Clusters;
 use crate::runtime::read::AllReads;
+use crate::schema::Schemas;
 
 impl Reader {
     /// A reader of the clusters the settings name, for tools that run no app. Nothing is sent before the first
@@ -45,10 +46,11 @@ impl Reader {
         settings: &Settings,
         client_id: impl Into<String>,
     ) -> Self {
-        Self::new(Arc::new(AllReads {
+        let reads = Arc::new(AllReads {
             clusters,
             client_id: client_id.into(),
             names: settings.names(),
-        }))
+        });
+        Self::new(reads, Schemas::none())
     }
 }

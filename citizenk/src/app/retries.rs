@@ -38,7 +38,7 @@ pub(super) fn named(mut plan: AgentPlan, names: &TopicNames) -> AgentPlan {
         });
     }
     if !plan.retry_topics.is_empty() {
-        plan.table = Arc::new(OutputTable::new(targets));
+        plan.table = Arc::new(OutputTable::new(targets, plan.table.schemas.clone()));
     }
     plan
 }

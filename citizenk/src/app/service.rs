@@ -13,6 +13,7 @@ use crate::error::{Exit, RunError};
 use crate::runtime::clusters::Clusters;
 use crate::runtime::engine;
 use crate::runtime::worker::Executor;
+use crate::schema::Schemas;
 use crate::time::Clock;
 use crate::transport::BrokerKind;
 #[cfg(any(test, feature = "testing"))]
@@ -80,6 +81,7 @@ pub(crate) fn overrides(settings: &Settings) -> Overrides {
             })
             .collect(),
         uncommitted: settings.uncommitted(),
+        schemas: Schemas::none(),
     }
 }
 
@@ -116,7 +118,8 @@ impl Service {
         for warning in settings.warnings() {
             tracing::warn!("{warning}");
         }
-        let assembled = app.assembled(&overrides(&settings))?;
+        let overrides = overrides(&settings);
+        let assembled = app.assembled(&overrides)?;
         for (name, topic) in &assembled.topics {
             let transport = &clusters.of(topic.cluster)?.transport;
             if transport.kind() == BrokerKind::Embedded {
@@ -133,13 +136,18 @@ impl Service {
         })?;
         let drain = app.drain.unwrap_or(settings.drain.value);
         #[cfg(feature = "web")]
-        let front = Front::bind(&app, &settings, clusters.first().transport.kind())?;
+        let front = Front::bind(
+            &app,
+            &settings,
+            &overrides,
+            clusters.first().transport.kind(),
+        )?;
         #[cfg(feature = "web")]
         let base_url = Some(front.url());
         #[cfg(not(feature = "web"))]
         let base_url: Option<String> = None;
         let options = RunOptions {
-            overrides: overrides(&settings),
+            overrides,
             client_id: base_url.clone().unwrap_or_else(|| app.name.clone()),
             base_url,
             settings,

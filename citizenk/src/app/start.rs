@@ -89,16 +89,21 @@ impl Prepared {
             &options.clusters,
             &options.settings,
         );
+        let schemas = options.overrides.schemas.clone();
         let env = Env {
             admin: topics::admin(&options.clusters, &options.overrides.names),
             app: AppInfo::new(&app.name, version, options.base_url.as_deref()),
             states,
-            producer: Producer::new(Arc::new(port.clone())),
-            reader: Reader::new(Arc::new(AllReads {
-                clusters: options.clusters.clone(),
-                client_id: format!("{}-read", app.name),
-                names: options.overrides.names.clone(),
-            })),
+            producer: Producer::new(Arc::new(port.clone()), schemas.clone()),
+            reader: Reader::new(
+                Arc::new(AllReads {
+                    clusters: options.clusters.clone(),
+                    client_id: format!("{}-read", app.name),
+                    names: options.overrides.names.clone(),
+                }),
+                schemas.clone(),
+            ),
+            schemas,
             background: Background::new(options.handle.clone(), shutdown.clone()),
             shutdown: shutdown.clone(),
             clock: options.clock,

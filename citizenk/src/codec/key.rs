@@ -3,12 +3,14 @@
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Codec, Decode, Encode, Json, Raw};
+use super::{Codec, Decode, DecodeFn, Encode, EncodeFn, Json, Raw};
 use crate::error::{DecodeError, EncodeError};
+use crate::schema::{SchemaFn, Wire};
 
 /// Reads a key from the text of a URL or a command line.
 pub type ParseKey<K> = fn(&str) -> Result<K, DecodeError>;
@@ -16,10 +18,31 @@ pub type ParseKey<K> = fn(&str) -> Result<K, DecodeError>;
 /// A key's form on the topic: what producers write, routers partition by and tools print.
 pub struct KeyCodec<K> {
     pub(crate) name: &'static str,
-    pub(crate) encode: fn(&K, &mut Vec<u8>) -> Result<(), EncodeError>,
-    pub(crate) decode: fn(&[u8]) -> Result<K, DecodeError>,
+    pub(crate) encode: EncodeFn<K>,
+    pub(crate) decode: DecodeFn<K>,
     /// From the text of a URL or a command line; `None` where a key has no such form.
     pub(crate) parse: Option<ParseKey<K>>,
+    /// The schema of keys, in formats that have one.
+    pub(crate) schema: Option<SchemaFn>,
+}
+
+/// A key codec on the topic of one lane: what [`Key`](crate::Key) is extracted with.
+pub struct BoundKey<K> {
+    pub(crate) decode: DecodeFn<K>,
+    pub(crate) wire: Arc<Wire>,
+}
+
+impl<K> fmt::Debug for BoundKey<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BoundKey({:?})", self.wire)
+    }
+}
+
+impl<K> BoundKey<K> {
+    #[inline]
+    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<K, DecodeError> {
+        self.decode.call(bytes, || &self.wire)
+    }
 }
 
 impl<K> Clone for KeyCodec<K> {
@@ -97,6 +120,11 @@ fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
     std::str::from_utf8(bytes).map_err(|source| DecodeError::new("text", source))
 }
 
+/// A key from the bytes of its text form.
+pub(crate) fn decode_text<K: TextKey>(bytes: &[u8]) -> Result<K, DecodeError> {
+    K::parse_text(utf8(bytes)?)
+}
+
 impl<K> KeyCodec<K> {
     /// The UTF-8 text of `Display`: 7 becomes `7`.
     pub const fn text() -> Self
@@ -105,9 +133,10 @@ impl<K> KeyCodec<K> {
     {
         Self {
             name: "text",
-            encode: |key, out| key.encode_text(out),
-            decode: |bytes| K::parse_text(utf8(bytes)?),
+            encode: EncodeFn::Plain(|key, out| key.encode_text(out)),
+            decode: DecodeFn::Plain(decode_text),
             parse: Some(K::parse_text),
+            schema: None,
         }
     }
 
@@ -118,12 +147,13 @@ impl<K> KeyCodec<K> {
     {
         Self {
             name: "big_endian",
-            encode: |key, out| {
+            encode: EncodeFn::Plain(|key, out| {
                 key.to_be(out);
                 Ok(())
-            },
-            decode: K::from_be,
+            }),
+            decode: DecodeFn::Plain(K::from_be),
             parse: Some(K::parse_text),
+            schema: None,
         }
     }
 
@@ -134,9 +164,10 @@ impl<K> KeyCodec<K> {
     {
         Self {
             name: Json::NAME,
-            encode: <K as Encode<Json>>::encode,
-            decode: <K as Decode<Json>>::decode,
+            encode: EncodeFn::Plain(<K as Encode<Json>>::encode),
+            decode: DecodeFn::Plain(<K as Decode<Json>>::decode),
             parse: Some(|text| <K as Decode<Json>>::decode(text.as_bytes())),
+            schema: None,
         }
     }
 
@@ -147,9 +178,10 @@ impl<K> KeyCodec<K> {
     {
         Self {
             name: Raw::NAME,
-            encode: <K as Encode<Raw>>::encode,
-            decode: <K as Decode<Raw>>::decode,
+            encode: EncodeFn::Plain(<K as Encode<Raw>>::encode),
+            decode: DecodeFn::Plain(<K as Decode<Raw>>::decode),
             parse: Some(|text| <K as Decode<Raw>>::decode(text.as_bytes())),
+            schema: None,
         }
     }
 
@@ -162,9 +194,10 @@ impl<K> KeyCodec<K> {
     ) -> Self {
         Self {
             name,
-            encode,
-            decode,
+            encode: EncodeFn::Plain(encode),
+            decode: DecodeFn::Plain(decode),
             parse,
+            schema: None,
         }
     }
 }
@@ -173,13 +206,20 @@ impl<K> KeyCodec<K> {
 mod tests {
     use super::*;
 
+    fn plain<K>(encode: EncodeFn<K>) -> fn(&K, &mut Vec<u8>) -> Result<(), EncodeError> {
+        match encode {
+            EncodeFn::Plain(encode) => encode,
+            EncodeFn::Framed(_) => panic!("framed"),
+        }
+    }
+
     #[test]
     fn every_spelling_of_a_number_becomes_one_key() {
         let codec = KeyCodec::<u32>::text();
         let parse = codec.parse.unwrap();
         for spelling in ["7", "007", "+7"] {
             let mut bytes = Vec::new();
-            (codec.encode)(&parse(spelling).unwrap(), &mut bytes).unwrap();
+            plain(codec.encode)(&parse(spelling).unwrap(), &mut bytes).unwrap();
             assert_eq!(bytes, b"7");
         }
         assert!(parse("seven").is_err());
@@ -189,11 +229,11 @@ mod tests {
     fn big_endian_matches_java() {
         let codec = KeyCodec::<i64>::big_endian();
         let mut bytes = Vec::new();
-        (codec.encode)(&-2, &mut bytes).unwrap();
+        plain(codec.encode)(&-2, &mut bytes).unwrap();
         assert_eq!(bytes, [255, 255, 255, 255, 255, 255, 255, 254]);
-        assert_eq!((codec.decode)(&bytes).unwrap(), -2);
+        assert_eq!(<i64 as BigEndian>::from_be(&bytes).unwrap(), -2);
         assert!(
-            (codec.decode)(b"123")
+            <i64 as BigEndian>::from_be(b"123")
                 .unwrap_err()
                 .to_string()
                 .contains("3 bytes, expected 8")

@@ -4,13 +4,17 @@
 //! read and write is said by [`Decode`] and [`Encode`]. A [`Topic`](crate::Topic) keeps plain function
 //! pointers made from them, so that it stays a constant.
 
+mod function;
 #[cfg(test)]
 mod fuzz;
 mod json;
 mod key;
 mod raw;
 
+pub(crate) use function::{DecodeFn, EncodeFn};
 pub use json::Json;
+pub use key::BoundKey;
+pub(crate) use key::decode_text;
 pub use key::{BigEndian, KeyCodec, ParseKey, TextKey};
 pub use raw::{Raw, RawBytes};
 

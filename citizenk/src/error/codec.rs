@@ -2,6 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use super::{Excerpt, json_field};
 
@@ -15,6 +18,28 @@ struct Inner {
     message: String,
     field: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
+    missing: Option<Arc<dyn Obtain>>,
+}
+
+/// What has to be fetched before bytes can be decoded: a writer's schema.
+pub(crate) trait Obtain: fmt::Debug + Send + Sync {
+    /// The schema's id.
+    fn id(&self) -> u32;
+    /// Fetches it; may be called again.
+    fn obtain(&self) -> Obtaining<'_>;
+}
+
+pub(crate) type Obtaining<'a> = Pin<Box<dyn Future<Output = Obtained> + Send + 'a>>;
+
+/// How it went.
+#[derive(Debug)]
+pub(crate) enum Obtained {
+    /// It is there: decode again.
+    There,
+    /// Nobody has it: the bytes cannot be decoded.
+    Nowhere(DecodeError),
+    /// Nobody could be asked: try again later.
+    Unavailable(String),
 }
 
 impl DecodeError {
@@ -26,6 +51,7 @@ impl DecodeError {
             message: source.to_string(),
             field: None,
             source: Some(source),
+            missing: None,
         }))
     }
 
@@ -35,7 +61,35 @@ impl DecodeError {
             message,
             field: None,
             source: None,
+            missing: None,
         }))
+    }
+
+    /// The schema the bytes were written with is not known yet.
+    pub(crate) fn missing(codec: &'static str, missing: Arc<dyn Obtain>) -> Self {
+        let mut error = Self::message(
+            codec,
+            format!("the schema with id {} is not known yet", missing.id()),
+        );
+        error.0.missing = Some(missing);
+        error
+    }
+
+    /// What has to be fetched before the bytes can be decoded, if that is all there is to it.
+    pub(crate) fn obtain(&self) -> Option<&Arc<dyn Obtain>> {
+        self.0.missing.as_ref()
+    }
+
+    /// The id of the writer's schema, when the bytes could not be decoded because that schema is not known
+    /// yet. Lanes fetch it and decode again.
+    #[must_use]
+    pub fn missing_schema(&self) -> Option<u32> {
+        self.obtain().map(|missing| missing.id())
+    }
+
+    pub(crate) fn with_field(mut self, field: Option<String>) -> Self {
+        self.0.field = field;
+        self
     }
 
     /// A serde_json error with the bytes around the place.

@@ -14,6 +14,7 @@ pub(crate) use agent::{Wish, panic_text};
 pub use build::{BuildError, BuildIssue};
 pub use cluster::UnknownCluster;
 pub use codec::{DecodeError, EncodeError};
+pub(crate) use codec::{Obtain, Obtained, Obtaining};
 pub(crate) use excerpt::Excerpt;
 pub(crate) use locate::json_field;
 pub use run::{ConfigError, Exit, RunError};

@@ -2,6 +2,7 @@
 
 use super::{AppInfo, Background, Producer, Reader, Shutdown, StateMap};
 use crate::admin::Admin;
+use crate::schema::Schemas;
 use crate::telemetry::Metrics;
 use crate::time::Clock;
 
@@ -11,6 +12,7 @@ pub(crate) struct Env {
     pub(crate) app: AppInfo,
     pub(crate) states: StateMap,
     pub(crate) producer: Producer,
+    pub(crate) schemas: Schemas,
     pub(crate) reader: Reader,
     /// Of the cluster the app runs on.
     pub(crate) admin: Admin,

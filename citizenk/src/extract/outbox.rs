@@ -14,6 +14,7 @@ use super::{Call, Extract, Mode, PrepareContext, Requirements};
 use crate::agent::RawRecord;
 use crate::error::{AgentError, BuildIssue, DecodeError, EncodeError};
 use crate::record::{Headers, RecordRef};
+use crate::schema::Schemas;
 use crate::staging::{Mark, OutputTopic, RecordWriter, StagedBatch};
 use crate::topic::{Topic, TopicId};
 
@@ -120,6 +121,7 @@ impl Outbox {
         Self::with_table(Arc::new(OutputTable {
             targets: Vec::new(),
             open: true,
+            schemas: Schemas::local(),
         }))
     }
 
@@ -208,7 +210,7 @@ impl Outbox {
         partition: impl Fn(&RawRecord<'a>) -> Option<i32>,
     ) -> Result<(), OutboxError> {
         for record in records {
-            let staged = self.stage(topic.id(), topic.partitioner, |mut writer| {
+            let staged = self.stage(topic.id(), topic.partitioner, |mut writer, _| {
                 if let Some(key) = record.key() {
                     writer.key_bytes(key);
                 }
@@ -257,14 +259,16 @@ impl Outbox {
                 format!("topic `{}` is declared for output only", topic.name),
             )
         })?;
+        let schemas = &area.table.schemas;
         area.batch
             .iter()
             .filter(|staged| staged.topic == index)
             .map(|staged| {
-                Ok((
-                    staged.key.map(topic.key.decode).transpose()?,
-                    staged.value.map(decode).transpose()?,
-                ))
+                let key = staged.key.map(|bytes| topic.decode_key(bytes, schemas));
+                let value = staged
+                    .value
+                    .map(|bytes| topic.decode_value(decode, bytes, schemas));
+                Ok((key.transpose()?, value.transpose()?))
             })
             .collect()
     }
@@ -366,7 +370,7 @@ impl Outbox {
         &self,
         topic: TopicId,
         partitioner: crate::Partitioner,
-        write: impl FnOnce(RecordWriter<'_>) -> Result<(), E>,
+        write: impl FnOnce(RecordWriter<'_>, &Schemas) -> Result<(), E>,
     ) -> Result<Result<(), E>, OutboxError> {
         let mut area = self.lock();
         let area = &mut *area;
@@ -413,7 +417,7 @@ impl Outbox {
                 return Err(OutboxError::Undeclared { topic, declared });
             }
         };
-        Ok(write(area.batch.record(index)))
+        Ok(write(area.batch.record(index), &area.table.schemas))
     }
 }
 
@@ -504,11 +508,11 @@ impl<'a, V, K> OutboxRecord<'a, V, K> {
             .stage(
                 topic.id(),
                 topic.partitioner,
-                |mut writer| -> Result<(), EncodeError> {
+                |mut writer, schemas| -> Result<(), EncodeError> {
                     match self.key {
                         KeyBytes::None => {}
                         KeyBytes::Typed(key) => {
-                            writer.key_with(|out| (topic.key.encode)(key, out))?;
+                            writer.key_with(|out| topic.encode_key(key, out, schemas))?;
                         }
                         KeyBytes::Record(record) => {
                             if let Some(key) = record.key() {
@@ -522,7 +526,8 @@ impl<'a, V, K> OutboxRecord<'a, V, K> {
                     trace_headers(&self.headers, &mut writer);
                     writer.partition(self.partition).timestamp(self.timestamp);
                     match value {
-                        Some(value) => writer.finish_with(|out| encode(value, out)),
+                        Some(value) => writer
+                            .finish_with(|out| topic.encode_value(encode, value, out, schemas)),
                         None => {
                             writer.finish(None);
                             Ok(())

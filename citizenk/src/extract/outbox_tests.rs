@@ -1,5 +1,6 @@
 use super::*;
 use crate::Topic;
+use crate::schema::Schemas;
 
 const A: Topic<u32> = Topic::json("a");
 const B: Topic<u32> = Topic::json("b");
@@ -13,7 +14,7 @@ fn outbox_for_a() -> Outbox {
             partitioner: crate::Partitioner::Murmur2,
         },
     };
-    Outbox::with_table(Arc::new(OutputTable::new(vec![target])))
+    Outbox::with_table(Arc::new(OutputTable::new(vec![target], Schemas::local())))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which topics an outbox may send to.
 
+use crate::schema::Schemas;
 use crate::staging::OutputTopic;
 use crate::topic::TopicId;
 
@@ -11,18 +12,21 @@ pub(crate) struct OutputTarget {
 }
 
 /// Which topics an outbox may send to; a staged record names its topic by the index here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct OutputTable {
     pub(super) targets: Vec<OutputTarget>,
     /// Outboxes made for tests take every topic.
     pub(super) open: bool,
+    /// Those of the app.
+    pub(crate) schemas: Schemas,
 }
 
 impl OutputTable {
-    pub(crate) fn new(targets: Vec<OutputTarget>) -> Self {
+    pub(crate) fn new(targets: Vec<OutputTarget>, schemas: Schemas) -> Self {
         Self {
             targets,
             open: false,
+            schemas,
         }
     }
 

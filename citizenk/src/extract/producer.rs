@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use super::{Call, Extract, Mode, PrepareContext};
 use crate::error::TransportError;
 use crate::error::{AgentError, BuildIssue, EncodeError};
+use crate::schema::{Schemas, Side};
 use crate::staging::{Outcome, OutputTopic, Receipt, RecordWriter, StagedBatch};
 use crate::telemetry;
 use crate::topic::{Partitioner, Topic, TopicId};
@@ -90,6 +91,7 @@ pub(crate) trait ProducePort: Send + Sync {
 #[derive(Clone)]
 pub struct Producer {
     port: Arc<dyn ProducePort>,
+    schemas: Schemas,
 }
 
 impl fmt::Debug for Producer {
@@ -99,8 +101,8 @@ impl fmt::Debug for Producer {
 }
 
 impl Producer {
-    pub(crate) fn new(port: Arc<dyn ProducePort>) -> Self {
-        Self { port }
+    pub(crate) fn new(port: Arc<dyn ProducePort>, schemas: Schemas) -> Self {
+        Self { port, schemas }
     }
 
     /// Sends a record and waits for the broker's acknowledgement.
@@ -223,7 +225,7 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
         batch: &mut StagedBatch,
         value: Option<&V>,
     ) -> Result<LoneReply, ProduceError> {
-        let topic = self.topic;
+        let (topic, schemas) = (self.topic, &self.producer.schemas);
         let encode = topic.encode.ok_or_else(|| ProduceError::InputOnly {
             topic: topic.id().to_string(),
         })?;
@@ -235,7 +237,7 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
             };
             if let Some(key) = self.key {
                 writer
-                    .key_with(|out| (topic.key.encode)(key, out))
+                    .key_with(|out| topic.encode_key(key, out, schemas))
                     .map_err(wrap)?;
             }
             for (name, value) in &self.headers {
@@ -244,7 +246,11 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
             trace_headers(&self.headers, &mut writer);
             writer.partition(self.partition).timestamp(self.timestamp);
             match value {
-                Some(value) => writer.finish_with(|out| encode(value, out)).map_err(wrap)?,
+                Some(value) => writer
+                    .finish_with(|out| {
+                        encode.call(value, out, || schemas.wire(&topic.side(Side::Value)))
+                    })
+                    .map_err(wrap)?,
                 None => writer.finish(None),
             }
         }

@@ -4,9 +4,10 @@ use std::any::type_name;
 use std::sync::Arc;
 
 use super::{Call, Extract, PrepareContext, SingleEvent};
-use crate::codec::KeyCodec;
+use crate::codec::BoundKey;
 use crate::error::{AgentError, BuildIssue};
 use crate::record::{Headers, Timestamp};
+use crate::schema::Side;
 
 /// The record's key, decoded with the topic's key codec; `Option<Key<K>>` admits records without key.
 ///
@@ -18,11 +19,11 @@ use crate::record::{Headers, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key<K>(pub K);
 
-fn codec<K: 'static>(cx: &PrepareContext<'_>) -> Result<KeyCodec<K>, BuildIssue> {
+fn codec<K: 'static>(cx: &PrepareContext<'_>) -> Result<BoundKey<K>, BuildIssue> {
     let Some(topic) = cx.topic else {
         return Err(BuildIssue::new(cx.component, "a key needs a topic"));
     };
-    topic.key_codec_of::<K>().ok_or_else(|| {
+    let codec = topic.key_codec_of::<K>().ok_or_else(|| {
         BuildIssue::new(
             cx.component,
             format!(
@@ -32,11 +33,15 @@ fn codec<K: 'static>(cx: &PrepareContext<'_>) -> Result<KeyCodec<K>, BuildIssue>
                 topic.key_type
             ),
         )
+    })?;
+    Ok(BoundKey {
+        decode: codec.decode,
+        wire: cx.env.schemas.wire(&topic.side(Side::Key)).clone(),
     })
 }
 
 impl<K: Send + 'static> Extract<SingleEvent> for Key<K> {
-    type Prepared = KeyCodec<K>;
+    type Prepared = BoundKey<K>;
 
     fn prepare(cx: &PrepareContext<'_>) -> Result<Self::Prepared, BuildIssue> {
         codec(cx)
@@ -47,7 +52,7 @@ impl<K: Send + 'static> Extract<SingleEvent> for Key<K> {
         call: &Call<'_, SingleEvent>,
     ) -> Result<Self, AgentError> {
         match call.key() {
-            Some(bytes) => Ok(Self((prepared.decode)(bytes)?)),
+            Some(bytes) => Ok(Self(prepared.decode(bytes)?)),
             None => Err(AgentError::new(
                 "the record has no key; `Option<Key<K>>` admits such records",
             )),
@@ -56,7 +61,7 @@ impl<K: Send + 'static> Extract<SingleEvent> for Key<K> {
 }
 
 impl<K: Send + 'static> Extract<SingleEvent> for Option<Key<K>> {
-    type Prepared = KeyCodec<K>;
+    type Prepared = BoundKey<K>;
 
     fn prepare(cx: &PrepareContext<'_>) -> Result<Self::Prepared, BuildIssue> {
         codec(cx)
@@ -67,7 +72,7 @@ impl<K: Send + 'static> Extract<SingleEvent> for Option<Key<K>> {
         call: &Call<'_, SingleEvent>,
     ) -> Result<Self, AgentError> {
         match call.key() {
-            Some(bytes) => Ok(Some(Key((prepared.decode)(bytes)?))),
+            Some(bytes) => Ok(Some(Key(prepared.decode(bytes)?))),
             None => Ok(None),
         }
     }

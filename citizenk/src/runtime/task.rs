@@ -20,6 +20,7 @@ use crate::extract::{
 };
 use crate::middleware::{Around, CallRecords, Middleware, Wrap};
 use crate::runtime::produce::Port;
+use crate::schema::Schemas;
 use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
 
@@ -72,12 +73,12 @@ impl TaskSpec {
     }
 
     /// By names in the program: the port knows those on the broker.
-    fn table(&self) -> OutputTable {
+    fn table(&self, schemas: &Schemas) -> OutputTable {
         let target = |topic: &TopicInfo| OutputTarget {
             id: topic.id(),
             topic: topic.output(),
         };
-        OutputTable::new(self.sends.iter().map(target).collect())
+        OutputTable::new(self.sends.iter().map(target).collect(), schemas.clone())
     }
 }
 
@@ -110,7 +111,7 @@ impl TaskDef {
         Ok(PreparedTask {
             task: self.factory.prepare(env, &component, around)?,
             component,
-            table: Arc::new(self.spec.table()),
+            table: Arc::new(self.spec.table(&env.schemas)),
             port: port.clone(),
         })
     }

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+mod clock;
 mod clusters;
+mod codec;
 mod embedded;
 mod faults;
 mod stalls;
@@ -23,6 +25,9 @@ mod topic;
 #[cfg(feature = "web")]
 mod web;
 
+pub use clock::block_on;
+use clock::pause_clock;
+pub use codec::TopicCodec;
 pub use embedded::{EmbeddedCluster, SendRefusal};
 pub use topic::{DeadLetter, PushRecord, RawPair, SentRecord, TestTopic};
 #[cfg(feature = "web")]
@@ -35,6 +40,7 @@ use crate::error::RunError;
 use crate::record::TopicPartition;
 use crate::runtime::agents::Agents;
 use crate::runtime::worker::Executor;
+use crate::schema::{SchemaSource, Schemas};
 use crate::time::{Clock, parse_duration};
 use crate::topic::{Topic, TopicId};
 use crate::transport::memory::MemoryCluster;
@@ -56,6 +62,7 @@ pub struct TestAppBuilder {
     partitions: Vec<(TopicId, usize)>,
     variables: BTreeMap<String, String>,
     start: i64,
+    source: Option<Arc<dyn SchemaSource>>,
 }
 
 impl fmt::Debug for TestAppBuilder {
@@ -135,6 +142,8 @@ pub struct TestApp {
     #[cfg(feature = "web")]
     web: BTreeMap<usize, web::TestWeb>,
     clock: Clock,
+    /// Ids of schemas are the test's own.
+    schemas: Schemas,
     /// What the test itself wrote: not an output.
     pushed: std::sync::Mutex<BTreeSet<(&'static str, String, i32, i64)>>,
 }
@@ -144,22 +153,6 @@ impl fmt::Debug for TestApp {
         f.debug_struct("TestApp")
             .field("workers", &self.workers.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Runs a test on a current-thread runtime with a paused clock, as `#[tokio::test(start_paused = true)]`
-/// does, for crates that do not depend on tokio.
-///
-/// # Panics
-/// When the runtime cannot be made.
-pub fn block_on<F: Future>(test: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(test),
-        Err(error) => panic!("cannot start the test's runtime: {error}"),
     }
 }
 
@@ -227,6 +220,7 @@ impl TestAppBuilder {
         let others = others.map(|name| (name, memory())).collect();
         let base = chrono::DateTime::from_timestamp_millis(self.start).unwrap_or_default();
         let clock = Clock::tokio(base);
+        let schemas = self.source.clone().map_or_else(Schemas::local, Schemas::of);
         let mut app = TestApp {
             builder: self,
             cluster,
@@ -236,23 +230,12 @@ impl TestAppBuilder {
             #[cfg(feature = "web")]
             web: BTreeMap::new(),
             clock,
+            schemas,
             pushed: std::sync::Mutex::default(),
         };
         app.create_topics()?;
         app.start_workers().await?;
         Ok(app)
-    }
-}
-
-/// Pauses tokio's clock unless it is paused already, which tokio itself cannot be asked.
-fn pause_clock() {
-    let before = tokio::time::Instant::now();
-    let real = std::time::Instant::now();
-    while real.elapsed() < Duration::from_micros(50) {
-        std::hint::spin_loop();
-    }
-    if tokio::time::Instant::now() != before {
-        tokio::time::pause();
     }
 }
 
@@ -269,6 +252,7 @@ impl TestApp {
             partitions: Vec::new(),
             variables: BTreeMap::new(),
             start: START,
+            source: None,
         }
     }
 
@@ -309,7 +293,7 @@ impl TestApp {
             let app = (self.builder.app)().commit_interval(Duration::ZERO);
             let settings = self.settings()?;
             let options = RunOptions {
-                overrides: crate::app::overrides(&settings),
+                overrides: self.overrides(&settings),
                 client_id: format!("worker-{number}"),
                 base_url: None,
                 drain: app.drain.unwrap_or(settings.drain.value),
@@ -322,7 +306,7 @@ impl TestApp {
             };
             let prepared = Prepared::new(&app, options).await?;
             #[cfg(feature = "web")]
-            let web = web::TestWeb::new(&app, &settings, &prepared)?;
+            let web = web::TestWeb::new(&app, &settings, &self.overrides(&settings), &prepared)?;
             let running = prepared.start().await?;
             #[cfg(feature = "web")]
             {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::TestApp;
 use crate::record::{Headers, OwnedRecord, Timestamp};
+use crate::schema::Side;
 use crate::topic::Topic;
 use crate::transport::memory::NewRecord;
 
@@ -98,7 +99,8 @@ impl TestApp {
     #[must_use]
     pub fn reader(&self) -> crate::Reader {
         match self.settings() {
-            Ok(settings) => crate::Reader::over(self.clusters(), &settings, "citizenk-read"),
+            Ok(settings) => crate::Reader::over(self.clusters(), &settings, "citizenk-read")
+                .with_schemas(self.schemas.clone()),
             Err(error) => panic!("{error}"),
         }
     }
@@ -196,7 +198,8 @@ impl<'a, V, K> TestTopic<'a, V, K> {
             )
         };
         let mut payload = Vec::new();
-        if let Err(error) = encode(value, &mut payload) {
+        let wire = || self.app.schemas.wire(&self.topic.side(Side::Value));
+        if let Err(error) = encode.call(value, &mut payload, wire) {
             panic!("topic `{}`: {error}", self.topic.name);
         }
         payload
@@ -205,7 +208,7 @@ impl<'a, V, K> TestTopic<'a, V, K> {
     #[track_caller]
     fn key_bytes(&self, key: &K) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if let Err(error) = (self.topic.key.encode)(key, &mut bytes) {
+        if let Err(error) = self.topic.encode_key(key, &mut bytes, &self.app.schemas) {
             panic!("topic `{}`: {error}", self.topic.name);
         }
         bytes
@@ -261,9 +264,22 @@ impl<'a, V, K> TestTopic<'a, V, K> {
                 let decoded = record
                     .key
                     .as_deref()
-                    .map(self.topic.key.decode)
+                    .map(|bytes| self.topic.decode_key(bytes, &self.app.schemas))
                     .transpose()
-                    .and_then(|key| Ok((key, record.payload.as_deref().map(decode).transpose()?)));
+                    .and_then(|key| {
+                        Ok((
+                            key,
+                            record
+                                .payload
+                                .as_deref()
+                                .map(|bytes| {
+                                    decode.call(bytes, || {
+                                        self.app.schemas.wire(&self.topic.side(Side::Value))
+                                    })
+                                })
+                                .transpose()?,
+                        ))
+                    });
                 match decoded {
                     Ok((key, value)) => SentRecord {
                         key,

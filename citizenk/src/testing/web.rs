@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use super::TestApp;
-use crate::app::{App, Live, Prepared, attach, web_plan};
+use crate::app::{App, Live, Overrides, Prepared, attach, web_plan};
 use crate::config::Settings;
 use crate::error::RunError;
 use crate::transport::BrokerKind;
@@ -26,9 +26,10 @@ impl TestWeb {
     pub(super) fn new(
         app: &App,
         settings: &Settings,
+        overrides: &Overrides,
         prepared: &Prepared,
     ) -> Result<Self, RunError> {
-        let (plan, info) = web_plan(app, settings, BrokerKind::Memory)?;
+        let (plan, info) = web_plan(app, settings, overrides, BrokerKind::Memory)?;
         let live = Arc::new(Live::new(info, &prepared.spec));
         let router = plan.router(live.clone(), Surroundings::test(attach(prepared)));
         Ok(Self { router, live })

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::codec::KeyCodec;
+use crate::codec::{DecodeFn, KeyCodec};
 
 use super::{Declared, Direction, Partitioner, Topic, TopicId};
 use crate::error::DecodeError;
+use crate::schema::{OwnSchema, SchemaFn, Schemas, Side, WireOptions, WireSpec};
 use crate::staging::OutputTopic;
 
 /// Checks and re-encodes JSON text into a topic's own format.
-type Transcode = Arc<dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), DecodeError> + Send + Sync>;
+type Transcode =
+    Arc<dyn Fn(&[u8], &mut Vec<u8>, &Schemas) -> Result<(), DecodeError> + Send + Sync>;
 /// Makes a key's bytes from its text form.
-type KeyFromText = Arc<dyn Fn(&str, &mut Vec<u8>) -> Result<(), DecodeError> + Send + Sync>;
+type KeyFromText =
+    Arc<dyn Fn(&str, &mut Vec<u8>, &Schemas) -> Result<(), DecodeError> + Send + Sync>;
 
 /// A topic without its types.
 #[derive(Clone)]
@@ -39,10 +42,17 @@ pub(crate) struct TopicInfo {
     /// A retry topic: the runtime alone writes and reads it.
     pub(crate) internal: bool,
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
+    /// The schemas of keys and values, in formats that have them.
+    own: [Option<(WireSpec, SchemaFn)>; 2],
+    pub(crate) wire: WireOptions,
+    /// Values arrive as JSON over HTTP, though the topic's own format is another.
+    pub(crate) takes_json: bool,
     /// The bytes of a value that arrived as text (HTTP body, command line): decoded as the topic's
     /// own type first, so that a wrong field is an error here and not in a consumer.
-    pub(crate) check_value: Transcode,
-    pub(crate) key_from_text: KeyFromText,
+    check_value: Transcode,
+    key_from_text: KeyFromText,
+    /// Those of the app, once the topic is part of one.
+    schemas: Schemas,
 }
 
 impl fmt::Debug for TopicInfo {
@@ -53,7 +63,10 @@ impl fmt::Debug for TopicInfo {
 
 impl TopicInfo {
     pub(crate) fn of<V: 'static, K: 'static>(topic: &Topic<V, K>) -> Self {
-        let (decode, encode, key) = (topic.decode, topic.encode, topic.key);
+        let topic = *topic;
+        let (encode, key) = (topic.encode, topic.key);
+        // What arrives as text is the topic's own format, unless that is none for people.
+        let text = topic.from_json.map(DecodeFn::Plain).or(topic.decode);
         Self {
             name: topic.id().text(),
             plain: topic.name,
@@ -69,28 +82,80 @@ impl TopicInfo {
             declared: Box::new(topic.declared),
             internal: false,
             schema: topic.schema,
-            check_value: Arc::new(move |text, out| {
-                let start = out.len();
-                match (decode, encode) {
-                    (Some(decode), Some(encode)) => encode(&decode(text)?, out)
+            wire: topic.wire,
+            takes_json: topic.from_json.is_some(),
+            schemas: Schemas::none(),
+            own: [
+                topic.own.map(|own| (topic.side(Side::Value), own)),
+                key.schema.map(|own| (topic.side(Side::Key), own)),
+            ],
+            check_value: Arc::new(move |bytes, out, schemas| {
+                let wire = || schemas.wire(&topic.side(Side::Value));
+                match (text, encode) {
+                    (Some(text), Some(encode)) => encode
+                        .call(&text.call(bytes, wire)?, out, wire)
                         .map_err(|error| DecodeError::new("encode", error)),
-                    (Some(decode), None) => decode(text).map(|_| out.extend_from_slice(text)),
+                    (Some(text), None) => {
+                        text.call(bytes, wire).map(|_| out.extend_from_slice(bytes))
+                    }
                     (None, _) => {
-                        out.truncate(start);
-                        out.extend_from_slice(text);
+                        out.extend_from_slice(bytes);
                         Ok(())
                     }
                 }
             }),
-            key_from_text: Arc::new(move |text, out| {
+            key_from_text: Arc::new(move |text, out, schemas| {
                 let parse = key.parse.ok_or_else(|| {
                     DecodeError::message(
                         key.name,
                         "keys of this topic have no text form".to_owned(),
                     )
                 })?;
-                (key.encode)(&parse(text)?, out).map_err(|error| DecodeError::new(key.name, error))
+                topic
+                    .encode_key(&parse(text)?, out, schemas)
+                    .map_err(|error| DecodeError::new(key.name, error))
             }),
+        }
+    }
+
+    /// The same topic with the schemas of its app.
+    pub(crate) fn with_schemas(&self, schemas: &Schemas) -> Self {
+        Self {
+            schemas: schemas.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Checks text as the topic's own type and appends its bytes in the topic's format.
+    pub(crate) fn check_value(&self, text: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        (self.check_value)(text, out, &self.schemas)
+    }
+
+    /// Appends a key's bytes in the topic's format.
+    pub(crate) fn key_from_text(&self, text: &str, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        (self.key_from_text)(text, out, &self.schemas)
+    }
+
+    /// The schemas that its keys and values are written with; `real` is the topic's name on the broker.
+    pub(crate) fn own_schemas(&self, real: &str) -> Result<Vec<OwnSchema>, String> {
+        let known = self.own.iter().flatten();
+        known
+            .map(|(spec, schema)| {
+                Ok(OwnSchema {
+                    topic: real.to_owned(),
+                    side: spec.side,
+                    schema: schema(spec)?,
+                })
+            })
+            .collect()
+    }
+
+    /// One side of the topic, with the options of its constant.
+    pub(crate) fn side(&self, side: Side) -> WireSpec {
+        WireSpec {
+            topic: self.id(),
+            side,
+            options: self.wire,
         }
     }
 

@@ -7,10 +7,15 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::codec::{BigEndian, Codec, Decode, Encode, Json, KeyCodec, Raw, TextKey};
+use crate::codec::{
+    BigEndian, Codec, Decode, DecodeFn, Encode, EncodeFn, Json, KeyCodec, Raw, TextKey,
+};
 use crate::config::split_name;
 use crate::error::{DecodeError, EncodeError};
+use crate::schema::{SchemaFn, Schemas, Side, WireOptions, WireSpec};
 
+#[cfg(feature = "avro")]
+mod avro;
 pub(crate) mod describe;
 pub(crate) mod input;
 mod name;
@@ -33,8 +38,8 @@ pub enum Direction {
     Bidir,
 }
 
-pub(crate) type DecodeFn<V> = fn(&[u8]) -> Result<V, DecodeError>;
-pub(crate) type EncodeFn<V> = fn(&V, &mut Vec<u8>) -> Result<(), EncodeError>;
+/// Reads a value from the JSON that people write.
+pub(crate) type FromJson<V> = fn(&[u8]) -> Result<V, DecodeError>;
 
 /// A topic's name, value type, key type, formats and partitioner: one constant used to consume, send,
 /// route, test and document.
@@ -54,7 +59,12 @@ pub struct Topic<V, K = String> {
     pub(crate) media_type: &'static str,
     pub(crate) decode: Option<DecodeFn<V>>,
     pub(crate) encode: Option<EncodeFn<V>>,
+    /// From the JSON of an HTTP body or a command line, where that is not the topic's own format.
+    pub(crate) from_json: Option<FromJson<V>>,
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
+    /// The schema of values, in formats that have one.
+    pub(crate) own: Option<SchemaFn>,
+    pub(crate) wire: WireOptions,
     pub(crate) key: KeyCodec<K>,
     pub(crate) partitioner: Partitioner,
     pub(crate) direction: Direction,
@@ -140,9 +150,12 @@ impl<V, K> Topic<V, K> {
             name,
             codec: C::NAME,
             media_type: C::MEDIA_TYPE,
-            decode: Some(<V as Decode<C>>::decode),
-            encode: Some(<V as Encode<C>>::encode),
+            decode: Some(DecodeFn::Plain(<V as Decode<C>>::decode)),
+            encode: Some(EncodeFn::Plain(<V as Encode<C>>::encode)),
+            from_json: None,
             schema: |generator| generator.subschema_for::<V>(),
+            own: None,
+            wire: WireOptions::DEFAULT,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Bidir,
@@ -161,9 +174,12 @@ impl<V, K> Topic<V, K> {
             name,
             codec: Json::NAME,
             media_type: Json::MEDIA_TYPE,
-            decode: Some(<V as Decode<Json>>::decode),
+            decode: Some(DecodeFn::Plain(<V as Decode<Json>>::decode)),
             encode: None,
+            from_json: None,
             schema: |generator| generator.subschema_for::<V>(),
+            own: None,
+            wire: WireOptions::DEFAULT,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Input,
@@ -183,8 +199,11 @@ impl<V, K> Topic<V, K> {
             codec: Json::NAME,
             media_type: Json::MEDIA_TYPE,
             decode: None,
-            encode: Some(<V as Encode<Json>>::encode),
+            encode: Some(EncodeFn::Plain(<V as Encode<Json>>::encode)),
+            from_json: None,
             schema: |generator| generator.subschema_for::<V>(),
+            own: None,
+            wire: WireOptions::DEFAULT,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Output,
@@ -356,5 +375,53 @@ impl<V, K> Topic<V, K> {
         K: 'static,
     {
         InputTopic::converted(self)
+    }
+
+    pub(crate) fn side(&self, side: Side) -> WireSpec {
+        WireSpec {
+            topic: self.id(),
+            side,
+            options: self.wire,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn encode_key(
+        &self,
+        key: &K,
+        out: &mut Vec<u8>,
+        schemas: &Schemas,
+    ) -> Result<(), EncodeError> {
+        self.key
+            .encode
+            .call(key, out, || schemas.wire(&self.side(Side::Key)))
+    }
+
+    /// `encode` is the topic's own.
+    #[inline]
+    pub(crate) fn encode_value(
+        &self,
+        encode: EncodeFn<V>,
+        value: &V,
+        out: &mut Vec<u8>,
+        schemas: &Schemas,
+    ) -> Result<(), EncodeError> {
+        encode.call(value, out, || schemas.wire(&self.side(Side::Value)))
+    }
+
+    /// `decode` is the topic's own.
+    pub(crate) fn decode_value(
+        &self,
+        decode: DecodeFn<V>,
+        bytes: &[u8],
+        schemas: &Schemas,
+    ) -> Result<V, DecodeError> {
+        decode.call(bytes, || schemas.wire(&self.side(Side::Value)))
+    }
+
+    pub(crate) fn decode_key(&self, bytes: &[u8], schemas: &Schemas) -> Result<K, DecodeError> {
+        self.key
+            .decode
+            .call(bytes, || schemas.wire(&self.side(Side::Key)))
     }
 }

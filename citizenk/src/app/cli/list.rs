@@ -168,7 +168,12 @@ pub(super) fn topics(app: &App, settings: &Settings) -> Result<(), RunError> {
 
 #[cfg(feature = "web")]
 pub(super) fn openapi(app: &App, settings: &Settings) -> Result<(), RunError> {
-    let (plan, _) = super::super::front::plan(app, settings, crate::transport::BrokerKind::Kafka)?;
+    let (plan, _) = super::super::front::plan(
+        app,
+        settings,
+        &overrides(settings),
+        crate::transport::BrokerKind::Kafka,
+    )?;
     write(&format!("{:#}\n", plan.openapi()))
 }
 

@@ -292,7 +292,12 @@ async fn check(app: App, flags: Flags) -> Result<(), RunError> {
     app.check_settings(&settings)?;
     app.assembled(&super::overrides(&settings))?;
     #[cfg(feature = "web")]
-    super::front::plan(&app, &settings, BrokerKind::Kafka)?;
+    super::front::plan(
+        &app,
+        &settings,
+        &super::overrides(&settings),
+        BrokerKind::Kafka,
+    )?;
     println!("app `{}`: no mistakes found", app.name);
     let clusters = app.clusters(&settings, None)?;
     let mut ended = Ok(());

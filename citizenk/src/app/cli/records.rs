@@ -29,14 +29,15 @@ fn stage(topic: &TopicInfo, args: &SendArgs, value: &str) -> Result<StagedBatch,
         ));
     }
     let mut bytes = Vec::new();
-    (topic.check_value)(value.as_bytes(), &mut bytes)
+    topic
+        .check_value(value.as_bytes(), &mut bytes)
         .map_err(|error| usage(&format!("topic `{}`", topic.name), error.to_string()))?;
     let mut batch = StagedBatch::default();
     {
         let mut writer = batch.record(0);
         if let Some(key) = &args.key {
             writer
-                .key_with(|out| (topic.key_from_text)(key, out))
+                .key_with(|out| topic.key_from_text(key, out))
                 .map_err(|error| usage("--key", error.to_string()))?;
         }
         for header in &args.header {

@@ -25,6 +25,7 @@ use crate::runtime::clusters::Clusters;
 use crate::runtime::lane::DEAD_LETTER_HEADERS;
 use crate::runtime::lane::returned::{Story, is_story};
 use crate::runtime::produce::Sender;
+use crate::schema::Schemas;
 use crate::staging::StagedBatch;
 use crate::time::{Clock, parse_duration};
 use crate::topic::describe::TopicInfo;
@@ -243,7 +244,7 @@ impl<'a> Ways<'a> {
             .iter()
             .map(|t| settings.real_topic(t.id.text()))
             .collect();
-        let table = OutputTable::new(targets);
+        let table = OutputTable::new(targets, Schemas::none());
         let agents: BTreeMap<String, Option<usize>> = assembled
             .agents
             .iter()
@@ -457,7 +458,7 @@ impl<'a> Dead<'a> {
     /// Whether this is its key, in the text form its topic has for keys.
     fn has_key(&self, text: &str, topic: &TopicInfo) -> bool {
         let mut bytes = Vec::new();
-        let written = (topic.key_from_text)(text, &mut bytes).is_ok();
+        let written = topic.key_from_text(text, &mut bytes).is_ok();
         written && self.chunk.key(self.index) == Some(bytes.as_slice())
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::prelude::*;
 use crate::record::TopicPartition;
+use crate::schema::Schemas;
 use crate::testing::{TestApp, block_on};
 use crate::transport::{
     ConsumerEvents, ConsumerSpec, Control, Drain, Pace, Start, Transport, TransportError,
@@ -323,7 +324,7 @@ async fn the_real_client_reads_to_the_end_it_saw_and_sends() {
         id: LETTERS.id(),
         topic: TopicInfo::of(&LETTERS).output(),
     };
-    let table = OutputTable::new(vec![letters]);
+    let table = OutputTable::new(vec![letters], Schemas::none());
     sender.send_table(&table, batch).await.unwrap();
 
     let (program, settings) = (app(&Broken::default()), settings());

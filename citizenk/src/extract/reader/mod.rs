@@ -27,6 +27,7 @@ use crate::codec::RawBytes;
 use crate::config::DEFAULT_CLUSTER;
 use crate::error::{AgentError, BuildIssue, DecodeError, UnknownCluster};
 use crate::record::{Chunk, TopicPartition};
+use crate::schema::{Schemas, Side};
 use crate::topic::Topic;
 
 /// How long a read waits for the next record before it gives up.
@@ -106,6 +107,7 @@ pub struct Reader {
     port: Arc<dyn ReadPort>,
     /// Of topics that are named by text.
     cluster: &'static str,
+    schemas: Schemas,
 }
 
 impl fmt::Debug for Reader {
@@ -115,12 +117,18 @@ impl fmt::Debug for Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(port: Arc<dyn ReadPort>) -> Self {
+    pub(crate) fn new(port: Arc<dyn ReadPort>, schemas: Schemas) -> Self {
         let cluster = port.clusters().first().copied();
         Self {
             cluster: cluster.unwrap_or(DEFAULT_CLUSTER),
             port,
+            schemas,
         }
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn with_schemas(self, schemas: Schemas) -> Self {
+        Self { schemas, ..self }
     }
 
     /// The same reader, whose [`Reader::raw`] reads topics of another of the app's clusters. By default that
@@ -134,6 +142,7 @@ impl Reader {
         Ok(Self {
             port: self.port.clone(),
             cluster: found.ok_or_else(|| UnknownCluster::new(cluster, &known))?,
+            schemas: self.schemas.clone(),
         })
     }
 
@@ -142,9 +151,11 @@ impl Reader {
     pub fn topic<V: 'static, K>(&self, topic: &Topic<V, K>) -> Read<V> {
         let decode = topic.decode;
         let name = topic.id().text().to_owned();
+        let wire = self.schemas.wire(&topic.side(Side::Value)).clone();
         self.read(topic.cluster, name, false, move |payload| {
             let decode = decode.ok_or(Unread::OutputOnly)?;
-            Ok(payload.map(decode).transpose()?)
+            let decoded = payload.map(|bytes| decode.call(bytes, || &wire));
+            Ok(decoded.transpose()?)
         })
     }
 

@@ -1,6 +1,7 @@
 //! Records as they are found.
 
 use std::fmt;
+use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use futures_util::{Stream, StreamExt};
 
 use super::{DecodePayload, Found, FoundStream, ReadError, Unread};
 use crate::agent::Event;
+use crate::error::{DecodeError, Obtained};
 use crate::record::{Chunk, RecordRef};
 
 /// How far a read is.
@@ -46,6 +48,8 @@ pub struct RecordStream<T> {
     decode: Arc<DecodePayload<T>>,
     counts: Arc<Counts>,
     current: Option<(Chunk, Range<usize>)>,
+    /// Fetches the schema of the first record of `current`.
+    obtaining: Option<Pin<Box<dyn Future<Output = Obtained> + Send>>>,
     ended: bool,
 }
 
@@ -70,6 +74,7 @@ impl<T> RecordStream<T> {
             decode,
             counts,
             current: None,
+            obtaining: None,
             ended: false,
         }
     }
@@ -101,33 +106,60 @@ impl<T> RecordStream<T> {
         }
     }
 
-    /// The next record of the current chunk; `None` when there is none left in it.
+    /// The next record of the current chunk; `None` when there is none left in it, or its schema has to be
+    /// fetched first.
     fn of_current(&mut self) -> Option<Result<Event<T>, ReadError>> {
         let (chunk, rest) = self.current.as_mut()?;
-        for index in rest {
-            self.counts.records.fetch_add(1, Ordering::Relaxed);
+        while rest.start < rest.end {
+            let index = rest.start;
             let value = (self.decode)(chunk.payload(index));
-            let unread = match value {
+            if let Err(Unread::Decode(error)) = &value
+                && let Some(missing) = error.obtain().cloned()
+            {
+                self.obtaining = Some(Box::pin(async move { missing.obtain().await }));
+                return None;
+            }
+            rest.start += 1;
+            self.counts.records.fetch_add(1, Ordering::Relaxed);
+            return Some(match value {
                 Ok(None) => continue,
                 Ok(Some(value)) => {
                     let record = RecordRef::new(chunk.clone(), index);
-                    return Some(Ok(Event::from_record(value, record)));
+                    Ok(Event::from_record(value, record))
                 }
-                Err(unread) => unread,
-            };
-            let topic = chunk.topic().to_string();
-            return Some(Err(match unread {
-                Unread::OutputOnly => ReadError::OutputOnly { topic },
-                Unread::Decode(source) => ReadError::Decode {
-                    topic,
-                    partition: chunk.partition(),
-                    offset: chunk.offset(index),
-                    source,
-                },
-            }));
+                Err(unread) => Err(unreadable(chunk, index, unread)),
+            });
         }
         self.current = None;
         None
+    }
+
+    /// What became of the schema of the current chunk's next record; a record without one is passed over
+    /// with an error.
+    fn obtained(&mut self, obtained: Obtained) -> Option<ReadError> {
+        let source = match obtained {
+            Obtained::There => return None,
+            Obtained::Nowhere(error) => error,
+            Obtained::Unavailable(reason) => DecodeError::message("schema", reason),
+        };
+        let (chunk, rest) = self.current.as_mut()?;
+        let index = rest.start;
+        rest.start += 1;
+        self.counts.records.fetch_add(1, Ordering::Relaxed);
+        Some(unreadable(chunk, index, Unread::Decode(source)))
+    }
+}
+
+fn unreadable(chunk: &Chunk, index: usize, unread: Unread) -> ReadError {
+    let topic = chunk.topic().to_string();
+    match unread {
+        Unread::OutputOnly => ReadError::OutputOnly { topic },
+        Unread::Decode(source) => ReadError::Decode {
+            topic,
+            partition: chunk.partition(),
+            offset: chunk.offset(index),
+            source,
+        },
     }
 }
 
@@ -137,8 +169,16 @@ impl<T> Stream for RecordStream<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         while !this.ended {
+            if let Some(obtaining) = &mut this.obtaining {
+                let obtained = std::task::ready!(obtaining.as_mut().poll(cx));
+                this.obtaining = None;
+                if let Some(error) = this.obtained(obtained) {
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
             let item = match this.of_current() {
                 Some(item) => item,
+                None if this.obtaining.is_some() => continue,
                 None => match std::task::ready!(this.found.as_mut().poll_next(cx)) {
                     None => break,
                     Some(Ok(Found::Records(chunk, range))) => {
@@ -170,6 +210,7 @@ impl<T> RecordStream<T> {
         if !self.ended {
             self.ended = true;
             self.current = None;
+            self.obtaining = None;
             self.found = Box::pin(futures_util::stream::empty());
         }
     }

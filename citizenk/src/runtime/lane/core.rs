@@ -133,7 +133,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         index: usize,
     ) -> Result<bool, DecodeError> {
         let value = match chunk.payload(index) {
-            Some(bytes) => Some(self.decode.decode(bytes)?),
+            Some(bytes) => Some(self.decode.decode(bytes, || chunk.key(index))?),
             None => None,
         };
         Ok(In::push(
@@ -151,7 +151,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         index: usize,
     ) -> Result<Option<In>, DecodeError> {
         let value = match chunk.payload(index) {
-            Some(bytes) => Some(self.decode.decode(bytes)?),
+            Some(bytes) => Some(self.decode.decode(bytes, || chunk.key(index))?),
             None => None,
         };
         Ok(In::one(value, crate::agent::input::Place { chunk, index }))

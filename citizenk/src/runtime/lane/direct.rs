@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use super::LaneContext;
-use super::core::{Core, Failure};
+use super::core::{Core, Failure, Next};
 use super::shipping::Shipping;
 use crate::agent::{AgentInput, Verdict};
 use crate::error::AgentError;
@@ -35,7 +35,17 @@ where
 {
     let chunk: Chunk = Arc::new(record);
     let mut buffer = In::Buffer::default();
-    if !core.decode(&mut buffer, &chunk, 0)? {
+    let admitted = loop {
+        match core.decode(&mut buffer, &chunk, 0) {
+            Ok(admitted) => break admitted,
+            Err(mut error) => {
+                if core.obtain(&mut error).await != Next::Again {
+                    return Err(error.into());
+                }
+            }
+        }
+    };
+    if !admitted {
         return Err(AgentError::new(
             "the agent does not take tombstones; its input is not an `Option`",
         ));

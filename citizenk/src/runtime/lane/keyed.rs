@@ -184,7 +184,11 @@ where
                 core.cx.metrics.skipped(SkipReason::Tombstone, 1);
                 break Next::Done;
             }
-            Err(error) => break core.undecodable(&outbox, &chunk, index, &error).await,
+            Err(mut error) => match core.obtain(&mut error).await {
+                Next::Again => continue,
+                Next::Done => break core.undecodable(&outbox, &chunk, index, &error).await,
+                Next::Halt => break Next::Halt,
+            },
         }
         let Some(input) = In::take(&mut buffer) else {
             break Next::Done;

@@ -23,6 +23,7 @@ mod pace;
 pub(in crate::runtime) mod refusal;
 pub(crate) mod returned;
 mod schedule;
+mod schema;
 mod sequential;
 pub(crate) mod shipping;
 pub(crate) mod signs;
@@ -142,7 +143,7 @@ where
 {
     fn core(&self, cx: LaneContext) -> Result<Core<In, P, H>, BuildIssue> {
         let prepared = (self.prepare)(&cx.prepare_context())?;
-        let decode = self.inputs[cx.input].decode.clone();
+        let decode = self.inputs[cx.input].bind(&cx.env.schemas);
         Ok(Core::new(decode, prepared, self.handler.clone(), cx))
     }
 }

@@ -6,17 +6,21 @@ use super::*;
 use crate::codec::RawBytes;
 use crate::extract::{Position, Read, Reader};
 use crate::record::Timestamp;
+use crate::schema::Schemas;
 use crate::testing::block_on;
 use crate::topic::Partitioner;
 use crate::transport::memory::{MemoryCluster, NewRecord};
 
 fn reader(cluster: &MemoryCluster) -> Reader {
-    Reader::new(Arc::new(Reads {
-        transport: cluster.transport(),
-        settings: BTreeMap::new(),
-        client_id: "reads".to_owned(),
-        names: TopicNames::default(),
-    }))
+    Reader::new(
+        Arc::new(Reads {
+            transport: cluster.transport(),
+            settings: BTreeMap::new(),
+            client_id: "reads".to_owned(),
+            names: TopicNames::default(),
+        }),
+        Schemas::none(),
+    )
 }
 
 fn push(cluster: &MemoryCluster, partition: i32, at: i64, payload: &[u8]) {

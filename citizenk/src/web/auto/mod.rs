@@ -152,6 +152,7 @@ pub(super) async fn metrics(State(context): Shared) -> Response {
 /// Except for types a page of another site may post without asking the browser's leave.
 pub(super) fn body_media_type(topic: &TopicInfo) -> &'static str {
     match topic.media_type {
+        _ if topic.takes_json => JSON,
         "text/plain" | "application/x-www-form-urlencoded" | "multipart/form-data" => {
             "application/octet-stream"
         }
@@ -251,12 +252,12 @@ async fn read_record(
         }
         return Ok((query, None));
     }
-    if topic.media_type == JSON {
+    if body_media_type(topic) == JSON {
         // Broken text is a 400 here as everywhere; the topic's own check tells no difference.
         parse_json::<serde::de::IgnoredAny>(&body)?;
     }
     let mut value = Vec::with_capacity(body.len());
-    (topic.check_value)(&body, &mut value)?;
+    topic.check_value(&body, &mut value)?;
     Ok((query, Some(value)))
 }
 

@@ -96,7 +96,7 @@ impl RecordQuery {
             return Ok(None);
         };
         let mut bytes = Vec::new();
-        match (topic.key_from_text)(key, &mut bytes) {
+        match topic.key_from_text(key, &mut bytes) {
             Ok(()) => Ok(Some(bytes)),
             Err(error) => Err(Problem::unprocessable(format!(
                 "query parameter `key`: {error}; topic `{}` has keys of type `{}`",

@@ -32,7 +32,8 @@ impl Filter {
         let (what, is) = text.split_once('=').ok_or_else(unknown)?;
         if what == "key" {
             let mut bytes = Vec::new();
-            (topic.key_from_text)(is, &mut bytes)
+            topic
+                .key_from_text(is, &mut bytes)
                 .map_err(|error| usage("--filter", format!("`{text}`: {error}")))?;
             return Ok(Self::Key(bytes));
         }

@@ -230,12 +230,12 @@ where
                         Begun::Waits(waiting) => self.resume(waiting).await,
                     };
                     let next = self.single(chunk, index, result).await;
-                    index += 1;
+                    index += usize::from(next != Next::Again);
                     next
                 }
                 Stop::Undecodable(error) => {
                     let next = self.undecodable(chunk, index, error).await;
-                    index += 1;
+                    index += usize::from(next != Next::Again);
                     next
                 }
             };
@@ -306,12 +306,17 @@ where
         stop
     }
 
-    async fn undecodable(&mut self, chunk: &Chunk, index: usize, error: DecodeError) -> Next {
+    /// `Again`: what was missing is there now.
+    async fn undecodable(&mut self, chunk: &Chunk, index: usize, mut error: DecodeError) -> Next {
         // Order: the batch before it must be done before the record can be passed.
         if self.batch().await == Next::Halt {
             return Next::Halt;
         }
         self.settle().await;
+        let obtained = self.core.obtain(&mut error).await;
+        if obtained != Next::Done {
+            return obtained;
+        }
         let next = self
             .core
             .undecodable(&self.outbox, chunk, index, &error)

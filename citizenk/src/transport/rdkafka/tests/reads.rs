@@ -10,14 +10,18 @@ use crate::codec::RawBytes;
 use crate::extract::{Read, Reader};
 use crate::runtime::produce::TopicNames;
 use crate::runtime::read::Reads;
+use crate::schema::Schemas;
 
 fn reader(transport: &Arc<KafkaTransport>) -> Reader {
-    Reader::new(Arc::new(Reads {
-        transport: transport.clone(),
-        settings: BTreeMap::new(),
-        client_id: "reads".to_owned(),
-        names: TopicNames::default(),
-    }))
+    Reader::new(
+        Arc::new(Reads {
+            transport: transport.clone(),
+            settings: BTreeMap::new(),
+            client_id: "reads".to_owned(),
+            names: TopicNames::default(),
+        }),
+        Schemas::none(),
+    )
 }
 
 fn runtime() -> Runtime {

@@ -1,0 +1,27 @@
+//! Avro: schemas from types, bytes to values of other schemas and back.
+//!
+//! In: a type's own schema ([`AvroType`], made by `#[citizenk::message(avro)]`) and the schema bytes were
+//! written with. Out: values. What the two schemas have to do with each other is found out once
+//! ([`resolve`]), per topic and writer's schema; a record only follows the result. The bytes themselves are
+//! the business of `serde_avro_fast`.
+
+mod builder;
+mod codec;
+mod form;
+mod logical;
+mod model;
+mod record;
+mod resolve;
+
+pub use builder::{FieldName, Fields, SchemaBuilder, TypeName};
+pub use codec::{AvroCodec, AvroReader, AvroSchema};
+pub(crate) use codec::{
+    Typed, decode_bare, decode_framed, decode_single_object, encode_bare, encode_framed,
+    encode_single_object, own_schema,
+};
+pub use form::{AvroType, AvroWith, Decoded, Encoded, Own};
+pub use logical::{AsString, Decimal, Micros};
+pub use record::{Branch, Position, present, read, skip, unknown};
+
+/// The name of the codec.
+pub(crate) const NAME: &str = "avro";

@@ -1,0 +1,236 @@
+//! What an app remembers of the schemas of its topics.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{
+    AppendList, Fetched, LocalSchemas, OwnSchema, SchemaError, SchemaSource, SchemaText, Side,
+};
+use crate::error::{DecodeError, Obtain, Obtained, Obtaining};
+use crate::topic::TopicId;
+
+/// The registry of topics that name none.
+pub(crate) const DEFAULT_REGISTRY: &str = "default";
+
+/// What a topic's constant says beside its codec.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WireOptions {
+    /// Which of the app's registries.
+    pub(crate) registry: &'static str,
+    /// Schemas that values may have been written with, where the bytes name no registry.
+    pub(crate) earlier: &'static [&'static str],
+}
+
+impl WireOptions {
+    pub(crate) const DEFAULT: Self = Self {
+        registry: DEFAULT_REGISTRY,
+        earlier: &[],
+    };
+}
+
+/// One side of one topic, as its constant says it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WireSpec {
+    pub(crate) topic: TopicId,
+    pub(crate) side: Side,
+    pub(crate) options: WireOptions,
+}
+
+/// The schema of a topic's own keys or values; an error says what is wrong with it and where.
+pub(crate) type SchemaFn = fn(&WireSpec) -> Result<Arc<SchemaText>, String>;
+
+/// Maps a topic's name in the program to the one on the broker.
+type RealName = dyn Fn(&str) -> String + Send + Sync;
+
+/// The schemas of one app: which sources it has, and what its topics have met so far.
+#[derive(Clone)]
+pub(crate) struct Schemas(Arc<Inner>);
+
+struct Inner {
+    sources: Vec<(&'static str, Arc<dyn SchemaSource>)>,
+    real: Box<RealName>,
+    wires: AppendList<Arc<Wire>>,
+}
+
+impl fmt::Debug for Schemas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.0.sources.iter().map(|(name, source)| (name, source)))
+            .finish()
+    }
+}
+
+impl Schemas {
+    /// `sources` by the names of registries.
+    pub(crate) fn new(
+        sources: Vec<(&'static str, Arc<dyn SchemaSource>)>,
+        real: impl Fn(&str) -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            sources,
+            real: Box::new(real),
+            wires: AppendList::default(),
+        }))
+    }
+
+    /// Without a registry: ids are this process's own.
+    pub(crate) fn local() -> Self {
+        Self::of(Arc::new(LocalSchemas::default()))
+    }
+
+    /// One source for every topic, whichever registry it names.
+    pub(crate) fn of(source: Arc<dyn SchemaSource>) -> Self {
+        Self::new(vec![(ANY, source)], str::to_owned)
+    }
+
+    /// Without a registry, and nothing in its place.
+    pub(crate) fn none() -> Self {
+        Self::new(Vec::new(), str::to_owned)
+    }
+
+    /// What is remembered of one side of a topic. Found without a lock.
+    pub(crate) fn wire(&self, spec: &WireSpec) -> &Arc<Wire> {
+        self.0.wires.find_or_add(
+            |wire| wire.spec.side == spec.side && wire.spec.topic.is(spec.topic),
+            || Arc::new(self.new_wire(*spec)),
+        )
+    }
+
+    fn new_wire(&self, spec: WireSpec) -> Wire {
+        let wanted = spec.options.registry;
+        let source = self
+            .0
+            .sources
+            .iter()
+            .find(|(name, _)| *name == wanted || *name == ANY)
+            .map_or_else(
+                || -> Arc<dyn SchemaSource> { Arc::new(Nowhere(wanted)) },
+                |(_, source)| source.clone(),
+            );
+        Wire {
+            real: (self.0.real)(spec.topic.text()),
+            spec,
+            source,
+            #[cfg(feature = "avro")]
+            avro: AppendList::default(),
+        }
+    }
+}
+
+impl Default for Schemas {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+/// The name of a source that stands for every registry.
+const ANY: &str = "*";
+
+/// In the place of a registry that is not there.
+#[derive(Debug)]
+struct Nowhere(&'static str);
+
+impl Nowhere {
+    fn place(&self) -> String {
+        match self.0 {
+            DEFAULT_REGISTRY => "this service, which has no schema registry".to_owned(),
+            name => format!("this service, which has no schema registry `{name}`"),
+        }
+    }
+}
+
+impl SchemaSource for Nowhere {
+    fn cached(&self, _: u32) -> Option<Arc<SchemaText>> {
+        None
+    }
+
+    fn fetch(&self, id: u32) -> Fetched<'_> {
+        let place = self.place();
+        Box::pin(std::future::ready(Err(SchemaError::Unknown { id, place })))
+    }
+
+    fn id_of(&self, _: &OwnSchema) -> Option<u32> {
+        None
+    }
+}
+
+/// One side of one topic in one app.
+pub(crate) struct Wire {
+    pub(crate) spec: WireSpec,
+    /// The topic's name on the broker.
+    real: String,
+    source: Arc<dyn SchemaSource>,
+    /// By the Rust type of the values; nearly always one.
+    #[cfg(feature = "avro")]
+    pub(crate) avro: AppendList<super::avro::Typed>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wire({}, {})", self.real, self.spec.side.name())
+    }
+}
+
+impl Wire {
+    /// The writer's schema, or the error that lets the lane fetch it. Asked once per id.
+    pub(crate) fn schema(
+        &self,
+        codec: &'static str,
+        id: u32,
+    ) -> Result<Arc<SchemaText>, DecodeError> {
+        self.source.cached(id).ok_or_else(|| {
+            let missing = Missing {
+                codec,
+                id,
+                source: self.source.clone(),
+            };
+            DecodeError::missing(codec, Arc::new(missing))
+        })
+    }
+
+    /// A schema of this topic.
+    pub(crate) fn own(&self, schema: Arc<SchemaText>) -> OwnSchema {
+        OwnSchema {
+            topic: self.real.clone(),
+            side: self.spec.side,
+            schema,
+        }
+    }
+
+    /// The id that values of this schema are written with. Asked once per schema, once there is one.
+    pub(crate) fn id_of(&self, own: &OwnSchema) -> Result<u32, String> {
+        self.source.id_of(own).ok_or_else(|| {
+            format!(
+                "the {} schema of topic `{}` has no id: it is not registered; say which topics are written with `sends` or `output`, and check the registry's settings",
+                own.side.name(),
+                own.topic
+            )
+        })
+    }
+}
+
+/// A schema that is not known yet.
+#[derive(Debug)]
+struct Missing {
+    codec: &'static str,
+    id: u32,
+    source: Arc<dyn SchemaSource>,
+}
+
+impl Obtain for Missing {
+    fn id(&self) -> u32 {
+        self.id
+    }
+
+    fn obtain(&self) -> Obtaining<'_> {
+        Box::pin(async move {
+            match self.source.fetch(self.id).await {
+                Ok(_) => Obtained::There,
+                Err(SchemaError::Unavailable { reason, place, .. }) => {
+                    Obtained::Unavailable(format!("{place}: {reason}"))
+                }
+                Err(error) => Obtained::Nowhere(DecodeError::new(self.codec, error)),
+            }
+        })
+    }
+}
