@@ -203,6 +203,7 @@ impl AgentBuilder<Undecoded, EventBatch> {
             from_json: None,
             schema: |generator| generator.subschema_for::<RawBytes>(),
             own: None,
+            in_registry: false,
             wire: WireOptions::DEFAULT,
             key: KeyCodec::raw(),
             partitioner: Partitioner::Murmur2,

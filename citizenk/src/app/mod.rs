@@ -24,6 +24,7 @@ mod live;
 mod module;
 mod overrides;
 mod reader;
+pub(crate) mod registries;
 mod relations;
 mod retries;
 mod security;
@@ -152,6 +153,9 @@ pub struct App {
     pub(crate) drain: Option<Duration>,
     pub(crate) commit_every: Option<Duration>,
     pub(crate) defences: Defences,
+    /// Those the program brings, by name.
+    #[cfg(feature = "registry")]
+    registries: std::collections::BTreeMap<&'static str, crate::registry::Registry>,
 }
 
 impl fmt::Debug for App {
@@ -188,6 +192,8 @@ impl App {
             drain: None,
             commit_every: None,
             defences: Defences::default(),
+            #[cfg(feature = "registry")]
+            registries: std::collections::BTreeMap::new(),
         }
     }
 

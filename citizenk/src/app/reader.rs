@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::App;
+use super::{App, registries};
 use crate::config::Settings;
 use crate::error::RunError;
 use crate::extract::Reader;
@@ -38,7 +38,9 @@ impl Reader {
     pub fn connect(settings: &Settings) -> Result<Self, RunError> {
         // It proves who it is by the settings alone; a token function belongs to an app.
         let app = App::new("citizenk-read");
-        Ok(Self::over(app.clusters_of(settings)?, settings, app.name))
+        let schemas = registries::of_settings(settings)?;
+        let reader = Self::over(app.clusters_of(settings)?, settings, app.name);
+        Ok(reader.with_schemas(schemas))
     }
 
     pub(crate) fn over(

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 #[cfg(feature = "web")]
 use super::front::Front;
+use super::registries::Writes;
 use super::{AgentOverride, App, Overrides, Prepared, RunOptions, topics};
 use crate::config::Settings;
 use crate::error::{Exit, RunError};
@@ -118,7 +119,13 @@ impl Service {
         for warning in settings.warnings() {
             tracing::warn!("{warning}");
         }
-        let overrides = overrides(&settings);
+        let mut overrides = overrides(&settings);
+        let embedded = clusters.first().transport.kind() == BrokerKind::Embedded;
+        overrides.schemas = tokio::select! {
+            biased;
+            () = &mut shutdown => return Ok(()),
+            schemas = app.schemas(&settings, &overrides, embedded, Writes::App) => schemas?,
+        };
         let assembled = app.assembled(&overrides)?;
         for (name, topic) in &assembled.topics {
             let transport = &clusters.of(topic.cluster)?.transport;

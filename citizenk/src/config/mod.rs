@@ -95,6 +95,7 @@ pub(crate) use names::{TopicNames, split_name};
 pub(crate) use printable::MASK;
 pub use printable::Printable;
 pub(crate) use profile::Profile;
+pub use registry::SchemaMode;
 pub(crate) use registry::{
     Pem, Registries, RegistryAuth, RegistrySettings, TIMEOUT as REGISTRY_TIMEOUT,
 };

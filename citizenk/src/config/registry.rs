@@ -36,8 +36,9 @@ const CA: [&str; 2] = ["ssl.ca.location", "ssl.ca.pem"];
 const CERTIFICATE: [&str; 2] = ["ssl.certificate.location", "ssl.certificate.pem"];
 const KEY: [&str; 2] = ["ssl.key.location", "ssl.key.pem"];
 const KEY_PASSWORD: &str = "ssl.key.password";
+const MODE: &str = "mode";
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     URL,
     USERNAME,
     PASSWORD,
@@ -50,6 +51,7 @@ const KEYS: [&str; 12] = [
     KEY[0],
     KEY[1],
     KEY_PASSWORD,
+    MODE,
 ];
 
 /// Printed as `***`, and may come from a file that a variable names.
@@ -78,6 +80,37 @@ impl fmt::Debug for Pem {
     }
 }
 
+/// How a topic's own schema gets its id, when the service starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SchemaMode {
+    /// Registers the schema if it is compatible with those that are there.
+    #[default]
+    AutoRegister,
+    /// Registers nothing and uses the newest version, which must say the same about the bytes.
+    UseLatest,
+    /// Registers nothing: somebody must have done it, e.g. a pipeline with `schemas register`.
+    CheckOnly,
+}
+
+impl SchemaMode {
+    const NAMES: [(&'static str, Self); 3] = [
+        ("auto_register", Self::AutoRegister),
+        ("use_latest", Self::UseLatest),
+        ("check_only", Self::CheckOnly),
+    ];
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let wanted = text.trim().replace('-', "_");
+        let found = Self::NAMES.iter().find(|(name, _)| *name == wanted);
+        found.map(|(_, mode)| *mode).ok_or_else(|| {
+            format!(
+                "`{}` is no mode; write auto_register, use_latest or check_only",
+                text.escape_debug()
+            )
+        })
+    }
+}
+
 /// How a client says who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RegistryAuth {
@@ -97,6 +130,8 @@ pub(crate) struct RegistrySettings {
     pub(crate) key: Option<Pem>,
     pub(crate) key_password: Option<Secret>,
     pub(crate) timeout: Duration,
+    /// Of topics that say none.
+    pub(crate) mode: Option<SchemaMode>,
     /// Of the URL.
     pub(crate) source: Source,
 }
@@ -381,6 +416,11 @@ impl Checker<'_> {
                 TIMEOUT
             }
         };
+        let mode = self.text(MODE).map(|text| SchemaMode::parse(text));
+        let mode = mode.transpose().unwrap_or_else(|message| {
+            self.wrong(MODE, message);
+            None
+        });
         self.weaknesses(&urls, &auth);
         let key_password = self
             .text(KEY_PASSWORD)
@@ -393,6 +433,7 @@ impl Checker<'_> {
             key,
             key_password,
             timeout,
+            mode,
             source: url.source,
         })
     }
@@ -561,6 +602,9 @@ mod tests {
                 "SCHEMA_REGISTRY_SOURCE_TOKEN_FILE",
                 Some("source token true"),
             ),
+            ("SCHEMA_REGISTRY_MODE", Some("default mode false")),
+            // Of the registry's own program.
+            ("SCHEMA_REGISTRY_MODE_MUTABILITY", None),
             ("SCHEMA_REGISTRY_URL_FILE", None),
             ("SCHEMA_REGISTRY_HOST_NAME", None),
             // What Kubernetes sets for a service of this name.

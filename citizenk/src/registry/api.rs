@@ -1,6 +1,7 @@
 //! The requests of the API, typed.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -8,9 +9,9 @@ use super::Registry;
 use super::client::{Client, What};
 use super::error::RegistryError;
 use super::schema::{
-    Compatibility, NewSchema, Reference, RegisteredSchema, ResolvedReference, SchemaKind,
-    SubjectVersion, number,
+    Compatibility, NewSchema, Reference, RegisteredSchema, SubjectVersion, number,
 };
+use crate::schema::{ResolvedReference, SchemaKind, SchemaText};
 
 /// More schemas than these are not followed from one: references could go in circles of any length.
 const MOST_REFERENCES: usize = 256;
@@ -26,12 +27,13 @@ impl Client {
             Some((kind, text, Reference::read_all(&answer["references"])?))
         };
         let (kind, text, references) = read().ok_or_else(|| self.incomplete(what))?;
-        Ok(RegisteredSchema {
-            id,
+        let references = self.resolve(references).await?;
+        let schema = Arc::new(SchemaText {
             kind,
             text,
-            references: self.resolve(references).await?,
-        })
+            references,
+        });
+        Ok(RegisteredSchema { id, schema })
     }
 
     async fn version(&self, subject: &str, version: &str) -> Result<SubjectVersion, RegistryError> {

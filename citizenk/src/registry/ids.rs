@@ -68,14 +68,12 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::SchemaKind;
+    use crate::schema::SchemaText;
 
     fn schema(id: u32, text: &str) -> Arc<RegisteredSchema> {
         Arc::new(RegisteredSchema {
             id,
-            kind: SchemaKind::Avro,
-            text: text.to_owned(),
-            references: Vec::new(),
+            schema: Arc::new(SchemaText::avro(text)),
         })
     }
 
@@ -87,9 +85,9 @@ mod tests {
             assert!(ids.get(id).is_none());
             ids.add(schema(id, &id.to_string()));
         }
-        assert_eq!(ids.add(schema(3, "another")).text, "3");
+        assert_eq!(ids.add(schema(3, "another")).text(), "3");
         for id in colliding {
-            assert_eq!(ids.get(id).unwrap().text, id.to_string());
+            assert_eq!(ids.get(id).unwrap().text(), id.to_string());
         }
     }
 
@@ -106,6 +104,6 @@ mod tests {
                 });
             }
         });
-        assert!((0..5000).all(|id| ids.get(id).unwrap().text == id.to_string()));
+        assert!((0..5000).all(|id| ids.get(id).unwrap().text() == id.to_string()));
     }
 }

@@ -22,7 +22,7 @@ mod flights;
 mod ids;
 mod schema;
 mod settle;
-mod strategy;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -35,14 +35,12 @@ pub use self::embedded::EmbeddedRegistry;
 pub use self::error::RegistryError;
 use self::flights::Flights;
 use self::ids::Ids;
-pub use self::schema::{
-    Compatibility, NewSchema, Reference, RegisteredSchema, ResolvedReference, SchemaKind,
-    SubjectVersion,
-};
-pub use self::settle::{SchemaMode, SettleError};
-pub use self::strategy::{Part, SubjectStrategy};
+pub use self::schema::{Compatibility, NewSchema, Reference, RegisteredSchema, SubjectVersion};
+pub use self::settle::SettleError;
+pub(crate) use self::source::RegistrySource;
 use crate::config::Settings;
 use crate::error::ConfigError;
+pub use crate::schema::{ResolvedReference, SchemaKind, SchemaMode, Side, SubjectStrategy};
 
 /// A schema registry. Clones share connections' settings and the cache.
 ///
@@ -109,11 +107,16 @@ impl Registry {
             return Err(ConfigError::new("schema registry", message));
         };
         if found.urls.is_empty() {
-            return Ok(EmbeddedRegistry::of_process().registry());
+            return Ok(Self::of_process());
         }
         RegistryBuilder::settings(found)
             .build()
             .map_err(|error| found.source.error("registry", error.message))
+    }
+
+    /// The one inside this process, the same for all who ask.
+    pub(crate) fn of_process() -> Self {
+        EmbeddedRegistry::of_process().registry()
     }
 
     /// The schema with this id, if it was fetched before: without a request and without a lock.

@@ -1,47 +1,10 @@
 //! Schemas as a registry has them.
 
-use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-/// The language of a schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SchemaKind {
-    /// Avro; also where the registry says nothing.
-    Avro,
-    /// JSON Schema.
-    Json,
-    /// Protocol Buffers, which citizenk neither reads nor writes.
-    Protobuf,
-}
-
-impl SchemaKind {
-    /// As the API calls it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Avro => "AVRO",
-            Self::Json => "JSON",
-            Self::Protobuf => "PROTOBUF",
-        }
-    }
-
-    pub(super) fn parse(name: Option<&str>) -> Option<Self> {
-        match name {
-            None | Some("AVRO") => Some(Self::Avro),
-            Some("JSON") => Some(Self::Json),
-            Some("PROTOBUF") => Some(Self::Protobuf),
-            Some(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for SchemaKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::schema::{ResolvedReference, SchemaKind, SchemaText};
 
 /// A schema that another one names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +51,21 @@ pub struct NewSchema {
     pub(super) kind: SchemaKind,
     pub(super) text: String,
     pub(super) references: Vec<Reference>,
+}
+
+impl From<&SchemaText> for NewSchema {
+    fn from(schema: &SchemaText) -> Self {
+        let references = schema.references.iter().map(|reference| Reference {
+            name: reference.name.clone(),
+            subject: reference.subject.clone(),
+            version: reference.version,
+        });
+        Self {
+            kind: schema.kind,
+            text: schema.text.clone(),
+            references: references.collect(),
+        }
+    }
 }
 
 impl NewSchema {
@@ -149,26 +127,11 @@ impl NewSchema {
     }
 }
 
-/// A schema that another one names, with its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResolvedReference {
-    /// As the schema names it.
-    pub name: String,
-    /// Where it is registered.
-    pub subject: String,
-    /// Its version there.
-    pub version: u32,
-    /// The schema itself.
-    pub text: String,
-}
-
 /// A schema that has an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredSchema {
     pub(super) id: u32,
-    pub(super) kind: SchemaKind,
-    pub(super) text: String,
-    pub(super) references: Vec<ResolvedReference>,
+    pub(super) schema: Arc<SchemaText>,
 }
 
 impl RegisteredSchema {
@@ -178,22 +141,28 @@ impl RegisteredSchema {
         self.id
     }
 
+    /// The schema, as codecs take it.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<SchemaText> {
+        &self.schema
+    }
+
     /// Its language.
     #[must_use]
     pub fn kind(&self) -> SchemaKind {
-        self.kind
+        self.schema.kind
     }
 
     /// Its text.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.text
+        &self.schema.text
     }
 
     /// Everything it names, directly or not, each once; one that names others stands behind them.
     #[must_use]
     pub fn references(&self) -> &[ResolvedReference] {
-        &self.references
+        &self.schema.references
     }
 }
 

@@ -5,19 +5,8 @@ use serde_json::Value;
 use super::Registry;
 use super::diff::differences;
 use super::error::RegistryError;
-use super::schema::{Compatibility, NewSchema, SchemaKind, SubjectVersion};
-
-/// How a topic's own schema gets its id, when the service starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum SchemaMode {
-    /// Registers the schema if it is compatible with those that are there.
-    #[default]
-    AutoRegister,
-    /// Registers nothing and uses the newest version, which must say the same about the bytes.
-    UseLatest,
-    /// Registers nothing: somebody must have done it, e.g. a pipeline with `schemas register`.
-    CheckOnly,
-}
+use super::schema::{Compatibility, NewSchema, SubjectVersion};
+use crate::schema::{SchemaKind, SchemaMode};
 
 /// Why a program's own schema has no id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

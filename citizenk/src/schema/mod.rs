@@ -9,15 +9,19 @@
 #[cfg(feature = "avro")]
 pub(crate) mod avro;
 mod frame;
+pub(crate) mod json;
 mod list;
 mod local;
 mod source;
+mod strategy;
 mod wire;
 
+pub use crate::config::SchemaMode;
 pub use frame::{Frame, FrameError};
 pub(crate) use list::AppendList;
 pub use local::LocalSchemas;
 pub use source::{
-    Fetched, OwnSchema, Reference, SchemaError, SchemaKind, SchemaSource, SchemaText, Side,
+    Fetched, OwnSchema, ResolvedReference, SchemaError, SchemaKind, SchemaSource, SchemaText, Side,
 };
+pub use strategy::SubjectStrategy;
 pub(crate) use wire::{SchemaFn, Schemas, Wire, WireOptions, WireSpec};

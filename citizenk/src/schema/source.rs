@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 /// Which half of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
     /// The key.
     Key,
@@ -33,23 +33,43 @@ pub enum SchemaKind {
     Avro,
     /// JSON Schema.
     Json,
+    /// Protocol Buffers, which citizenk neither reads nor writes.
+    Protobuf,
 }
 
 impl SchemaKind {
-    /// `AVRO` or `JSON`: the registry's `schemaType`.
+    /// As a registry's API calls it: `AVRO`, `JSON`, `PROTOBUF`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Avro => "AVRO",
             Self::Json => "JSON",
+            Self::Protobuf => "PROTOBUF",
+        }
+    }
+
+    /// A registry that says nothing means Avro.
+    #[cfg(feature = "registry")]
+    pub(crate) fn parse(name: Option<&str>) -> Option<Self> {
+        match name {
+            None | Some("AVRO") => Some(Self::Avro),
+            Some("JSON") => Some(Self::Json),
+            Some("PROTOBUF") => Some(Self::Protobuf),
+            Some(_) => None,
         }
     }
 }
 
-/// A schema another one names.
+impl fmt::Display for SchemaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A schema that another one names, with its text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Reference {
-    /// What the schema calls it, e.g. an Avro full name.
+pub struct ResolvedReference {
+    /// As the schema names it: a full name in Avro, a URI in JSON Schema.
     pub name: String,
     /// Its subject in the registry.
     pub subject: String,
@@ -67,7 +87,7 @@ pub struct SchemaText {
     /// The schema itself.
     pub text: String,
     /// The schemas it names, in the order of dependency: each names only earlier ones.
-    pub references: Vec<Reference>,
+    pub references: Vec<ResolvedReference>,
 }
 
 impl SchemaText {

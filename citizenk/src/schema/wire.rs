@@ -1,16 +1,18 @@
 //! What an app remembers of the schemas of its topics.
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    AppendList, Fetched, LocalSchemas, OwnSchema, SchemaError, SchemaSource, SchemaText, Side,
+    AppendList, Fetched, LocalSchemas, OwnSchema, SchemaError, SchemaMode, SchemaSource,
+    SchemaText, Side, SubjectStrategy,
 };
 use crate::error::{DecodeError, Obtain, Obtained, Obtaining};
 use crate::topic::TopicId;
 
 /// The registry of topics that name none.
-pub(crate) const DEFAULT_REGISTRY: &str = "default";
+pub(crate) use crate::config::registry::DEFAULT as DEFAULT_REGISTRY;
 
 /// What a topic's constant says beside its codec.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +21,18 @@ pub(crate) struct WireOptions {
     pub(crate) registry: &'static str,
     /// Schemas that values may have been written with, where the bytes name no registry.
     pub(crate) earlier: &'static [&'static str],
+    /// How the own schema gets its id, where the constant says it.
+    pub(crate) mode: Option<SchemaMode>,
+    /// Under which subject it stands.
+    pub(crate) strategy: SubjectStrategy,
 }
 
 impl WireOptions {
     pub(crate) const DEFAULT: Self = Self {
         registry: DEFAULT_REGISTRY,
         earlier: &[],
+        mode: None,
+        strategy: SubjectStrategy::TopicName,
     };
 }
 
@@ -111,6 +119,7 @@ impl Schemas {
             real: (self.0.real)(spec.topic.text()),
             spec,
             source,
+            json: AppendList::default(),
             #[cfg(feature = "avro")]
             avro: AppendList::default(),
         }
@@ -160,6 +169,8 @@ pub(crate) struct Wire {
     /// The topic's name on the broker.
     real: String,
     source: Arc<dyn SchemaSource>,
+    /// The ids of own JSON Schemas, by the Rust type of the values; nearly always one.
+    pub(crate) json: AppendList<(TypeId, u32)>,
     /// By the Rust type of the values; nearly always one.
     #[cfg(feature = "avro")]
     pub(crate) avro: AppendList<super::avro::Typed>,
@@ -201,7 +212,7 @@ impl Wire {
     pub(crate) fn id_of(&self, own: &OwnSchema) -> Result<u32, String> {
         self.source.id_of(own).ok_or_else(|| {
             format!(
-                "the {} schema of topic `{}` has no id: it is not registered; say which topics are written with `sends` or `output`, and check the registry's settings",
+                "the {} schema of topic `{}` has no id: it is not registered; topics that an agent, timer or hook names with `sends` or `output` are registered when the service starts",
                 own.side.name(),
                 own.topic
             )

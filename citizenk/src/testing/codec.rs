@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::{TestApp, TestAppBuilder};
 use crate::app::Overrides;
+use crate::app::registries::Writes;
 use crate::config::Settings;
-use crate::error::{DecodeError, EncodeError};
+use crate::error::{DecodeError, EncodeError, RunError};
 use crate::schema::{SchemaSource, Schemas, Side, Wire};
 use crate::topic::Topic;
 
@@ -82,6 +83,17 @@ impl TestAppBuilder {
 }
 
 impl TestApp {
+    /// Those the app brings or its settings name; without any, ids are the test's own.
+    pub(super) async fn open_registries(&mut self) -> Result<(), RunError> {
+        let (app, settings) = ((self.builder.app)(), self.settings()?);
+        if self.builder.source.is_none() && app.has_registries(&settings) {
+            let overrides = crate::app::overrides(&settings);
+            let opened = app.schemas(&settings, &overrides, false, Writes::Test);
+            self.schemas = opened.await?;
+        }
+        Ok(())
+    }
+
     /// What the settings say, with the test's own schemas.
     pub(super) fn overrides(&self, settings: &Settings) -> Overrides {
         Overrides {

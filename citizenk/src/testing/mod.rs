@@ -234,6 +234,7 @@ impl TestAppBuilder {
             pushed: std::sync::Mutex::default(),
         };
         app.create_topics()?;
+        app.open_registries().await?;
         app.start_workers().await?;
         Ok(app)
     }

@@ -40,6 +40,7 @@ impl<V, K> Topic<V, K> {
             "avro",
             DecodeFn::Framed(decode_framed::<V>),
             EncodeFn::Framed(encode_framed::<V>),
+            true,
         )
     }
 
@@ -55,6 +56,7 @@ impl<V, K> Topic<V, K> {
             "avro single-object",
             DecodeFn::Framed(decode_single_object::<V>),
             EncodeFn::Framed(encode_single_object::<V>),
+            false,
         )
     }
 
@@ -70,6 +72,7 @@ impl<V, K> Topic<V, K> {
             "avro bare",
             DecodeFn::Framed(decode_bare::<V>),
             EncodeFn::Framed(encode_bare::<V>),
+            false,
         )
     }
 
@@ -78,6 +81,7 @@ impl<V, K> Topic<V, K> {
         codec: &'static str,
         decode: DecodeFn<V>,
         encode: EncodeFn<V>,
+        in_registry: bool,
     ) -> Self
     where
         V: AvroType + DeserializeOwned + JsonSchema + 'static,
@@ -92,6 +96,7 @@ impl<V, K> Topic<V, K> {
             from_json: Some(<V as Decode<Json>>::decode),
             schema: |generator| generator.subschema_for::<V>(),
             own: Some(own_schema::<V>),
+            in_registry,
             wire: WireOptions::DEFAULT,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
@@ -120,13 +125,6 @@ impl<V, K> Topic<V, K> {
     #[must_use]
     pub const fn written_with(mut self, schemas: &'static [&'static str]) -> Self {
         self.wire.earlier = schemas;
-        self
-    }
-
-    /// The name of the registry that knows the topic's schemas, in an app with several.
-    #[must_use]
-    pub const fn registry(mut self, name: &'static str) -> Self {
-        self.wire.registry = name;
         self
     }
 

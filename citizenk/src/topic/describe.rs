@@ -20,6 +20,24 @@ type Transcode =
 type KeyFromText =
     Arc<dyn Fn(&str, &mut Vec<u8>, &Schemas) -> Result<(), DecodeError> + Send + Sync>;
 
+/// The schema of one side.
+#[derive(Clone, Copy)]
+struct Own {
+    spec: WireSpec,
+    schema: SchemaFn,
+    in_registry: bool,
+}
+
+impl Own {
+    fn resolved(&self, real: &str) -> Result<OwnSchema, String> {
+        Ok(OwnSchema {
+            topic: real.to_owned(),
+            side: self.spec.side,
+            schema: (self.schema)(&self.spec)?,
+        })
+    }
+}
+
 /// A topic without its types.
 #[derive(Clone)]
 pub(crate) struct TopicInfo {
@@ -43,7 +61,7 @@ pub(crate) struct TopicInfo {
     pub(crate) internal: bool,
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
     /// The schemas of keys and values, in formats that have them.
-    own: [Option<(WireSpec, SchemaFn)>; 2],
+    own: [Option<Own>; 2],
     pub(crate) wire: WireOptions,
     /// Values arrive as JSON over HTTP, though the topic's own format is another.
     pub(crate) takes_json: bool,
@@ -86,8 +104,17 @@ impl TopicInfo {
             takes_json: topic.from_json.is_some(),
             schemas: Schemas::none(),
             own: [
-                topic.own.map(|own| (topic.side(Side::Value), own)),
-                key.schema.map(|own| (topic.side(Side::Key), own)),
+                topic.own.map(|schema| Own {
+                    spec: topic.side(Side::Value),
+                    schema,
+                    in_registry: topic.in_registry,
+                }),
+                // Keys name their schema or have none.
+                key.schema.map(|schema| Own {
+                    spec: topic.side(Side::Key),
+                    schema,
+                    in_registry: true,
+                }),
             ],
             check_value: Arc::new(move |bytes, out, schemas| {
                 let wire = || schemas.wire(&topic.side(Side::Value));
@@ -139,15 +166,19 @@ impl TopicInfo {
     /// The schemas that its keys and values are written with; `real` is the topic's name on the broker.
     pub(crate) fn own_schemas(&self, real: &str) -> Result<Vec<OwnSchema>, String> {
         let known = self.own.iter().flatten();
-        known
-            .map(|(spec, schema)| {
-                Ok(OwnSchema {
-                    topic: real.to_owned(),
-                    side: spec.side,
-                    schema: schema(spec)?,
-                })
-            })
-            .collect()
+        known.map(|own| own.resolved(real)).collect()
+    }
+
+    /// Those of them that stand in a registry.
+    #[cfg(feature = "registry")]
+    pub(crate) fn registered_schemas(&self, real: &str) -> Result<Vec<OwnSchema>, String> {
+        let known = self.own.iter().flatten().filter(|own| own.in_registry);
+        known.map(|own| own.resolved(real)).collect()
+    }
+
+    /// Keys or values name their schema by its id in a registry.
+    pub(crate) fn needs_registry(&self) -> bool {
+        self.own.iter().flatten().any(|own| own.in_registry)
     }
 
     /// One side of the topic, with the options of its constant.

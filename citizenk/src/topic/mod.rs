@@ -17,6 +17,7 @@ use crate::schema::{SchemaFn, Schemas, Side, WireOptions, WireSpec};
 #[cfg(feature = "avro")]
 mod avro;
 pub(crate) mod describe;
+mod framed;
 pub(crate) mod input;
 mod name;
 mod partitioner;
@@ -64,6 +65,8 @@ pub struct Topic<V, K = String> {
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
     /// The schema of values, in formats that have one.
     pub(crate) own: Option<SchemaFn>,
+    /// Values name it by its id in a registry.
+    pub(crate) in_registry: bool,
     pub(crate) wire: WireOptions,
     pub(crate) key: KeyCodec<K>,
     pub(crate) partitioner: Partitioner,
@@ -155,6 +158,7 @@ impl<V, K> Topic<V, K> {
             from_json: None,
             schema: |generator| generator.subschema_for::<V>(),
             own: None,
+            in_registry: false,
             wire: WireOptions::DEFAULT,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
@@ -179,6 +183,7 @@ impl<V, K> Topic<V, K> {
             from_json: None,
             schema: |generator| generator.subschema_for::<V>(),
             own: None,
+            in_registry: false,
             wire: WireOptions::DEFAULT,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
@@ -203,6 +208,7 @@ impl<V, K> Topic<V, K> {
             from_json: None,
             schema: |generator| generator.subschema_for::<V>(),
             own: None,
+            in_registry: false,
             wire: WireOptions::DEFAULT,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,

@@ -12,14 +12,16 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::registries::Writes;
 use super::service::{block_on, signalled};
 use super::{App, topics};
-use crate::config::{CheckTopics, DEFAULT_CLUSTER, Flags, Settings};
+use crate::config::{Broker, CheckTopics, DEFAULT_CLUSTER, Flags, Settings};
 use crate::error::{ConfigError, Exit, RunError, UnknownCluster};
 use crate::extract::ReadError;
 use crate::runtime::clusters::Cluster;
 use crate::telemetry::logs;
 use crate::telemetry::trace::export::Exporting;
+use crate::topic::describe::TopicInfo;
 use crate::transport::BrokerKind;
 
 /// What a citizenk program can be asked to do.
@@ -389,11 +391,7 @@ fn unknown(error: UnknownCluster) -> RunError {
 }
 
 /// The topic of this name, or an error that lists those there are.
-fn known_topic(
-    app: &App,
-    settings: &Settings,
-    name: &str,
-) -> Result<crate::topic::describe::TopicInfo, RunError> {
+fn known_topic(app: &App, settings: &Settings, name: &str) -> Result<TopicInfo, RunError> {
     let assembled = app.assembled(&super::overrides(settings))?;
     assembled.topics.get(name).cloned().ok_or_else(|| {
         let names: Vec<&str> = assembled.topics.keys().copied().collect();
@@ -408,6 +406,26 @@ fn known_topic(
         }
         .into()
     })
+}
+
+/// The topic with the ids of its schemas; `writes`: registered first, where its mode says so.
+async fn with_ids(
+    app: &App,
+    settings: &Settings,
+    topic: &TopicInfo,
+    writes: bool,
+) -> Result<TopicInfo, RunError> {
+    if !topic.needs_registry() {
+        return Ok(topic.clone());
+    }
+    let writes = match writes {
+        true => Writes::Topic(topic.name),
+        false => Writes::Nothing,
+    };
+    let embedded = settings.broker.value == Broker::Embedded;
+    let overrides = super::overrides(settings);
+    let schemas = app.schemas(settings, &overrides, embedded, writes).await?;
+    Ok(topic.with_schemas(&schemas))
 }
 
 #[cfg(test)]

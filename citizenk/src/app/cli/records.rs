@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 use super::super::App;
-use super::{SendArgs, known_topic};
+use super::{SendArgs, known_topic, with_ids};
 use crate::config::Settings;
 use crate::error::{ConfigError, RunError};
 use crate::extract::{ProduceError, ProducePort};
@@ -53,6 +53,7 @@ fn stage(topic: &TopicInfo, args: &SendArgs, value: &str) -> Result<StagedBatch,
 
 pub(super) async fn send(app: &App, settings: &Settings, args: SendArgs) -> Result<(), RunError> {
     let topic = known_topic(app, settings, &args.topic)?;
+    let topic = with_ids(app, settings, &topic, true).await?;
     let values: Vec<String> = if args.value == "-" {
         std::io::stdin()
             .lock()

@@ -126,7 +126,6 @@ impl Reader {
         }
     }
 
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn with_schemas(self, schemas: Schemas) -> Self {
         Self { schemas, ..self }
     }

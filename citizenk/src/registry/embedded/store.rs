@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::registry::schema::{Reference, SchemaKind};
+use crate::registry::schema::Reference;
+use crate::schema::SchemaKind;
 
 #[derive(Default)]
 pub(super) struct Store {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::super::App;
 use super::records::usage;
-use super::{TailArgs, known_topic, unknown, unread};
+use super::{TailArgs, known_topic, unknown, unread, with_ids};
 use crate::agent::Event;
 use crate::codec::RawBytes;
 use crate::config::Settings;
@@ -39,7 +39,10 @@ pub(super) async fn tail(
     clusters: Clusters,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let topic = known_topic(app, settings, &args.topic)?;
+    let mut topic = known_topic(app, settings, &args.topic)?;
+    if args.filter.iter().any(|filter| filter.starts_with("key=")) {
+        topic = with_ids(app, settings, &topic, false).await?;
+    }
     let clock = Clock::system();
     let reader = Reader::over(clusters, settings, format!("{}-tail", app.name));
     let reader = reader.on(topic.cluster).map_err(unknown)?;

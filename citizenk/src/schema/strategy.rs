@@ -1,24 +1,6 @@
 //! Under which subject a topic's schema is registered.
 
-/// Which part of a record a schema is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Part {
-    /// The key.
-    Key,
-    /// The value.
-    Value,
-}
-
-impl Part {
-    /// `key` or `value`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Key => "key",
-            Self::Value => "value",
-        }
-    }
-}
+use super::Side;
 
 /// How the subject of a schema is named, as in Confluent's clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -37,17 +19,17 @@ impl SubjectStrategy {
     /// Schema). `None`: the schema has no name and the strategy needs one.
     ///
     /// ```
-    /// use citizenk::registry::{Part, SubjectStrategy};
+    /// use citizenk::schema::{Side, SubjectStrategy};
     ///
-    /// let subject = |strategy: SubjectStrategy| strategy.subject("orders", Some("shop.Order"), Part::Value).unwrap();
+    /// let subject = |strategy: SubjectStrategy| strategy.subject("orders", Some("shop.Order"), Side::Value).unwrap();
     /// assert_eq!(subject(SubjectStrategy::TopicName), "orders-value");
     /// assert_eq!(subject(SubjectStrategy::RecordName), "shop.Order");
     /// assert_eq!(subject(SubjectStrategy::TopicRecordName), "orders-shop.Order");
     /// ```
     #[must_use]
-    pub fn subject(self, topic: &str, record: Option<&str>, part: Part) -> Option<String> {
+    pub fn subject(self, topic: &str, record: Option<&str>, side: Side) -> Option<String> {
         match self {
-            Self::TopicName => Some(format!("{topic}-{}", part.name())),
+            Self::TopicName => Some(format!("{topic}-{}", side.name())),
             Self::RecordName => record.map(str::to_owned),
             Self::TopicRecordName => record.map(|record| format!("{topic}-{record}")),
         }
@@ -60,13 +42,13 @@ mod tests {
 
     #[test]
     fn keys_have_subjects_of_their_own_and_a_nameless_schema_needs_the_topic() {
-        let named = SubjectStrategy::TopicName.subject("orders", None, Part::Key);
+        let named = SubjectStrategy::TopicName.subject("orders", None, Side::Key);
         assert_eq!(named.as_deref(), Some("orders-key"));
         for strategy in [
             SubjectStrategy::RecordName,
             SubjectStrategy::TopicRecordName,
         ] {
-            assert_eq!(strategy.subject("orders", None, Part::Value), None);
+            assert_eq!(strategy.subject("orders", None, Side::Value), None);
         }
     }
 }

@@ -1,0 +1,70 @@
+//! A registry as codecs see it: schemas by id, and the ids of the app's own.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Registry, RegistryError};
+use crate::schema::{Fetched, OwnSchema, SchemaError, SchemaSource, SchemaText, Side};
+
+/// A schema and its id.
+type Settled = (Arc<SchemaText>, u32);
+
+/// One registry of an app.
+pub(crate) struct RegistrySource {
+    pub(crate) registry: Registry,
+    /// The ids that were settled at the start, by topic and side; nearly always one schema each.
+    own: RwLock<HashMap<(String, Side), Vec<Settled>>>,
+}
+
+impl fmt::Debug for RegistrySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registry.fmt(f)
+    }
+}
+
+impl RegistrySource {
+    pub(crate) fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            own: RwLock::default(),
+        }
+    }
+
+    /// From now on values of this schema are written with this id.
+    pub(crate) fn settled(&self, own: &OwnSchema, id: u32) {
+        let mut known = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        known
+            .entry((own.topic.clone(), own.side))
+            .or_default()
+            .push((own.schema.clone(), id));
+    }
+}
+
+impl SchemaSource for RegistrySource {
+    fn cached(&self, id: u32) -> Option<Arc<SchemaText>> {
+        self.registry.cached(id).map(|known| known.schema().clone())
+    }
+
+    fn fetch(&self, id: u32) -> Fetched<'_> {
+        Box::pin(async move {
+            let place = format!("the schema registry at {}", self.registry.0.client);
+            match self.registry.fetch(id).await {
+                Ok(found) => Ok(found.schema().clone()),
+                Err(RegistryError::NotFound { .. }) => Err(SchemaError::Unknown { id, place }),
+                Err(error) => Err(SchemaError::Unavailable {
+                    id,
+                    place,
+                    reason: error.to_string(),
+                }),
+            }
+        })
+    }
+
+    fn id_of(&self, own: &OwnSchema) -> Option<u32> {
+        let known = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let ids = known.get(&(own.topic.clone(), own.side))?;
+        let found = ids.iter().find(|(schema, _)| **schema == *own.schema);
+        found.map(|(_, id)| *id)
+    }
+}

@@ -1,0 +1,65 @@
+//! JSON that names its JSON Schema in a registry.
+//!
+//! JSON says itself what it is: the id is for others, and reading asks nobody for the schema. The typed decode is the
+//! validation.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Frame, SchemaText, Wire, WireSpec};
+use crate::error::{DecodeError, EncodeError};
+
+pub(crate) const NAME: &str = "json schema";
+
+/// The draft that registries can compare (2020-12 is refused by some).
+fn text<T: JsonSchema>() -> SchemaText {
+    let generator = SchemaSettings::draft07().into_generator();
+    let schema = generator.into_root_schema_for::<T>();
+    SchemaText::json(schema.as_value().to_string())
+}
+
+/// The schema of a topic's own values.
+pub(crate) fn own_schema<T: JsonSchema>(_: &WireSpec) -> Result<Arc<SchemaText>, String> {
+    Ok(Arc::new(text::<T>()))
+}
+
+/// Registry framing: [`Frame`], then the value.
+pub(crate) fn encode<T: Serialize + JsonSchema + 'static>(
+    value: &T,
+    out: &mut Vec<u8>,
+    wire: &Wire,
+) -> Result<(), EncodeError> {
+    let own = TypeId::of::<T>();
+    let id = match wire.json.find(|(known, _)| *known == own) {
+        Some((_, id)) => *id,
+        None => id_of::<T>(wire)?,
+    };
+    let start = out.len();
+    Frame::begin(id, out);
+    serde_json::to_writer(&mut *out, value).map_err(|source| {
+        out.truncate(start);
+        EncodeError::new(NAME, source)
+    })
+}
+
+#[cold]
+fn id_of<T: JsonSchema + 'static>(wire: &Wire) -> Result<u32, EncodeError> {
+    let own = TypeId::of::<T>();
+    let id = wire
+        .id_of(&wire.own(Arc::new(text::<T>())))
+        .map_err(|reason| EncodeError::new(NAME, reason))?;
+    wire.json
+        .find_or_add(|(known, _)| *known == own, || (own, id));
+    Ok(id)
+}
+
+/// Registry framing, as the reader's own type.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], _: &Wire) -> Result<T, DecodeError> {
+    let frame = Frame::parse(bytes).map_err(|error| DecodeError::new(NAME, error))?;
+    serde_json::from_slice(frame.body).map_err(|source| DecodeError::json(&source, frame.body))
+}

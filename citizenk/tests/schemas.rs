@@ -1,0 +1,178 @@
+//! Topics whose schemas stand in a registry, in an app: ids, unknown ones, a registry that is away.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use citizenk::prelude::*;
+use citizenk::registry::{EmbeddedRegistry, NewSchema};
+use citizenk::schema::Frame;
+use citizenk::testing::{TestApp, block_on};
+
+#[citizenk::message(avro(namespace = "shop"))]
+#[derive(Clone, Debug, PartialEq)]
+struct Order {
+    id: u32,
+    #[serde(default)]
+    note: String,
+}
+
+#[citizenk::message]
+#[derive(Clone, Debug, PartialEq)]
+struct Receipt {
+    id: u32,
+}
+
+const ORDERS: Topic<Order, u32> = Topic::avro("orders");
+const RECEIPTS: Topic<Receipt, u32> = Topic::json_schema("receipts");
+const LETTERS: Topic<RawBytes, u32> = Topic::raw("letters");
+
+#[citizenk::agent(topics = [ORDERS], output = RECEIPTS, on_decode_error = dead_letter(LETTERS))]
+async fn receive(order: Event<Order>) -> Receipt {
+    Receipt { id: order.value.id }
+}
+
+#[citizenk::agent(topics = [ORDERS], group = "notes", on_decode_error = skip)]
+async fn read(order: Event<Order>) {
+    drop(order);
+}
+
+/// As an older program wrote it: without the note.
+const OLD: &str = r#"{"type": "record", "name": "Order", "namespace": "shop", "fields": [{"name": "id", "type": "int"}]}"#;
+
+fn framed(id: u32, order: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Frame::begin(id, &mut bytes);
+    // An `int` of one byte.
+    bytes.push(2 * order);
+    bytes
+}
+
+async fn started(embedded: &EmbeddedRegistry) -> TestApp {
+    let registry = embedded.registry();
+    let app = move || {
+        App::new("shop")
+            .register::<receive>()
+            .register::<read>()
+            .registry("default", registry.clone())
+    };
+    let app = TestApp::new(app).partitions(&ORDERS, 1).start();
+    app.await.unwrap()
+}
+
+fn received(app: &TestApp) -> Vec<u32> {
+    let sent = app.topic(&RECEIPTS).sent();
+    sent.into_iter()
+        .map(|record| record.value.unwrap().id)
+        .collect()
+}
+
+#[test]
+fn a_schema_is_asked_for_once_and_records_ask_for_nothing() {
+    block_on(async {
+        let embedded = EmbeddedRegistry::new();
+        let app = started(&embedded).await;
+        let registry = embedded.registry();
+        let old = registry
+            .register("orders-value", &NewSchema::avro(OLD))
+            .await
+            .unwrap();
+        for order in 0..50 {
+            let note = "new".to_owned();
+            app.topic(&ORDERS).push(&1, Order { id: order, note });
+            app.topic(&ORDERS).push_raw(Some(b"1"), &framed(old, 60));
+        }
+        let before = embedded.requests();
+        app.settle().await;
+        assert_eq!(received(&app).len(), 100);
+        assert_eq!(
+            embedded.requests() - before,
+            2,
+            "one per id, for both agents"
+        );
+        for _ in 0..50 {
+            app.topic(&ORDERS).push_raw(Some(b"1"), &framed(old, 3));
+        }
+        app.settle().await;
+        assert_eq!(received(&app).len(), 150);
+        assert_eq!(embedded.requests() - before, 2, "none for more records");
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn while_the_registry_is_away_records_wait_and_others_with_known_schemas_pass() {
+    block_on(async {
+        let embedded = EmbeddedRegistry::new();
+        let app = started(&embedded).await;
+        let registry = embedded.registry();
+        let old = registry
+            .register("orders-value", &NewSchema::avro(OLD))
+            .await
+            .unwrap();
+        let note = String::new();
+        app.topic(&ORDERS).push(
+            &1,
+            Order {
+                id: 1,
+                note: note.clone(),
+            },
+        );
+        app.settle().await;
+        embedded.fail(503);
+        // Its schema is known: nobody is asked.
+        app.topic(&ORDERS).push(&1, Order { id: 2, note });
+        app.settle().await;
+        assert_eq!(received(&app), [1, 2]);
+        app.topic(&ORDERS).push_raw(Some(b"1"), &framed(old, 3));
+        app.advance("60s").await;
+        assert_eq!(received(&app), [1, 2], "it waits");
+        assert_eq!(
+            app.committed(&ORDERS).values().sum::<i64>(),
+            2,
+            "nothing is passed over"
+        );
+        let asked = embedded.requests();
+        app.advance("60s").await;
+        let more = embedded.requests() - asked;
+        assert!((5..60).contains(&more), "{more} requests in a minute");
+        embedded.heal();
+        app.advance("15s").await;
+        assert_eq!(received(&app), [1, 2, 3]);
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn an_id_nobody_knows_meets_the_policy_after_some_tries() {
+    block_on(async {
+        let embedded = EmbeddedRegistry::new();
+        let app = started(&embedded).await;
+        app.topic(&ORDERS).push_raw(Some(b"1"), &framed(999, 3));
+        app.topic(&ORDERS).push_raw(Some(b"1"), b"\0\0");
+        app.topic(&ORDERS).push_raw(Some(b"1"), b"{\"id\": 1}");
+        app.advance("10s").await;
+        let letters = app.topic(&LETTERS).sent();
+        let reasons: Vec<_> = letters
+            .iter()
+            .map(|letter| {
+                letter
+                    .headers
+                    .text("citizenk.dead-letter.reason")
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect();
+        assert_eq!(reasons.len(), 3, "{reasons:?}");
+        assert!(
+            reasons[0].contains("schema id 999 is not known"),
+            "{reasons:?}"
+        );
+        assert!(reasons[1].contains("too few"), "{reasons:?}");
+        assert!(reasons[2].contains("plain JSON"), "{reasons:?}");
+        assert_eq!(
+            embedded.requests_of("/schemas/ids/999"),
+            5,
+            "tried again, then remembered"
+        );
+        app.stop().await.unwrap();
+    });
+}
