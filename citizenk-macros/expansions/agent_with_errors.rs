@@ -25,7 +25,7 @@ const _: () = {
     }
 };
 ::core::compile_error! {
-    "unknown argument `topic` for `#[agent]`\nhelp: did you mean `topics`?\nsupported: topics, batch_size, batch_timeout, output, sends, on_decode_error, on_error, on_produce_error, guarantee, timeout, concurrency, blocking, group, start, after, wrap, name, handle, crate"
+    "unknown argument `topic` for `#[agent]`\nhelp: did you mean `topics`?\nsupported: topics, batch_size, batch_timeout, output, sends, on_decode_error, on_error, on_produce_error, guarantee, timeout, concurrency, blocking, group, start, after, wrap, websocket, events, filter, slow_client, name, handle, crate"
 }
 ::core::compile_error! {
     "agent `orders` must be an `async fn`"

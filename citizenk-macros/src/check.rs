@@ -36,6 +36,11 @@ pub(crate) const ROUTE: Kind = Kind {
     attribute: "route",
     suffix: "Route",
 };
+pub(crate) const WEBSOCKET_IN: Kind = Kind {
+    noun: "websocket",
+    attribute: "websocket_in",
+    suffix: "Websocket",
+};
 pub(crate) const REPEAT_EVERY: Kind = Kind {
     noun: "timer",
     attribute: "repeat_every",

@@ -40,6 +40,12 @@ pub fn route(args: TokenStream, item: TokenStream) -> TokenStream {
     run(expand::route::expand, args, item)
 }
 
+#[doc = include_str!("../docs/websocket_in.md")]
+#[proc_macro_attribute]
+pub fn websocket_in(args: TokenStream, item: TokenStream) -> TokenStream {
+    run(expand::websocket_in::expand, args, item)
+}
+
 #[doc = include_str!("../docs/repeat_every.md")]
 #[proc_macro_attribute]
 pub fn repeat_every(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -6,15 +6,17 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{LitStr, Path};
+use syn::{LitStr, Path, Type};
 
 use crate::attr::agent::AgentArgs;
 use crate::attr::hook::{self, Event, HookArgs};
 use crate::attr::policy::Policy;
 use crate::attr::route::{Method, RouteArgs};
+use crate::attr::slot::Slot;
+use crate::attr::stream::{SlowClient, WebsocketInArgs};
 use crate::attr::timer::{AtArgs, EveryArgs, OnError, Placement, TimerArgs};
 use crate::attr::value::{Group, Guarantee, List, Millis, Number, Start, TopicInput};
 use crate::check::{Function, last_segment};
@@ -40,6 +42,15 @@ pub(crate) struct Agent {
     pub(crate) start: Option<Start>,
     pub(crate) after: Vec<Path>,
     pub(crate) wrap: Vec<Path>,
+    pub(crate) stream: Option<Stream>,
+}
+
+/// Where an agent's returned values go live.
+pub(crate) struct Stream {
+    pub(crate) websocket: Option<LitStr>,
+    pub(crate) events: Option<LitStr>,
+    pub(crate) filter: Option<Path>,
+    pub(crate) slow_client: Option<SlowClient>,
 }
 
 impl Agent {
@@ -84,6 +95,7 @@ impl Agent {
                 "return the value, or `Option`, `Vec` or `citizenk::Result` of it",
             );
         }
+        let stream = stream(&args, &function, report);
         if let (Some(guarantee), Some(Group::None)) = (args.guarantee.given(), args.group.value()) {
             report.at(
                 guarantee.key,
@@ -113,13 +125,144 @@ impl Agent {
             timeout: args.timeout.value().cloned(),
             concurrency: args.concurrency.value().cloned(),
             blocking: args.blocking.value().copied(),
-            group: args.group.value().cloned(),
-            start: args.start.value().copied(),
+            // Behind a load balancer a client would see a part of the records otherwise.
+            group: args
+                .group
+                .value()
+                .cloned()
+                .or(stream.as_ref().map(|_| Group::None)),
+            start: args
+                .start
+                .value()
+                .copied()
+                .or(stream.as_ref().map(|_| Start::Latest)),
             after: items(args.after.value()),
             wrap: items(args.wrap.value()),
+            stream,
             function,
         })
     }
+}
+
+/// Checks what an agent says of its live clients.
+fn stream(args: &AgentArgs, function: &Function, report: &mut Report) -> Option<Stream> {
+    let title = function.title();
+    let paths = [("websocket", &args.websocket), ("events", &args.events)];
+    let given = paths
+        .iter()
+        .find_map(|(name, slot)| slot.given().map(|given| (*name, given)));
+    let Some((name, path)) = given else {
+        let meant =
+            |(name, slot): &(&str, &Slot<LitStr>)| slot.was_given() || args.common.meant(name);
+        if !paths.iter().any(meant) {
+            let without = [
+                ("filter", args.filter.given().map(|given| given.key)),
+                (
+                    "slow_client",
+                    args.slow_client.given().map(|given| given.key),
+                ),
+            ];
+            for (key, at) in without {
+                if let Some(at) = at {
+                    let text = format!("`{key}` has no effect without `websocket` or `events`");
+                    report.at(at, text);
+                }
+            }
+        }
+        return None;
+    };
+    if let Some(output) = args.output.given() {
+        report.at_with_help(
+            output.key,
+            format!("returned values of {title} go to `{name}` already"),
+            "send to the topic through an `Outbox`, with `sends = [TOPIC]`",
+        );
+    }
+    if function.returns_nothing() {
+        report.at_with_help(
+            path.key,
+            format!("{title} returns nothing that could go to `{name}`"),
+            "return the value, or `Option` or `citizenk::Result` of it",
+        );
+    }
+    if let Some(returned) = function.returns.as_ref().filter(|ty| is_nameless(ty)) {
+        let text = format!("{title} must name the type of what goes to `{name}`");
+        report.on(returned, text);
+    }
+    Some(Stream {
+        websocket: args.websocket.value().cloned(),
+        events: args.events.value().cloned(),
+        filter: args.filter.value().cloned(),
+        slow_client: args.slow_client.value().copied(),
+    })
+}
+
+/// Messages from clients to a topic.
+pub(crate) struct WebsocketIn {
+    pub(crate) function: Function,
+    pub(crate) topic: Path,
+    pub(crate) path: LitStr,
+}
+
+impl WebsocketIn {
+    pub(crate) fn validate(
+        args: &WebsocketInArgs,
+        function: Function,
+        report: &mut Report,
+    ) -> Option<Self> {
+        let title = function.title();
+        let name = function.ident.unraw();
+        let help = format!("`#[websocket_in(topic = ORDERS, route = \"/ws/{name}\")]`");
+        let lacking = [
+            (
+                "topic",
+                args.topic.was_given(),
+                "does not say which topic its records go to",
+            ),
+            ("route", args.route.was_given(), "has no path"),
+        ];
+        for (key, was_given, text) in lacking {
+            if !was_given && !args.common.meant(key) && !args.common.unknown {
+                report.at_with_help(name.span(), format!("{title} {text}"), help.clone());
+            }
+        }
+        if function.arguments.is_empty() {
+            report.at_with_help(
+                name.span(),
+                format!("{title} receives nothing"),
+                "the first argument takes the message: `Json<T>`",
+            );
+        }
+        if function.returns_nothing() {
+            report.at_with_help(
+                name.span(),
+                format!("{title} returns no record"),
+                "return `(K, V)`, or `Result<(K, V), Problem>`",
+            );
+        }
+        if let Some(returned) = function.returns.as_ref().filter(|ty| is_nameless(ty)) {
+            report.on(returned, format!("{title} must name the type it returns"));
+        }
+        let topic = args.topic.value()?.clone();
+        let path = args.route.value()?.clone();
+        report.is_clean().then_some(Self {
+            function,
+            topic,
+            path,
+        })
+    }
+}
+
+/// Whether `impl` stands somewhere in a type.
+pub(crate) fn is_nameless(ty: &Type) -> bool {
+    fn has_impl(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => ident == "impl",
+            TokenTree::Group(group) => has_impl(group.stream()),
+            _ => false,
+        })
+    }
+    has_impl(ty.to_token_stream())
 }
 
 fn items<T: Clone>(list: Option<&List<T>>) -> Vec<T> {

@@ -19,6 +19,7 @@ pub mod codec;
 mod config;
 mod error;
 pub mod extract;
+mod fanout;
 #[cfg(any(feature = "oauth", feature = "registry"))]
 mod fetch;
 mod lifecycle;
@@ -50,6 +51,7 @@ pub use error::{
     AgentError, BuildError, BuildIssue, ConfigError, DecodeError, EncodeError, Exit, FailureKind,
     IntoAgentError, ResultExt, RunError, TransportError, UnknownCluster,
 };
+pub use fanout::SlowClient;
 pub use message::Message;
 pub use record::{Headers, Timestamp, TopicPartition};
 pub use time::Clock;
@@ -62,8 +64,8 @@ pub use transport::oauth::OauthToken;
 pub mod __private;
 
 pub use agent::{
-    AgentBuilder, Batch, BatchOutcome, Event, IntoOutcome, IntoOutput, Outcome, RawRecord,
-    RawRecords, Undecoded,
+    AgentBuilder, Batch, BatchOutcome, Event, IntoOutcome, IntoOutput, IntoStream, Outcome,
+    RawRecord, RawRecords, Undecoded,
 };
 pub use extract::{
     AgentInfo, AppInfo, Background, Key, Meta, Outbox, OutboxError, Partitions, Position,

@@ -18,14 +18,15 @@ pub mod avro {
 }
 
 pub use crate::agent::{
-    AgentBuilder, AgentHandle, AgentInput, BatchInput, IntoOutcome, IntoOutput, Origin, Reply,
-    Verdict,
+    AgentBuilder, AgentHandle, AgentInput, BatchInput, Clients, IntoOutcome, IntoOutput,
+    IntoStream, Origin, Reply, StreamFilter, Verdict,
 };
 pub use crate::app::{Component, ComponentDef, Module};
 pub use crate::error::AgentError;
 pub use crate::extract::{
     Call, EventBatch, Extract, Hook, Mode, PartitionHook, PrepareContext, SingleEvent, Tick,
 };
+pub use crate::fanout::SlowClient;
 pub use crate::lifecycle::{HookBuilder, HookEvent, hook, hook_handle};
 pub use crate::message::Message;
 pub use crate::policy::{Guarantee, Policy};
@@ -87,10 +88,12 @@ pub fn agent_future_must_be_send<F: Future + Send>(
 pub mod web {
     pub use axum::extract::{FromRequest, FromRequestParts, Request};
     pub use axum::http::Method;
+    pub use axum::http::request::Parts;
     pub use axum::response::{IntoResponse, Response};
 
     pub use crate::web::{
-        ApiInput, ApiOutput, HttpAnswer, HttpArgument, HttpPart, InputProbe, NoInputProbe,
-        NoOutputProbe, Operation, OutputProbe, Probe, RouteDef, last, part, respond, route,
+        ApiInput, ApiOutput, HttpAnswer, HttpArgument, HttpPart, IncomingMessage, InputProbe,
+        IntoPair, NoInputProbe, NoOutputProbe, Operation, OutputProbe, Probe, RouteDef, last, part,
+        respond, route, stream_filter, websocket_in,
     };
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 6] = [
     &["error", "config", "time", "telemetry", "suggest", "fetch"],
     &[
-        "topic", "codec", "message", "record", "schema", "staging", "registry",
+        "topic", "codec", "fanout", "message", "record", "schema", "staging", "registry",
     ],
     &["admin", "agent", "extract", "middleware", "policy"],
     &["transport"],

@@ -38,6 +38,7 @@ cases! {
     agent_every_argument: "ui/agent/pass/every_argument.rs";
     agent_in_a_function_body: "ui/agent/pass/in_a_function_body.rs";
     agent_in_two_apps: "ui/agent/pass/in_two_apps.rs";
+    agent_live_clients: "ui/agent/pass/live_clients.rs";
     agent_made_by_macro_rules: "ui/agent/pass/made_by_macro_rules.rs";
     agent_names_that_collide: "ui/agent/pass/names_that_collide.rs";
     agent_outcomes: "ui/agent/pass/outcomes.rs";
@@ -52,4 +53,5 @@ cases! {
     module_shapes: "ui/module/pass/shapes.rs";
     repeat_every_shapes: "ui/repeat_every/pass/shapes.rs";
     route_shapes: "ui/route/pass/shapes.rs";
+    websocket_in_shapes: "ui/websocket_in/pass/shapes.rs";
 }

@@ -3,11 +3,13 @@
 //! In: the attribute's tokens. Out: [`AgentArgs`]; nothing here knows the function.
 
 use proc_macro2::Ident;
-use syn::Path;
+use syn::{LitStr, Path};
 
 use super::keys::{Args, Common, FUNCTION_KEYS, Key, Table};
 use super::policy::{self, Policy};
+use super::route;
 use super::slot::Slot;
+use super::stream::{self, SlowClient};
 use super::value::{self, Group, Guarantee, List, Millis, Number, Start, TopicInput};
 
 #[derive(Default)]
@@ -28,6 +30,10 @@ pub(crate) struct AgentArgs {
     pub(crate) start: Slot<Start>,
     pub(crate) after: Slot<List<Path>>,
     pub(crate) wrap: Slot<List<Path>>,
+    pub(crate) websocket: Slot<LitStr>,
+    pub(crate) events: Slot<LitStr>,
+    pub(crate) filter: Slot<Path>,
+    pub(crate) slow_client: Slot<SlowClient>,
     pub(crate) common: Common,
 }
 
@@ -147,5 +153,29 @@ const KEYS: &[Key<AgentArgs>] = &[
         example: "wrap = timing",
         doc: "middleware around each call, the outermost first; several: `[timing, tenants]`",
         read: |args, entry| entry.read(&mut args.wrap, value::middlewares),
+    },
+    Key {
+        name: "websocket",
+        example: r#"websocket = "/ws""#,
+        doc: "a path where each returned value is sent to every websocket; the agent then reads without a group, from now on, unless told otherwise",
+        read: |args, entry| entry.read(&mut args.websocket, route::path),
+    },
+    Key {
+        name: "events",
+        example: r#"events = "/events""#,
+        doc: "the same as an event stream (SSE)",
+        read: |args, entry| entry.read(&mut args.events, route::path),
+    },
+    Key {
+        name: "filter",
+        example: "filter = of_camera",
+        doc: "a `fn(&V, &Q) -> bool`: whether a value is for a client, whose query string is read as `Q`",
+        read: |args, entry| entry.read(&mut args.filter, stream::filter),
+    },
+    Key {
+        name: "slow_client",
+        example: "slow_client = drop_oldest(100)",
+        doc: "what happens to clients that fall behind: `drop_oldest(N)`, `coalesce` (the newest value of each key) or `disconnect`; default `drop_oldest(1024)`",
+        read: |args, entry| entry.read(&mut args.slow_client, stream::slow_client),
     },
 ];

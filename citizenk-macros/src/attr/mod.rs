@@ -14,6 +14,7 @@ pub(crate) mod module;
 pub(crate) mod policy;
 pub(crate) mod route;
 pub(crate) mod slot;
+pub(crate) mod stream;
 pub(crate) mod suggest;
 pub(crate) mod timer;
 pub(crate) mod value;
@@ -21,8 +22,14 @@ pub(crate) mod value;
 use keys::Args as _;
 
 /// The attributes that turn a function into a component.
-pub(crate) const ON_FUNCTIONS: &[&str] =
-    &["agent", "route", "repeat_every", "repeat_at", "on_event"];
+pub(crate) const ON_FUNCTIONS: &[&str] = &[
+    "agent",
+    "route",
+    "websocket_in",
+    "repeat_every",
+    "repeat_at",
+    "on_event",
+];
 
 /// The attribute that has an argument of this name, for those who put it on another.
 pub(crate) fn owner_of(argument: &str) -> Option<&'static str> {
@@ -46,6 +53,12 @@ pub(crate) fn owner_of(argument: &str) -> Option<&'static str> {
         (
             route::RouteArgs::TABLE.attribute,
             route::RouteArgs::TABLE.names().any(|n| n == argument),
+        ),
+        (
+            stream::WebsocketInArgs::TABLE.attribute,
+            stream::WebsocketInArgs::TABLE
+                .names()
+                .any(|n| n == argument),
         ),
         (
             module::ModuleArgs::TABLE.attribute,

@@ -110,7 +110,7 @@ const KEYS: &[Key<RouteArgs>] = &[
     },
 ];
 
-fn path(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Result<LitStr> {
+pub(crate) fn path(cx: &ValueContext<'_>, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let literal = value::text(cx, input)?;
     check_path(&literal.value()).map_err(|text| syn::Error::new(literal.span(), text))?;
     Ok(literal)

@@ -5,11 +5,13 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::Type;
 use syn::spanned::Spanned;
 
 use super::common::{self, Extraction, origin, return_span};
 use super::policy::{self, reference};
 use crate::attr::agent::AgentArgs;
+use crate::attr::stream::SlowClient;
 use crate::attr::value::{Group, Start, TopicInput};
 use crate::check::{self, AGENT};
 use crate::model::Agent;
@@ -30,19 +32,26 @@ fn glue(agent: &Agent) -> TokenStream {
     let origin = origin(function);
     let builder = local("__b");
     let settings = settings(agent);
+    let mut others = others.to_vec();
+    if agent.stream.is_some() {
+        // An argument that the function does not see.
+        let span = return_span(function);
+        others.push(Type::Verbatim(quote_spanned!(span=> __citizenk::Clients)));
+    }
     let Extraction {
         requires,
         prepare,
         extract,
-        values,
-    } = Extraction::of(others, function);
+        mut values,
+    } = Extraction::of(&others, function);
+    let clients = agent.stream.as_ref().and_then(|_| values.pop());
     let start = quote_spanned! {input_span=>
         type __In = #input;
         type __Mode = <__In as __citizenk::AgentInput>::Mode;
         let #builder = __citizenk::agent::<__In>(#name, #origin);
     };
     let (prepared, call, records) = (local("__p"), local("__call"), local("__in"));
-    let (reply, outcome) = outcome(agent, &values);
+    let (reply, outcome) = outcome(agent, &values, clients.as_ref());
     let call_type = quote_spanned!(input_span=> &__citizenk::Call<'_, __Mode>);
     let input_type = quote_spanned!(input_span=> __In);
     let handler = quote_spanned! {span=>
@@ -55,7 +64,13 @@ fn glue(agent: &Agent) -> TokenStream {
     let joined = quote_spanned! {input_span=>
         __citizenk::handle::<__In, _, _, _, _>(#builder, #prepare, #handler)
     };
+    let returned = agent.stream.as_ref().and(function.returns.as_ref());
+    let returned = returned.map(|returned| {
+        let span = return_span(function);
+        quote_spanned!(span=> type __Returned = #returned;)
+    });
     quote_spanned! {span=>
+        #returned
         #start
         #settings
         #requires
@@ -64,7 +79,11 @@ fn glue(agent: &Agent) -> TokenStream {
 }
 
 /// What happens to the returned value; statements before the call, and the call.
-fn outcome(agent: &Agent, values: &[proc_macro2::Ident]) -> (TokenStream, TokenStream) {
+fn outcome(
+    agent: &Agent,
+    values: &[proc_macro2::Ident],
+    clients: Option<&proc_macro2::Ident>,
+) -> (TokenStream, TokenStream) {
     let function = &agent.function;
     let ident = &function.ident;
     let span = return_span(function);
@@ -72,6 +91,19 @@ fn outcome(agent: &Agent, values: &[proc_macro2::Ident]) -> (TokenStream, TokenS
     let returned = quote_spanned! {span=>
         __citizenk::agent_future_must_be_send(#ident(#records #(, #values)*)).await
     };
+    if let (Some(stream), Some(clients)) = (&agent.stream, clients) {
+        let value = at("__value", span);
+        let keeps = if stream.filter.is_some() {
+            quote_spanned!(span=> returned_kept)
+        } else {
+            quote_spanned!(span=> returned)
+        };
+        let outcome = quote_spanned! {span=>
+            let #value = #returned;
+            #clients.#keeps(#value)
+        };
+        return (TokenStream::new(), outcome);
+    }
     match &agent.output {
         None => {
             let input = function.arguments.first().map_or(span, check::span_of);
@@ -167,6 +199,37 @@ fn settings(agent: &Agent) -> TokenStream {
         Some(Start::Earliest) => set(function, quote!(start_earliest())),
         Some(Start::Latest) => set(function, quote!(start_latest())),
         None => {}
+    }
+    if let Some(stream) = &agent.stream {
+        if let Some(path) = &stream.websocket {
+            set(path.span(), quote!(websocket(#path)));
+        }
+        if let Some(path) = &stream.events {
+            set(path.span(), quote!(events(#path)));
+        }
+        if let Some(slow) = stream.slow_client {
+            let slow = match slow {
+                SlowClient::DropOldest(most) => quote!(DropOldest(#most)),
+                SlowClient::Coalesce => quote!(Coalesce),
+                SlowClient::Disconnect => quote!(Disconnect),
+            };
+            set(function, quote!(slow_client(__citizenk::SlowClient::#slow)));
+        }
+        // One token, so that a type that cannot go to clients is one error.
+        let span = return_span(&agent.function);
+        let alias = proc_macro2::Ident::new("__Returned", span);
+        set(span, quote_spanned!(span=> streams::<#alias>()));
+        if let Some(filter) = &stream.filter {
+            let span = filter.span();
+            set(
+                span,
+                quote_spanned! {span=>
+                    stream_filter(__citizenk::web::stream_filter::<
+                        <__Returned as __citizenk::IntoStream>::Item, _, _
+                    >(#filter))
+                },
+            );
+        }
     }
     for wrap in &agent.wrap {
         set(wrap.span(), quote_spanned!(wrap.span()=> wrap(#wrap)));

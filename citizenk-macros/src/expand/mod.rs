@@ -12,3 +12,4 @@ pub(crate) mod module;
 pub(crate) mod policy;
 pub(crate) mod route;
 pub(crate) mod timer;
+pub(crate) mod websocket_in;

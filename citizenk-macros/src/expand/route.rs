@@ -3,14 +3,14 @@
 //! In: a validated [`Route`]. Out: the body of its `describe`: the function as an HTTP handler, argument
 //! by argument, and the questions its OpenAPI description is made of.
 
-use proc_macro2::{TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
 use syn::Type;
 
 use super::common::{self, origin, return_span};
 use crate::attr::route::{Method, RouteArgs};
 use crate::check::{self, Function, ROUTE};
-use crate::model::Route;
+use crate::model::{Route, is_nameless};
 use crate::paths::{at, generated, local};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -41,7 +41,7 @@ fn glue(route: &Route) -> TokenStream {
         None => quote_spanned!(span=> ::core::option::Option::None),
     };
     let handler = handler(function);
-    let description = description(function);
+    let description = description(&function.arguments, function.returns.as_ref(), function);
     quote_spanned! {span=>
         <__citizenk::ComponentDef as ::core::convert::From<_>>::from(__citizenk::web::route(
             #name, #origin, #method, #path, #tag, #handler, #description,
@@ -95,14 +95,18 @@ fn handler(function: &Function) -> TokenStream {
 }
 
 /// Asks every type how it is documented.
-fn description(function: &Function) -> TokenStream {
+pub(super) fn description(
+    arguments: &[Type],
+    returns: Option<&Type>,
+    function: &Function,
+) -> TokenStream {
     let operation = local("__operation");
     let span = generated(function.ident.span());
-    let inputs = function.arguments.iter().map(|ty| {
+    let inputs = arguments.iter().map(|ty| {
         let span = generated(check::span_of(ty));
         quote_spanned!(span=> (&__citizenk::web::Probe::<#ty>::new()).input(#operation);)
     });
-    let output = match &function.returns {
+    let output = match returns {
         None => Some(quote_spanned! {span=>
             (&__citizenk::web::Probe::<()>::new()).output(#operation);
         }),
@@ -113,7 +117,7 @@ fn description(function: &Function) -> TokenStream {
             Some(quote_spanned!(span=> (&__citizenk::web::Probe::<#ty>::new()).output(#operation);))
         }
     };
-    let inputs_in_scope = (!function.arguments.is_empty())
+    let inputs_in_scope = (!arguments.is_empty())
         .then(|| quote_spanned!(span=> use __citizenk::web::{InputProbe as _, NoInputProbe as _};));
     let output_in_scope = output.is_some().then(
         || quote_spanned!(span=> use __citizenk::web::{NoOutputProbe as _, OutputProbe as _};),
@@ -130,16 +134,4 @@ fn description(function: &Function) -> TokenStream {
             }
         }
     }
-}
-
-/// Whether `impl` stands somewhere in a type.
-fn is_nameless(ty: &Type) -> bool {
-    fn has_impl(tokens: TokenStream) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Ident(ident) => ident == "impl",
-            TokenTree::Group(group) => has_impl(group.stream()),
-            _ => false,
-        })
-    }
-    has_impl(ty.to_token_stream())
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::attr::keys::{Args, Table};
-use crate::attr::{agent, hook, message, module, route, timer};
+use crate::attr::{agent, hook, message, module, route, stream, timer};
 
 const BEGIN: &str = "<!-- arguments -->\n";
 
@@ -27,6 +27,7 @@ fn check<A: Args>() {
 fn documentation_lists_every_argument() {
     check::<agent::AgentArgs>();
     check::<route::RouteArgs>();
+    check::<stream::WebsocketInArgs>();
     check::<timer::EveryArgs>();
     check::<timer::AtArgs>();
     check::<hook::HookArgs>();

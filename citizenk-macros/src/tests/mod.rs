@@ -11,9 +11,10 @@ mod hygiene;
 mod property;
 
 /// Every attribute, by name.
-const ATTRIBUTES: [(&str, Expand); 7] = [
+const ATTRIBUTES: [(&str, Expand); 8] = [
     ("agent", crate::expand::agent::expand),
     ("route", crate::expand::route::expand),
+    ("websocket_in", crate::expand::websocket_in::expand),
     ("repeat_every", crate::expand::timer::expand_every),
     ("repeat_at", crate::expand::timer::expand_at),
     ("on_event", crate::expand::hook::expand),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use super::StreamSpec;
 use crate::extract::{Extract, Mode, Requirements};
 use crate::middleware::{Middleware, Wrap};
 use crate::policy::{Guarantee, Policy};
@@ -82,6 +83,7 @@ pub(crate) struct AgentSpec {
     /// Whether it must say in `sends` where its outbox may send to.
     pub(crate) needs_sends: bool,
     pub(crate) wraps: Vec<Wrap>,
+    pub(crate) stream: StreamSpec,
     pub(crate) states: Vec<crate::extract::StateRequirement>,
 }
 
@@ -149,6 +151,7 @@ impl<V: 'static, M> AgentBuilder<V, M> {
                 uses_outbox: false,
                 needs_sends: false,
                 wraps: Vec::new(),
+                stream: StreamSpec::default(),
                 states: Vec::new(),
             },
             inputs: Vec::new(),

@@ -11,6 +11,7 @@ pub(crate) mod input;
 mod outcome;
 mod output;
 mod raw;
+mod stream;
 
 pub use batch::Batch;
 pub use builder::{AgentBuilder, AgentHandle, Origin};
@@ -22,3 +23,5 @@ pub use outcome::{BatchOutcome, IntoOutcome, Outcome};
 pub use output::{IntoOutput, Reply};
 pub use raw::{RawRecord, RawRecords, Undecoded};
 pub(crate) use raw::{is_bytes, is_undecoded};
+pub use stream::{Clients, IntoStream, StreamFilter};
+pub(crate) use stream::{StreamSpec, Wants};

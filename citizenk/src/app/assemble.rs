@@ -5,12 +5,14 @@
 
 mod clusters;
 mod outputs;
+mod planned;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use regex::Regex;
 
+pub(crate) use self::planned::planned;
 use super::component::{ComponentDef, Kind};
 use super::module::{Defaults, Item};
 use super::overrides::Overrides;
@@ -138,6 +140,8 @@ pub(crate) fn assemble(
                 checks.retries(&plan);
                 checks.one_cluster(&plan);
                 checks.isolation(&plan);
+                #[cfg(feature = "web")]
+                checks.streams(&plan.spec, &defaults.prefix, &mut assembled.routes);
                 assembled.agents.push(PlannedAgent {
                     plan,
                     factory: agent.factory.clone(),
@@ -160,9 +164,12 @@ pub(crate) fn assemble(
                 assembled.hooks.push(hook);
             }
             #[cfg(feature = "web")]
-            Kind::Route(route) => assembled
-                .routes
-                .push((**route).clone().prefixed(&defaults.prefix)),
+            Kind::Route(route) => {
+                checks.route_outputs(component, &route.sends);
+                assembled
+                    .routes
+                    .push((**route).clone().prefixed(&defaults.prefix));
+            }
         }
     }
     checks.groups(&assembled.agents);
@@ -173,54 +180,6 @@ pub(crate) fn assemble(
     match BuildError::from_issues(checks.issues) {
         Some(error) => Err(error),
         None => Ok(assembled),
-    }
-}
-
-/// Checks and resolves an agent that comes while the app runs; `topics` are those the app names.
-pub(crate) fn planned(
-    app: &str,
-    flat: &Flat,
-    states: &[StateRequirement],
-    topics: &BTreeMap<&'static str, TopicInfo>,
-    clusters: &[&'static str],
-    overrides: &Overrides,
-) -> Result<PlannedAgent, BuildError> {
-    let mut checks = Checks {
-        app,
-        clusters,
-        overrides,
-        issues: Vec::new(),
-        topics: topics.clone(),
-    };
-    let Kind::Agent(agent) = &flat.component.kind else {
-        // The caller makes the component of an agent.
-        return Err(BuildIssue::new(flat.component.title(), "is not an agent").into());
-    };
-    let needs = std::slice::from_ref(flat);
-    checks.needed_states(needs, states);
-    let spec = checks.tuned(&agent.spec);
-    checks.agent(&spec);
-    if !spec.after.is_empty() {
-        checks.agent_issue(
-            &spec,
-            "waits for another agent (`after`), which is possible only for agents that the app registers",
-        );
-    }
-    if let Err(reason) = check_name(&spec.name) {
-        checks.agent_issue(&spec, reason.replace("topic name", "agent name"));
-    }
-    let plan = plan(app, spec, &flat.defaults, overrides);
-    let plan = Arc::new(retries::named(plan, &overrides.names));
-    checks.dead_letters(&plan);
-    checks.retries(&plan);
-    checks.one_cluster(&plan);
-    checks.isolation(&plan);
-    match BuildError::from_issues(checks.issues) {
-        Some(error) => Err(error),
-        None => Ok(PlannedAgent {
-            plan,
-            factory: agent.factory.clone(),
-        }),
     }
 }
 

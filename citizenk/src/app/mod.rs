@@ -109,6 +109,7 @@ pub(crate) struct ApiInfo {
     pub(crate) no_auto_endpoints: bool,
     /// Names the service is reached by.
     pub(crate) hosts: Vec<String>,
+    pub(crate) origins: Vec<String>,
 }
 
 /// A service: its components, state, policies and web API.
@@ -434,6 +435,14 @@ impl App {
     #[must_use]
     pub fn http_host(mut self, name: &str) -> Self {
         self.api.hosts.push(name.to_owned());
+        self
+    }
+
+    /// A site whose pages may use what is refused to pages of other sites: websockets, event streams and the
+    /// mutating automatic endpoints; as `https://app.example`. Repeatable.
+    #[must_use]
+    pub fn http_origin(mut self, origin: &str) -> Self {
+        self.api.origins.push(origin.to_owned());
         self
     }
 

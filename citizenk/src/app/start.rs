@@ -14,6 +14,7 @@ use crate::admin::Admin;
 use crate::config::Settings;
 use crate::error::{ConfigError, RunError};
 use crate::extract::{AppInfo, Background, Env, Producer, Reader, Shutdown};
+use crate::fanout::Streams;
 use crate::runtime::clusters::Clusters;
 use crate::runtime::engine::{Engine, EngineSpec};
 use crate::runtime::limits::Limits;
@@ -107,6 +108,7 @@ impl Prepared {
             background: Background::new(options.handle.clone(), shutdown.clone()),
             shutdown: shutdown.clone(),
             clock: options.clock,
+            streams: Streams::new(metrics.clone()),
             metrics,
         };
         let spec = EngineSpec {

@@ -65,6 +65,7 @@ impl App {
         };
         config.auto = !self.api.no_auto_endpoints;
         config.hosts.clone_from(&self.api.hosts);
+        config.origins.clone_from(&self.api.origins);
         if let Some(path) = &self.api.docs_path {
             config.docs_path.clone_from(path);
         }

@@ -3,6 +3,7 @@
 use super::{AppInfo, Background, Producer, Reader, Shutdown, StateMap};
 use crate::admin::Admin;
 use crate::schema::Schemas;
+use crate::fanout::Streams;
 use crate::telemetry::Metrics;
 use crate::time::Clock;
 
@@ -20,4 +21,6 @@ pub(crate) struct Env {
     pub(crate) shutdown: Shutdown,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
+    /// Values for live clients.
+    pub(crate) streams: Streams,
 }

@@ -10,7 +10,7 @@ mod metrics;
 pub(crate) mod trace;
 
 pub(crate) use metrics::{
-    CONTENT_TYPE, ClusterLabel, CommitResult, ConsumerMetrics, InFlight, LaneId, LaneMetrics,
-    Metrics, PartitionMetrics, ProducerMetrics, SkipReason, Stage, TickResult, TimerMetrics,
-    UnawaitedErrors,
+    CONTENT_TYPE, ClientKind, ClusterLabel, CommitResult, ConsumerMetrics, InFlight, LaneId,
+    LaneMetrics, LeaveReason, Metrics, PartitionMetrics, ProducerMetrics, SkipReason, Stage,
+    StreamClient, StreamMetrics, TickResult, TimerMetrics, UnawaitedErrors,
 };

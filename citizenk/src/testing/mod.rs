@@ -18,6 +18,8 @@ mod clusters;
 mod codec;
 mod embedded;
 mod faults;
+#[cfg(feature = "web")]
+mod live;
 mod stalls;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,8 @@ pub use clock::block_on;
 use clock::pause_clock;
 pub use codec::TopicCodec;
 pub use embedded::{EmbeddedCluster, SendRefusal};
+#[cfg(feature = "web")]
+pub use live::{TestEvent, TestEvents, TestSocket};
 pub use topic::{DeadLetter, PushRecord, RawPair, SentRecord, TestTopic};
 #[cfg(feature = "web")]
 pub use web::TestResponse;

@@ -66,6 +66,13 @@ impl TestResponse {
 }
 
 impl TestApp {
+    pub(super) fn first_router(&self) -> Router {
+        match self.web.values().next() {
+            Some(web) => web.router.clone(),
+            None => panic!("no worker is running"),
+        }
+    }
+
     /// Sends a GET request to the first worker.
     ///
     /// # Panics
@@ -117,10 +124,7 @@ impl TestApp {
             Ok(request) => request,
             Err(error) => panic!("{method} {path} is not a valid request: {error}"),
         };
-        let Some(web) = self.web.values().next() else {
-            panic!("no worker is running")
-        };
-        let response = match web.router.clone().oneshot(request).await {
+        let response = match self.first_router().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };

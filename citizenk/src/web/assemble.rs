@@ -156,6 +156,8 @@ impl WebPlan {
             .clone()
             .merge(annotated(&self.routes))
             .layer(map_response(errors::explain))
+            // Streams look at it before they promise anything.
+            .layer(axum::Extension(access.clone()))
             .layer(observed.clone());
         let mut rest = if config.auto {
             auto::router(context.clone())

@@ -20,6 +20,8 @@ pub(crate) struct WebConfig {
     pub(crate) open: bool,
     /// Names this service is reached by, beside those of the loopback interface.
     pub(crate) hosts: Vec<String>,
+    /// Sites whose pages may use this service, as `https://app.example`.
+    pub(crate) origins: Vec<String>,
     /// How long an automatic endpoint waits for the broker or an agent.
     pub(crate) answer_timeout: Duration,
     /// The largest request body, in bytes; routes override it with axum's `DefaultBodyLimit`.
@@ -38,6 +40,8 @@ pub(crate) struct ServerLimits {
     /// How long the server waits for body bytes altogether, plus a second per `body_rate` bytes received.
     pub(crate) body_grace: Duration,
     pub(crate) body_rate: u64,
+    /// How long a client may take no bytes of an answer.
+    pub(crate) write_timeout: Duration,
 }
 
 impl Default for ServerLimits {
@@ -47,6 +51,7 @@ impl Default for ServerLimits {
             header_timeout: Duration::from_secs(10),
             body_grace: Duration::from_secs(20),
             body_rate: 1000,
+            write_timeout: Duration::from_secs(60),
         }
     }
 }
@@ -60,6 +65,7 @@ impl Default for WebConfig {
             token: None,
             open: false,
             hosts: Vec::new(),
+            origins: Vec::new(),
             answer_timeout: Duration::from_secs(30),
             body_limit: 1024 * 1024,
             concurrency: 512,
@@ -84,7 +90,22 @@ impl WebConfig {
                 format!("{reason}; write it as `/docs`"),
             ));
         }
+        for origin in self.origins.iter().filter(|origin| !is_origin(origin)) {
+            issues.push(BuildIssue::new(
+                format!("origin `{origin}`"),
+                "is not a scheme and a host; write it as `https://app.example`",
+            ));
+        }
     }
+}
+
+/// Scheme, host and perhaps port, as browsers send it.
+fn is_origin(text: &str) -> bool {
+    let parsed = text.parse::<axum::http::Uri>();
+    let plain = text
+        .split_once("://")
+        .is_some_and(|(_, host)| !host.is_empty() && !host.contains(['/', '?', '#', '@', '*']));
+    plain && parsed.is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some())
 }
 
 /// A path of literal segments, without a slash at its end.

@@ -25,6 +25,18 @@ use serde::de::DeserializeOwned;
 use super::Problem;
 use crate::error::json_field;
 
+impl<T: DeserializeOwned> Query<T> {
+    /// Reads a query string without its `?`.
+    pub(super) fn of_text(query: &str) -> Result<Self, Problem> {
+        let uri = format!("/?{query}").parse();
+        let uri = uri.map_err(|_| Problem::bad_request("the query is not one of a URI"))?;
+        match axum::extract::Query::try_from_uri(&uri) {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(query_problem(&rejection)),
+        }
+    }
+}
+
 macro_rules! transparent {
     ($name:ident) => {
         impl<T> Deref for $name<T> {

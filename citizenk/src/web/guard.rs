@@ -40,6 +40,7 @@ pub(super) struct Access {
     token: Option<Token>,
     open: bool,
     hosts: Arc<[String]>,
+    origins: Arc<[String]>,
 }
 
 impl Access {
@@ -53,6 +54,7 @@ impl Access {
                 .iter()
                 .map(|host| host.to_ascii_lowercase())
                 .collect(),
+            origins: config.origins.clone().into(),
         }
     }
 
@@ -88,7 +90,12 @@ impl Access {
             }
             None => {}
         }
-        same_site(headers)
+        self.own_page(headers)
+    }
+
+    /// Refuses what a browser sends for a page of a site that is neither this one nor listed.
+    pub(super) fn own_page(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        same_site(headers, &self.origins)
     }
 
     fn check_host(&self, request: &Request) -> Result<(), Problem> {
@@ -147,12 +154,19 @@ fn host_name(host: &str) -> String {
 }
 
 /// Refuses what a browser sends for a page of another origin. Other programs send neither header.
-fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
+fn same_site(headers: &HeaderMap, origins: &[String]) -> Result<(), Problem> {
     let refuse = || {
         Err(Problem::forbidden(
             "a page of another site may not ask for this",
         ))
     };
+    let listed = headers.get(header::ORIGIN).is_some_and(|origin| {
+        let known = |known: &String| known.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
+        origins.iter().any(known)
+    });
+    if listed {
+        return Ok(());
+    }
     if let Some(site) = headers.get("sec-fetch-site") {
         return match site.as_bytes() {
             b"same-origin" | b"none" => Ok(()),

@@ -28,6 +28,7 @@ mod problem;
 mod route;
 mod routers;
 mod server;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -47,3 +48,7 @@ pub use route::{HttpAnswer, HttpArgument, HttpPart, RouteDef, last, part, respon
 pub use routers::Routes;
 pub(crate) use routers::WebLayer;
 pub(crate) use server::{Bound, Server};
+pub use stream::{IncomingMessage, IntoPair, stream_filter, websocket_in};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use stream::{TestPipe, TestUpgrade};
+pub(crate) use stream::{check as stream_issues, routes as stream_routes};

@@ -33,7 +33,10 @@ use super::describe::Operation;
 use crate::agent::Origin;
 use crate::error::BuildIssue;
 use crate::extract::StateRequirement;
+use crate::topic::describe::TopicInfo;
 
+/// Adds to the document what an endpoint is.
+pub(crate) type Describe = Arc<dyn Fn(&mut Operation) + Send + Sync>;
 type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
 /// One endpoint: method, path, handler and how to document it.
@@ -45,7 +48,9 @@ pub struct RouteDef {
     pub(crate) path: String,
     pub(crate) tag: Option<String>,
     pub(crate) handler: Handler,
-    pub(crate) describe: fn(&mut Operation),
+    pub(crate) describe: Describe,
+    /// Topics it writes to by itself.
+    pub(crate) sends: Vec<TopicInfo>,
 }
 
 impl fmt::Debug for RouteDef {
@@ -69,13 +74,33 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     RouteDef {
+        tag: tag.map(str::to_owned),
+        ..described(name, origin, method, path, handler, describe)
+    }
+}
+
+/// An endpoint whose description is more than its types.
+pub(super) fn described<H, F>(
+    name: &str,
+    origin: Origin,
+    method: Method,
+    path: &str,
+    handler: H,
+    describe: impl Fn(&mut Operation) + Send + Sync + 'static,
+) -> RouteDef
+where
+    H: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    RouteDef {
         name: name.to_owned(),
         origin,
         method,
         path: path.to_owned(),
-        tag: tag.map(str::to_owned),
+        tag: None,
         handler: Arc::new(move |request| Box::pin(handler(request))),
-        describe,
+        describe: Arc::new(describe),
+        sends: Vec::new(),
     }
 }
 
@@ -94,7 +119,7 @@ impl RouteDef {
 
     /// The state the handler needs.
     pub(crate) fn states(&self) -> Vec<StateRequirement> {
-        super::describe::states(&self.path, self.describe)
+        super::describe::states(&self.path, &*self.describe)
     }
 
     /// For messages: "route `submit`".

@@ -21,6 +21,34 @@ impl Checks<'_> {
         }
     }
 
+    /// Adds the endpoints of an agent's live clients.
+    #[cfg(feature = "web")]
+    pub(super) fn streams(
+        &mut self,
+        spec: &AgentSpec,
+        prefix: &str,
+        routes: &mut Vec<crate::web::RouteDef>,
+    ) {
+        for message in crate::web::stream_issues(spec) {
+            self.agent_issue(spec, message);
+        }
+        let served = crate::web::stream_routes(spec).into_iter();
+        routes.extend(served.map(|route| route.prefixed(prefix)));
+    }
+
+    /// Checks the topics an endpoint writes to by itself.
+    #[cfg(feature = "web")]
+    pub(super) fn route_outputs(&mut self, component: &ComponentDef, sends: &[TopicInfo]) {
+        let (title, origin) = (component.title(), component.origin().to_string());
+        for topic in sends {
+            self.topic(&title, topic);
+        }
+        for message in input_only(sends.iter()) {
+            let issue = BuildIssue::new(&title, message).at_text(&origin);
+            self.issues.push(issue);
+        }
+    }
+
     /// Checks a timer's or hook's function and resolves what stands around its calls.
     pub(super) fn task(
         &mut self,

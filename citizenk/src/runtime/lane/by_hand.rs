@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::{AgentDef, handle};
-use crate::agent::{AgentBuilder, AgentInput, IntoOutcome, Origin};
+use crate::agent::{AgentBuilder, AgentInput, Clients, IntoOutcome, IntoStream, Origin};
 use crate::extract::{Extract, Outbox};
 
 /// Makes agents by hand: what `#[citizenk::agent]` expands to, for agents whose topics or number are
@@ -68,6 +68,44 @@ impl<V: Send + 'static, M: crate::extract::Mode> AgentBuilder<V, M> {
             move |(), call, input: In| {
                 let future = handler(input, call.outbox());
                 Ok(async move { future.await.into_verdict() })
+            },
+        )
+    }
+
+    /// Ends the agent with a handler whose returned values go to the clients of
+    /// [`websocket`](AgentBuilder::websocket) and [`events`](AgentBuilder::events); a value that is `None`
+    /// goes nowhere. Such agents usually read without a group, so that each worker's clients see all
+    /// partitions.
+    ///
+    /// ```
+    /// use citizenk::Agent;
+    /// use citizenk::prelude::*;
+    ///
+    /// const ORDERS: Topic<String> = Topic::json("orders");
+    ///
+    /// let live = Agent::builder::<Event<String>>("live")
+    ///     .topic(&ORDERS)
+    ///     .groupless()
+    ///     .start_latest()
+    ///     .websocket("/orders/live")
+    ///     .stream(async |order: Event<String>| order.value);
+    /// App::new("shop").agent(live).check().unwrap();
+    /// ```
+    pub fn stream<In, H, Fut, R>(self, handler: H) -> AgentDef
+    where
+        In: AgentInput<Value = V, Mode = M>,
+        H: Fn(In) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: IntoStream,
+        Clients: Extract<M>,
+    {
+        handle::<In, _, _, _, _>(
+            self.streams::<R>(),
+            |cx| <Clients as Extract<M>>::prepare(cx),
+            move |prepared, call, input: In| {
+                let clients = <Clients as Extract<M>>::extract(prepared, call)?;
+                let future = handler(input);
+                Ok(async move { clients.returned(future.await) })
             },
         )
     }

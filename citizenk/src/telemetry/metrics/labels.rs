@@ -111,6 +111,61 @@ words! {
     }
 }
 
+words! {
+    /// How a client of a stream is connected.
+    ClientKind {
+        Websocket = "websocket",
+        Events = "events",
+    }
+}
+
+words! {
+    /// Why a client of a stream did not get a value.
+    MissReason {
+        /// It was too slow, or away for too long.
+        Slow = "slow",
+        /// A newer value of the same key stood behind it.
+        Coalesced = "coalesced",
+    }
+}
+
+words! {
+    /// Why the service disconnected a client of a stream.
+    LeaveReason {
+        /// It fell behind.
+        Slow = "slow",
+        /// It gave no sign of life.
+        Silent = "silent",
+        /// It sent more than clients of streams may.
+        Flood = "flood",
+        /// The service stopped.
+        Stopping = "stopping",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StreamLabels {
+    pub(super) stream: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ClientLabels {
+    pub(super) stream: String,
+    pub(super) kind: ClientKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct MissLabels {
+    pub(super) stream: String,
+    pub(super) reason: MissReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct LeftLabels {
+    pub(super) stream: String,
+    pub(super) reason: LeaveReason,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct SkipLabels {
     #[prometheus(flatten)]

@@ -9,6 +9,7 @@
 
 mod handles;
 mod labels;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,10 +30,14 @@ pub(crate) use handles::{
     UnawaitedErrors,
 };
 use labels::{
-    AgentLabels, CommitLabels, ErrorLabels, GroupLabels, HttpLabels, InfoLabels, PartitionLabels,
-    ProducerLabels, RouteLabels, SkipLabels, StallLabels, TickLabels, UnawaitedLabels,
+    AgentLabels, ClientLabels, CommitLabels, ErrorLabels, GroupLabels, HttpLabels, InfoLabels,
+    LeftLabels, MissLabels, PartitionLabels, ProducerLabels, RouteLabels, SkipLabels, StallLabels,
+    StreamLabels, TickLabels, UnawaitedLabels,
 };
-pub(crate) use labels::{ClusterLabel, CommitResult, LaneId, SkipReason, Stage, TickResult};
+pub(crate) use labels::{
+    ClientKind, ClusterLabel, CommitResult, LaneId, LeaveReason, SkipReason, Stage, TickResult,
+};
+pub(crate) use streams::{StreamClient, StreamMetrics};
 
 /// What `/metrics` answers with.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -80,6 +85,10 @@ pub(super) struct Families {
     ticks: Family<TickLabels, Counter>,
     requests: Family<HttpLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, Seconds>,
+    stream_values: Family<StreamLabels, Counter>,
+    stream_clients: Family<ClientLabels, Gauge>,
+    stream_missed: Family<MissLabels, Counter>,
+    stream_left: Family<LeftLabels, Counter>,
     pinned: Gauge,
     info: Family<InfoLabels, Gauge>,
 }
@@ -143,6 +152,10 @@ impl Metrics {
             ticks: Family::default(),
             requests: Family::default(),
             request_seconds: family(),
+            stream_values: Family::default(),
+            stream_clients: Family::default(),
+            stream_missed: Family::default(),
+            stream_left: Family::default(),
             pinned: Gauge::default(),
             info: Family::default(),
         };
@@ -210,6 +223,11 @@ impl Metrics {
         TimerMetrics::new(name, &self.0.families.ticks)
     }
 
+    /// The handle of a stream to live clients.
+    pub(crate) fn stream(&self, name: &str) -> StreamMetrics {
+        StreamMetrics::new(name, self.0.families.clone())
+    }
+
     /// A request was answered. `route` is the matched pattern, never the path: clients choose paths.
     pub(crate) fn request(&self, method: &'static str, route: &str, status: u16, took: Duration) {
         let families = &self.0.families;
@@ -266,6 +284,10 @@ fn registry(families: &Families) -> Registry {
         ticks,
         requests,
         request_seconds,
+        stream_values,
+        stream_clients,
+        stream_missed,
+        stream_left,
         pinned,
         info,
     } = families.clone();
@@ -383,6 +405,26 @@ fn registry(families: &Families) -> Registry {
         "Time to answer requests",
         Unit::Seconds,
         request_seconds,
+    );
+    registry.register(
+        "stream_values",
+        "Values given to a stream for live clients",
+        stream_values,
+    );
+    registry.register(
+        "stream_clients",
+        "Clients connected to a stream",
+        stream_clients,
+    );
+    registry.register(
+        "stream_missed_values",
+        "Values clients did not get, added up over clients, by reason",
+        stream_missed,
+    );
+    registry.register(
+        "stream_disconnects",
+        "Clients the service disconnected, by reason",
+        stream_left,
     );
     registry.register(
         "pinned_chunks",

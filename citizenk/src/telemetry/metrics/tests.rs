@@ -58,9 +58,16 @@ fn full() -> Metrics {
     producer.unawaited("alerts").failed();
     metrics.timer("report").ticked(TickResult::Skipped);
     metrics.request("GET", "/cameras/{camera_id}", 200, Duration::from_millis(3));
+    let stream = metrics.stream("live");
+    stream.published();
+    stream.missed(3);
+    stream.coalesced(0);
+    stream.disconnected(LeaveReason::Slow);
+    let client = stream.client(ClientKind::Websocket);
+    drop(stream.client(ClientKind::Websocket));
     metrics.pinned_chunks(2);
     // Gauges of partitions end with their handle.
-    std::mem::forget((in_flight, partition));
+    std::mem::forget((in_flight, partition, client));
     metrics
 }
 
@@ -103,6 +110,10 @@ fn everything_has_a_name_a_unit_and_labels() {
         r#"citizenk_timer_ticks_total{timer="report",result="skipped"} 1"#,
         r#"citizenk_http_requests_total{method="GET",route="/cameras/{camera_id}",status="200"} 1"#,
         r#"citizenk_http_request_duration_seconds_count{method="GET",route="/cameras/{camera_id}"} 1"#,
+        r#"citizenk_stream_values_total{stream="live"} 1"#,
+        r#"citizenk_stream_clients{stream="live",kind="websocket"} 1"#,
+        r#"citizenk_stream_missed_values_total{stream="live",reason="slow"} 3"#,
+        r#"citizenk_stream_disconnects_total{stream="live",reason="slow"} 1"#,
         "citizenk_pinned_chunks 2",
         r#"citizenk_info{app="video-counter",version="1.2.3",broker="embedded"} 1"#,
         "# EOF",

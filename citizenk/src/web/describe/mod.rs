@@ -143,7 +143,7 @@ impl Operation {
 }
 
 /// The state a handler needs.
-pub(super) fn states(path: &str, describe: fn(&mut Operation)) -> Vec<StateRequirement> {
+pub(super) fn states(path: &str, describe: &dyn Fn(&mut Operation)) -> Vec<StateRequirement> {
     let mut operation = Operation::new(path, generator());
     describe(&mut operation);
     operation.states

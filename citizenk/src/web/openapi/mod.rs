@@ -84,7 +84,7 @@ impl Builder {
             secured: false,
         };
         let method = route.method.as_str().to_ascii_lowercase();
-        self.operation(&method, &route.path, &head, route.describe);
+        self.operation(&method, &route.path, &head, &*route.describe);
     }
 
     /// Adds an operation, described by `describe`.

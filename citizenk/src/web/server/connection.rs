@@ -15,8 +15,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-use super::Slot;
 use super::body::Paced;
+use super::stall::Unstalled;
+use super::{Place, Slot};
 use crate::web::Problem;
 use crate::web::config::ServerLimits;
 
@@ -59,7 +60,10 @@ impl Connections {
             tracing::debug!(%error, "TCP_NODELAY");
         }
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(router.clone(), limits, request));
+            let place = Place(std::sync::Arc::new(slot));
+            let service =
+                service_fn(move |request| answer(router.clone(), limits, place.clone(), request));
+            let stream = Unstalled::new(stream, limits.write_timeout);
             let connection = http
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
@@ -76,7 +80,6 @@ impl Connections {
                 // Clients that leave, time out or speak no HTTP: their affair.
                 tracing::debug!(%error, "connection");
             }
-            drop(slot);
         });
     }
 
@@ -109,7 +112,8 @@ fn check_head(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
 async fn answer(
     router: Router,
     limits: ServerLimits,
-    request: Request<Incoming>,
+    place: Place,
+    mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     if let Err(problem) = check_head(request.version(), request.headers()) {
         let mut response = problem.into_response();
@@ -119,6 +123,7 @@ async fn answer(
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
         return Ok(response);
     }
+    request.extensions_mut().insert(place);
     let request = request.map(|body| Body::new(Paced::new(body, limits)));
     router.oneshot(request).await
 }

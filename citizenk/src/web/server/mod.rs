@@ -6,6 +6,7 @@
 
 mod body;
 mod connection;
+mod stall;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -172,5 +173,9 @@ impl Trouble {
     }
 }
 
-/// Held by a connection while it lives.
+/// Held by a connection while it lives, and by the websocket that it becomes.
 type Slot = OwnedSemaphorePermit;
+
+/// A connection's place, in the extensions of its requests.
+#[derive(Clone, Debug)]
+pub(in crate::web) struct Place(Arc<Slot>);

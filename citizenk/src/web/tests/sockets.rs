@@ -1,5 +1,6 @@
 use super::*;
 use crate::web::config::ServerLimits;
+use axum::body::Bytes;
 use std::net::SocketAddr;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,6 +12,7 @@ fn limits() -> ServerLimits {
         header_timeout: Duration::from_millis(200),
         body_grace: Duration::from_millis(200),
         body_rate: 1000,
+        write_timeout: Duration::from_millis(200),
     }
 }
 
@@ -323,4 +325,39 @@ async fn started_requests_end_within_the_deadline_and_no_later() {
     finish.send(true).unwrap();
     assert!(client.await.unwrap().ends_with("done"));
     assert_eq!(stopping.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_an_answer_is_cut_off() {
+    let endless = Router::new().route(
+        "/",
+        axum::routing::get(|| async {
+            let bytes = Bytes::from(vec![b'x'; 64 * 1024]);
+            let bytes = std::iter::repeat(Ok::<_, std::convert::Infallible>(bytes));
+            Body::from_stream(futures_util::stream::iter(bytes))
+        }),
+    );
+    let limits = ServerLimits {
+        connections: 1,
+        header_timeout: Duration::from_secs(60),
+        ..limits()
+    };
+    let (server, address) = serve(endless, limits);
+    let ask = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut stalled = open(address, ask).await;
+    stalled.read_u8().await.unwrap();
+    // Its place comes free although it neither reads nor leaves.
+    let begin = Instant::now();
+    loop {
+        let mut next = open(address, ask).await;
+        let mut head = [0; 12];
+        let read = next.read_exact(&mut head).await;
+        if read.is_ok() && &head == b"HTTP/1.1 200" {
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        tokio::task::yield_now().await;
+    }
+    drop(stalled);
+    server.shutdown(Duration::from_secs(5)).await;
 }

@@ -9,5 +9,6 @@ pub mod errors;
 pub mod middleware;
 pub mod reading;
 pub mod security;
+pub mod streams;
 pub mod topics;
 pub mod web;
