@@ -68,9 +68,9 @@ pub use agent::{
     RawRecord, RawRecords, Undecoded,
 };
 pub use extract::{
-    AgentInfo, AppInfo, Background, Key, Meta, Outbox, OutboxError, Partitions, Position,
-    PositionError, ProduceError, Producer, Progress, Read, ReadError, Reader, RecordStream,
-    Sending, Sent, Shutdown, ShutdownTrigger, State,
+    AgentInfo, AppInfo, Background, Forwarding, Key, Meta, Outbox, OutboxError, Partitions,
+    Position, PositionError, ProduceError, Producer, Progress, Read, ReadError, Reader,
+    RecordStream, Sending, Sent, Shutdown, ShutdownTrigger, State,
 };
 pub use policy::{Guarantee, Policy};
 pub use runtime::agents::{AgentHandle, AgentState, AgentStatus, Agents, AgentsError, ReadFrom};

@@ -151,6 +151,8 @@ pub struct App {
     pub(crate) web: web::WebParts,
     token: Option<security::TokenFn>,
     pub(crate) embedded_by_default: bool,
+    /// In place of the process's variables.
+    pub(crate) environment: Option<std::collections::BTreeMap<String, String>>,
     pub(crate) drain: Option<Duration>,
     pub(crate) commit_every: Option<Duration>,
     pub(crate) defences: Defences,
@@ -190,6 +192,7 @@ impl App {
             web: web::WebParts::default(),
             token: None,
             embedded_by_default: false,
+            environment: None,
             drain: None,
             commit_every: None,
             defences: Defences::default(),
@@ -450,6 +453,14 @@ impl App {
     #[must_use]
     pub fn without_auto_endpoints(mut self) -> Self {
         self.api.no_auto_endpoints = true;
+        self
+    }
+
+    /// Reads settings from these variables instead of the process's: for programs whose own variables have
+    /// other names.
+    #[must_use]
+    pub fn environment(mut self, variables: std::collections::BTreeMap<String, String>) -> Self {
+        self.environment = Some(variables);
         self
     }
 

@@ -31,13 +31,21 @@ pub struct Service {
 }
 
 impl App {
+    /// The settings under these flags, from the environment there is.
+    pub(super) fn load(&self, flags: crate::Flags) -> Result<Settings, RunError> {
+        Ok(match &self.environment {
+            Some(variables) => Settings::from_disk(flags, variables)?,
+            None => Settings::load(flags)?,
+        })
+    }
+
     /// Reads settings from the environment and, where `CITIZENK_CONFIG` names one, a file; checks
     /// everything.
     ///
     /// # Errors
     /// [`RunError::Config`] or [`RunError::Build`], each with all mistakes.
     pub async fn build(self) -> Result<Service, RunError> {
-        let settings = Settings::load(self.flags())?;
+        let settings = self.load(self.flags())?;
         self.build_with(settings).await
     }
 
@@ -322,5 +330,27 @@ pub(crate) fn block_on(program: impl Future<Output = Result<(), RunError>>) -> E
             eprintln!("error: {error}");
             Exit::from(&error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn given_variables_stand_for_the_processs() {
+        let variables = [
+            ("KAFKA_BOOTSTRAP_SERVERS", "one:9092"),
+            ("CITIZENK_PREFIX", "api"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let wrong = App::new("x").environment(variables.clone().into());
+        let error = wrong
+            .build()
+            .await
+            .expect_err("a prefix begins with a slash");
+        assert!(error.to_string().contains("CITIZENK_PREFIX"), "{error}");
+        let right = App::new("x").environment(variables[..1].iter().cloned().collect());
+        assert!(right.build().await.is_ok());
     }
 }

@@ -43,7 +43,7 @@ impl Settings {
     }
 
     /// As [`Settings::load`], with this environment.
-    pub(in crate::config) fn from_disk(flags: Flags, env: &Env) -> Result<Self, Vec<ConfigError>> {
+    pub(crate) fn from_disk(flags: Flags, env: &Env) -> Result<Self, Vec<ConfigError>> {
         let file = match (&flags.config, env::get(env, env::CONFIG)) {
             (Some(path), _) => Some((path.clone(), Source::Flag("--config"))),
             (None, Some(path)) => Some((path.to_owned(), Source::Env(env::CONFIG.to_owned()))),

@@ -366,7 +366,7 @@ impl Outbox {
         write(area.batch.record(topic));
     }
 
-    fn stage<E>(
+    pub(super) fn stage<E>(
         &self,
         topic: TopicId,
         partitioner: crate::Partitioner,

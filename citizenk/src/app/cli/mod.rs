@@ -225,7 +225,7 @@ pub fn run(app: App) -> Exit {
 
 fn loaded(app: &App, mut flags: Flags, offline: bool) -> Result<Settings, RunError> {
     flags.offline = offline;
-    Ok(Settings::load(app.flags_over(flags))?)
+    app.load(app.flags_over(flags))
 }
 
 fn settings(app: &App, flags: Flags, offline: bool) -> Result<Settings, RunError> {
