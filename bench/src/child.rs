@@ -46,7 +46,9 @@ pub(crate) fn command(run: &Run, under: &[OsString]) -> Result<Command, Box<dyn 
     without_surroundings(&mut command);
     command.env(BOOTSTRAP, &run.servers);
     command.env("CITIZENK_HTTP", "127.0.0.1:0");
-    command.env("CITIZENK_TOPICS", names(run));
+    if let Some(names) = names(run) {
+        command.env("CITIZENK_TOPICS", names);
+    }
     command.envs(settings::variables(run.embedded));
     Ok(command)
 }
@@ -74,13 +76,14 @@ pub(crate) fn without_surroundings(command: &mut Command) {
 }
 
 /// What citizenk's topics are called on the broker; naming one that the app has not is an error.
-fn names(run: &Run) -> String {
+fn names(run: &Run) -> Option<String> {
     let Run { topic, output, .. } = run;
-    match (run.work, run.contestant) {
+    Some(match (run.work, run.contestant) {
+        (Work::Copy, _) => return None,
         (Work::Transform, _) => format!("readings={topic},converted={output}"),
         (Work::Produce, Contestant::Outbox) => format!("readings={topic},orders={output}"),
         (Work::Consume | Work::Produce, _) => format!("readings={topic}"),
-    }
+    })
 }
 
 /// Runs it to its end and reads its report.

@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 use crate::child;
 use crate::cluster::Cluster;
 use crate::contest::{Contestant, Run, Work, in_memory};
-use crate::rounds::{self, fill_readings, mock_partitions};
+use crate::rounds::{self, fill_readings, fill_texts, mock_partitions};
 use crate::stats::ratio;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -96,7 +96,13 @@ impl Ground {
         let partitions = mock_partitions(records, bytes);
         if work != Work::Produce {
             cluster.create(&input, partitions)?;
-            fill_readings(cluster.servers(), &input, partitions, records, bytes)?;
+        }
+        match work {
+            Work::Produce => {}
+            Work::Copy => fill_texts(cluster.servers(), &input, partitions, records, bytes)?,
+            Work::Consume | Work::Transform => {
+                fill_readings(cluster.servers(), &input, partitions, records, bytes)?;
+            }
         }
         Ok(Self {
             cluster,
@@ -112,7 +118,7 @@ impl Ground {
     fn run(&mut self, contestant: Contestant, allocations: bool) -> Result<Run> {
         let own = format!("{}-{}", self.input, contestant.name());
         let (topic, output) = match self.work {
-            Work::Consume | Work::Transform => (self.input.clone(), own.clone()),
+            Work::Consume | Work::Transform | Work::Copy => (self.input.clone(), own.clone()),
             Work::Produce => (own.clone(), self.input.clone()),
         };
         if self.work != Work::Consume {

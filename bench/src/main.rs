@@ -50,6 +50,8 @@ enum Bench {
     Produce(Options),
     /// Read JSON records, write others
     Transform(Options),
+    /// Copy records from topic to topic, byte for byte
+    Copy(Options),
     /// How long a record takes to a handler, and its answer back, at a modest rate
     Latency(latency::Options),
     /// Handlers that wait, many at once, beside the time they would take with no runtime at all
@@ -109,6 +111,7 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Consume(options) => hold(Work::Consume, options),
         Bench::Produce(options) => hold(Work::Produce, options),
         Bench::Transform(options) => hold(Work::Transform, options),
+        Bench::Copy(options) => hold(Work::Copy, options),
         Bench::Rival(options) => rival::run(&options),
         Bench::Cost(options) => cost::run(&options),
         Bench::Codecs(options) => codecs::run(&options),

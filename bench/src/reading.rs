@@ -61,6 +61,11 @@ impl Reading {
         }
     }
 
+    /// Something that looks like the record of this number.
+    pub(crate) fn text(sequence: u64) -> String {
+        format!("{{\"sequence\": {sequence}, \"note\": \"{NOTE}\"}} ")
+    }
+
     pub(crate) fn sensor_of(sequence: u64) -> u32 {
         // Below `SENSORS`.
         (sequence % SENSORS) as u32

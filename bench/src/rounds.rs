@@ -66,13 +66,29 @@ pub(crate) fn fill_readings(
     })
 }
 
+/// Writes records of a size that no reading may have, keyed and spread as those.
+pub(crate) fn fill_texts(
+    servers: &str,
+    topic: &str,
+    partitions: i32,
+    records: u64,
+    bytes: usize,
+) -> Result<()> {
+    floor::fill(servers, topic, records, |sequence, key, value| {
+        let sensor = Reading::sensor_of(sequence);
+        write!(key, "{sensor}")?;
+        value.extend(Reading::text(sequence).bytes().cycle().take(bytes));
+        Ok(i32::try_from(sensor)? % partitions)
+    })
+}
+
 /// A contest under way.
 struct Held {
     contest: Contest,
     cluster: Cluster,
     records: u64,
     partitions: i32,
-    /// What `consume` and `transform` read, or `produce outbox`.
+    /// What all but `produce` read, and `produce outbox`.
     input: String,
     run_number: usize,
 }
@@ -164,6 +180,13 @@ impl Held {
         let servers = self.cluster.servers();
         match self.contest.work {
             Work::Consume | Work::Transform => fill_readings(
+                servers,
+                &input,
+                self.partitions,
+                self.records,
+                self.contest.bytes,
+            ),
+            Work::Copy => fill_texts(
                 servers,
                 &input,
                 self.partitions,

@@ -56,7 +56,9 @@ impl Line {
             .iter()
             .map(|report| match work {
                 Work::Consume => (report.cpu, report.wall),
-                Work::Produce | Work::Transform => (report.stopped_cpu, report.stopped_wall),
+                Work::Produce | Work::Transform | Work::Copy => {
+                    (report.stopped_cpu, report.stopped_wall)
+                }
             })
             .unzip();
         let rounds: Vec<f64> = cpu.iter().map(|cpu| cpu / million).collect();

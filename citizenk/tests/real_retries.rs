@@ -78,6 +78,8 @@ fn service() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else {
         return;
     };
+    // The name of the test stands on the line already.
+    println!();
     let app = App::new("shop").register::<pay>().register::<audit>();
     let Commands::Service(command) =
         Commands::parse_from(std::iter::once("shop").chain(arguments.split(' ')));

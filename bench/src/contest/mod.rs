@@ -22,6 +22,8 @@ pub(crate) enum Work {
     Consume,
     Produce,
     Transform,
+    /// Bytes as they are, to the same partitions, with their timestamps and headers
+    Copy,
 }
 
 /// Ways to do it.
@@ -64,6 +66,7 @@ impl Work {
             Self::Consume => "consume",
             Self::Produce => "produce",
             Self::Transform => "transform",
+            Self::Copy => "copy",
         }
     }
 
@@ -74,6 +77,7 @@ impl Work {
             Self::Consume => &[Floor, Ours, Stream, Tuned],
             Self::Produce => &[Floor, Ours, Outbox, Stream],
             Self::Transform => &[Floor, Ours, ExactlyOnce, Stream],
+            Self::Copy => &[Floor, Ours],
         }
     }
 }
@@ -87,10 +91,10 @@ pub(crate) struct Run {
     pub(crate) contestant: Contestant,
     #[arg(long)]
     pub(crate) servers: String,
-    /// Read by `consume` and `transform`, written by `produce`
+    /// Read by all but `produce`, written by `produce`
     #[arg(long)]
     pub(crate) topic: String,
-    /// Written by `transform`; read by `produce outbox`
+    /// Written by `transform` and `copy`; read by `produce outbox`
     #[arg(long)]
     pub(crate) output: String,
     #[arg(long)]
@@ -119,6 +123,8 @@ pub(crate) fn run(run: &Run) -> Result<(), Box<dyn Error>> {
         (Work::Consume, Contestant::Floor) => floor::consume(run, &counts)?,
         (Work::Produce, Contestant::Floor) => floor::produce(run, &counts)?,
         (Work::Transform, Contestant::Floor) => floor::transform(run, &counts)?,
+        (Work::Copy, Contestant::Floor) => floor::copy(run, &counts)?,
+        (Work::Copy, Contestant::Ours) => ours::copy(run, &counts)?,
         (Work::Consume, Contestant::Ours) => ours::consume(run, &counts)?,
         (Work::Consume, Contestant::Batch) => ours::consume_batch(run, &counts)?,
         (Work::Transform, Contestant::Batch) => ours::transform_batch(run, &counts)?,

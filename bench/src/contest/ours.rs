@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::hint::black_box;
 
-use citizenk::Guarantee;
 use citizenk::prelude::*;
+use citizenk::{Agent, Guarantee, RawRecords};
 
 use super::{PER_ORDER, Run};
 use crate::counts::Counts;
@@ -140,6 +140,24 @@ pub(super) fn transform(
 ) -> Result<(), Box<dyn Error>> {
     let app = app(run, counts).guarantee(guarantee);
     run_app(app.register::<convert>(), counts)
+}
+
+/// An agent as a program starts it that learns its topics at run time.
+pub(super) fn copy(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {
+    const RAW: Topic<RawBytes> = Topic::raw("any");
+    let target = RAW.named(&run.output);
+    let counter = counts.clone();
+    let agent = Agent::builder::<RawRecords>("copy")
+        .raw([&run.topic])
+        .sends(&target)
+        .handle(move |records: RawRecords, out: Outbox| {
+            let staged = out.forward(&target, records.iter());
+            for _ in 0..records.len() {
+                counter.count();
+            }
+            async move { staged }
+        });
+    run_app(app(run, counts).agent(agent), counts)
 }
 
 pub(super) fn consume_batch(run: &Run, counts: &Counts) -> Result<(), Box<dyn Error>> {

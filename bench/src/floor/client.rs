@@ -5,8 +5,11 @@ use std::ptr;
 
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
+use rdkafka::bindings::rd_kafka_vtype_t as Kind;
+use rdkafka::bindings::rd_kafka_vu_s__bindgen_ty_1 as Value;
 
 use super::Result;
+use super::consume::Record;
 
 pub(super) const OK: Code = Code::RD_KAFKA_RESP_ERR_NO_ERROR;
 const TEXT: usize = 512;
@@ -102,7 +105,7 @@ impl Client {
             if rkt.is_null() {
                 return Err(format!("no topic: {}", describe(rd::rd_kafka_last_error())).into());
             }
-            Ok(Topic { rkt, _client: self })
+            Ok(Topic { rkt, client: self })
         }
     }
 }
@@ -117,7 +120,7 @@ impl Drop for Client {
 /// A topic of a client.
 pub(super) struct Topic<'a> {
     rkt: *mut rd::rd_kafka_topic_t,
-    _client: &'a Client,
+    client: &'a Client,
 }
 
 impl Topic<'_> {
@@ -143,6 +146,52 @@ impl Topic<'_> {
         match unsafe { rd::rd_kafka_last_error() } {
             Code::RD_KAFKA_RESP_ERR__QUEUE_FULL => Ok(false),
             code => Err(format!("produce: {}", describe(code)).into()),
+        }
+    }
+}
+
+impl Topic<'_> {
+    /// Enqueues a copy of a record that was read, to the partition of the same number, with its timestamp and
+    /// these headers, which are librdkafka's then; false when the queue is full.
+    pub(super) fn forward(
+        &self,
+        record: &Record<'_>,
+        headers: &mut *mut rd::rd_kafka_headers_t,
+    ) -> Result<bool> {
+        let item = |vtype, u| rd::rd_kafka_vu_t { vtype, u };
+        let bytes = |bytes: &[u8]| {
+            let (ptr, size) = (bytes.as_ptr().cast_mut().cast(), bytes.len());
+            Value {
+                mem: rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size },
+            }
+        };
+        let (rkt, i32_, i64_) = (self.rkt, record.partition, record.timestamp());
+        let flags = Value {
+            i: rd::RD_KAFKA_MSG_F_COPY,
+        };
+        let items = [
+            item(Kind::RD_KAFKA_VTYPE_RKT, Value { rkt }),
+            item(Kind::RD_KAFKA_VTYPE_PARTITION, Value { i32_ }),
+            item(Kind::RD_KAFKA_VTYPE_MSGFLAGS, flags),
+            item(Kind::RD_KAFKA_VTYPE_VALUE, bytes(record.value)),
+            item(Kind::RD_KAFKA_VTYPE_KEY, bytes(record.key)),
+            item(Kind::RD_KAFKA_VTYPE_TIMESTAMP, Value { i64_ }),
+            item(Kind::RD_KAFKA_VTYPE_HEADERS, Value { headers: *headers }),
+        ];
+        let used = items.len() - usize::from(headers.is_null());
+        // SAFETY: client and topic live; the bytes are copied in the call, the headers taken if it succeeds.
+        unsafe {
+            let failed = rd::rd_kafka_produceva(self.client.rk(), items.as_ptr(), used);
+            if failed.is_null() {
+                *headers = ptr::null_mut();
+                return Ok(true);
+            }
+            let code = rd::rd_kafka_error_code(failed);
+            rd::rd_kafka_error_destroy(failed);
+            match code {
+                Code::RD_KAFKA_RESP_ERR__QUEUE_FULL => Ok(false),
+                code => Err(format!("produce: {}", describe(code)).into()),
+            }
         }
     }
 }

@@ -33,8 +33,29 @@ pub(super) struct Consumer {
 
 /// The key and value of a record, while it is looked at.
 pub(super) struct Record<'a> {
+    pub(super) partition: i32,
     pub(super) key: &'a [u8],
     pub(super) value: &'a [u8],
+    message: &'a rd::rd_kafka_message_t,
+}
+
+impl Record<'_> {
+    /// Milliseconds since the Unix epoch; 0 for none.
+    pub(super) fn timestamp(&self) -> i64 {
+        // SAFETY: the message lives.
+        unsafe { rd::rd_kafka_message_timestamp(self.message, ptr::null_mut()) }.max(0)
+    }
+
+    /// The headers, taken out of the message; null for none.
+    pub(super) fn take_headers(&self) -> *mut rd::rd_kafka_headers_t {
+        let mut headers = ptr::null_mut();
+        // SAFETY: the message is this thread's alone, and nobody looks at its headers afterwards.
+        unsafe {
+            let message = ptr::from_ref(self.message).cast_mut();
+            rd::rd_kafka_message_detach_headers(message, &raw mut headers);
+        }
+        headers
+    }
 }
 
 impl Consumer {
@@ -170,6 +191,8 @@ unsafe fn look(
     // SAFETY: the fields describe bytes that live as long as the message.
     let record = unsafe {
         Record {
+            partition: message.partition,
+            message,
             key: bytes(message.key, message.key_len),
             value: bytes(message.payload, message.len),
         }

@@ -13,12 +13,14 @@ use std::error::Error;
 
 mod client;
 mod consume;
+mod copy;
 mod echo;
 mod mock;
 mod produce;
 mod transform;
 
 pub(crate) use consume::consume;
+pub(crate) use copy::copy;
 pub(crate) use echo::echo;
 pub(crate) use mock::MockBroker;
 pub(crate) use produce::{fill, produce};

@@ -10,6 +10,7 @@ use rdkafka::bindings as rd;
 
 use super::Result;
 use super::client::{Client, Conf, OK, Topic, check};
+use super::consume::Record;
 use crate::contest::Run;
 use crate::counts::Counts;
 use crate::reading::Reading;
@@ -137,10 +138,20 @@ pub(super) struct Lane<'a> {
 impl Lane<'_> {
     /// Enqueues, waiting for room first if need be.
     pub(super) fn send(&mut self, partition: i32, key: &[u8], value: &[u8]) -> Result<()> {
+        self.enqueue(|topic| topic.produce(partition, key, value))
+    }
+
+    /// The same with all that a record that was read has.
+    pub(super) fn forward(&mut self, record: &Record<'_>) -> Result<()> {
+        let mut headers = record.take_headers();
+        self.enqueue(|topic| topic.forward(record, &mut headers))
+    }
+
+    fn enqueue(&mut self, mut produce: impl FnMut(&Topic<'_>) -> Result<bool>) -> Result<()> {
         while self.sent - self.deliveries.reported() >= settings::WINDOW as u64 {
             thread::park_timeout(ROOM_WAIT);
         }
-        while !self.topic.produce(partition, key, value)? {
+        while !produce(&self.topic)? {
             thread::park_timeout(ROOM_WAIT);
         }
         self.sent += 1;

@@ -84,7 +84,7 @@ pub(super) fn of(work: Work) -> Vec<Entrant> {
     let rivals: &[Rival] = match work {
         Work::Consume => &CONSUME,
         Work::Transform => &TRANSFORM,
-        Work::Produce => &[],
+        Work::Produce | Work::Copy => &[],
     };
     let own = [Contestant::Floor, Contestant::Ours, Contestant::Batch];
     let rivals = rivals.iter().copied().map(Entrant::Rival);

@@ -49,7 +49,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let works = match options.work {
         None => vec![Work::Consume, Work::Transform],
-        Some(Work::Produce) => return Err("the rival has no `produce`".into()),
+        Some(work @ (Work::Produce | Work::Copy)) => {
+            return Err(format!("the rival has no `{}`", work.name()).into());
+        }
         Some(work) => vec![work],
     };
     for work in works {
