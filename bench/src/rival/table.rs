@@ -69,7 +69,9 @@ impl Line {
         // Only a reader is done with its last record; a writer when all is acknowledged.
         let of = |report: &Report| match work {
             Work::Consume => (report.cpu, report.wall),
-            Work::Produce | Work::Transform | Work::Copy => (report.stopped_cpu, report.stopped_wall),
+            Work::Produce | Work::Transform | Work::Copy => {
+                (report.stopped_cpu, report.stopped_wall)
+            }
         };
         Some(Self {
             contestant: entrant.name(),

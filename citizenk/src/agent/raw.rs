@@ -10,6 +10,7 @@ use crate::error::DecodeError;
 use crate::extract::EventBatch;
 use crate::record::{Chunk, Headers, RecordRef, Timestamp};
 use crate::schema::WireOptions;
+use crate::staging::RecordWriter;
 use crate::topic::describe::TopicInfo;
 use crate::topic::{DEFAULT_CLUSTER, Direction, Partitioner, Topic};
 
@@ -138,6 +139,11 @@ impl<'a> RawRecord<'a> {
     #[must_use]
     pub fn value(&self) -> Option<&'a [u8]> {
         self.chunk.payload(self.index)
+    }
+
+    /// Ends a staged record with the value as it came.
+    pub(crate) fn stage_value(&self, writer: &mut RecordWriter<'_>) {
+        writer.finish_with_value_of(self.chunk, self.index);
     }
 
     /// Calls `visit` with name and value of every header, in order, duplicates included.

@@ -13,6 +13,7 @@ pub struct Forwarding<'a, V, K> {
     topic: &'a Topic<V, K>,
     record: RawRecord<'a>,
     key: Option<&'a [u8]>,
+    /// `None`: as it came.
     value: Option<&'a [u8]>,
     partition: Option<i32>,
     timestamp: Option<i64>,
@@ -61,7 +62,7 @@ impl Outbox {
             outbox: self,
             topic,
             key: record.key(),
-            value: record.value(),
+            value: None,
             partition: Some(record.partition()),
             timestamp: record.timestamp().millis(),
             header: None,
@@ -113,7 +114,7 @@ impl<'a, V, K> Forwarding<'a, V, K> {
     /// As [`Outbox::send`].
     pub fn send(self) -> Result<(), OutboxError> {
         let (topic, partitioner) = (self.topic.id(), self.topic.partitioner);
-        let staged = self.outbox.stage(topic, partitioner, |mut writer| {
+        let staged = self.outbox.stage(topic, partitioner, |mut writer, _| {
             if let Some(key) = self.key {
                 writer.key_bytes(key);
             }
@@ -123,10 +124,11 @@ impl<'a, V, K> Forwarding<'a, V, K> {
             if let Some((name, value)) = self.header {
                 writer.header(name, Some(value));
             }
-            writer
-                .partition(self.partition)
-                .timestamp(self.timestamp)
-                .finish(self.value);
+            writer.partition(self.partition).timestamp(self.timestamp);
+            match self.value {
+                Some(value) => writer.finish(Some(value)),
+                None => self.record.stage_value(&mut writer),
+            }
             Ok::<(), Infallible>(())
         })?;
         match staged {

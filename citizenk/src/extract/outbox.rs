@@ -219,8 +219,8 @@ impl Outbox {
                 });
                 writer
                     .partition(partition(&record))
-                    .timestamp(record.timestamp().millis())
-                    .finish(record.value());
+                    .timestamp(record.timestamp().millis());
+                record.stage_value(&mut writer);
                 Ok::<(), Infallible>(())
             })?;
             match staged {

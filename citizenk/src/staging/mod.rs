@@ -3,16 +3,20 @@
 //! In: encoded bytes of keys, values and headers, appended by an outbox or a producer. Out: borrowed
 //! views ([`Staged`]) that a transport enqueues. One byte arena and one entry list per batch, both
 //! reused, so that staging a record allocates nothing in the steady state. Owned by the attempt that
-//! fills it and, once sent, by its delivery.
+//! fills it and, once sent, by its delivery. The values of records that are passed on stay in the chunk
+//! they were read in, which the batch then keeps alive (`shared`).
 
 use std::fmt;
 use std::ops::Range;
 
+use crate::record::Chunk;
 use crate::topic::Partitioner;
 
 mod receipt;
+mod shared;
 
 pub(crate) use receipt::{Answer, Outcome, Receipt, unheard};
+use shared::Shared;
 
 /// A topic that records can be staged for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +33,18 @@ struct Entry {
     partition: Option<i32>,
     timestamp: Option<i64>,
     key: Option<Range<u32>>,
-    value: Option<Range<u32>>,
+    value: Option<Value>,
     headers: Range<u32>,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Own(Range<u32>),
+    /// A record's value in a chunk of `StagedBatch::shared`.
+    Shared {
+        chunk: u32,
+        index: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +59,7 @@ pub(crate) struct StagedBatch {
     bytes: Vec<u8>,
     headers: Vec<HeaderEntry>,
     entries: Vec<Entry>,
+    shared: Shared,
 }
 
 /// One staged record, borrowed.
@@ -94,6 +109,7 @@ pub(crate) struct Mark {
     bytes: usize,
     headers: usize,
     entries: usize,
+    chunks: usize,
 }
 
 impl StagedBatch {
@@ -102,6 +118,7 @@ impl StagedBatch {
             bytes: Vec::new(),
             headers: Vec::new(),
             entries: Vec::new(),
+            shared: Shared::new(),
         }
     }
 
@@ -115,7 +132,7 @@ impl StagedBatch {
 
     /// Bytes of all keys, values and headers.
     pub(crate) fn byte_len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.shared.bytes()
     }
 
     /// Bytes it has room for without growing.
@@ -128,11 +145,18 @@ impl StagedBatch {
             bytes: self.bytes.len(),
             headers: self.headers.len(),
             entries: self.entries.len(),
+            chunks: self.shared.len(),
         }
     }
 
     /// Forgets everything staged after `mark`.
     pub(crate) fn truncate(&mut self, mark: Mark) {
+        for entry in &self.entries[mark.entries..] {
+            if let Some(Value::Shared { chunk, index }) = entry.value {
+                self.shared.give_back(chunk, index);
+            }
+        }
+        self.shared.truncate(mark.chunks);
         self.bytes.truncate(mark.bytes);
         self.headers.truncate(mark.headers);
         self.entries.truncate(mark.entries);
@@ -143,7 +167,26 @@ impl StagedBatch {
             bytes: 0,
             headers: 0,
             entries: 0,
+            chunks: 0,
         });
+    }
+
+    /// Copies the values of chunks of which fewer than half the records are sent: a batch keeps its chunks
+    /// alive until it is delivered.
+    pub(crate) fn release_chunks(&mut self) {
+        if !self.shared.is_wasteful() {
+            return;
+        }
+        for entry in &mut self.entries {
+            if let Some(Value::Shared { chunk, index }) = entry.value
+                && let Some(value) = self.shared.wasted(chunk, index)
+            {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(value);
+                entry.value = Some(Value::Own(start as u32..self.bytes.len() as u32));
+            }
+        }
+        self.shared.release();
     }
 
     /// Starts a record for the topic with this index; nothing is staged until the writer's `finish`.
@@ -182,7 +225,10 @@ impl StagedBatch {
             partition: entry.partition,
             timestamp: entry.timestamp,
             key: entry.key.as_ref().map(|range| self.slice(range)),
-            value: entry.value.as_ref().map(|range| self.slice(range)),
+            value: entry.value.as_ref().map(|value| match value {
+                Value::Own(range) => self.slice(range),
+                Value::Shared { chunk, index } => self.shared.value(*chunk, *index),
+            }),
             batch: self,
             header_range: (entry.headers.start, entry.headers.end),
         }
@@ -255,8 +301,16 @@ impl RecordWriter<'_> {
 
     /// Ends the record with a value, or with `None` for a tombstone.
     pub(crate) fn finish(&mut self, value: Option<&[u8]>) {
-        let value = value.map(|bytes| self.append(bytes));
+        let value = value.map(|bytes| Value::Own(self.append(bytes)));
         self.push(value);
+    }
+
+    /// Ends the record with the value of one that was read, which is left where it is if it is large.
+    pub(crate) fn finish_with_value_of(&mut self, chunk: &Chunk, index: usize) {
+        match self.batch.shared.take(chunk, index) {
+            Some(value) => self.push(Some(value)),
+            None => self.finish(chunk.payload(index)),
+        }
     }
 
     /// Ends the record with the bytes that `encode` appends.
@@ -267,11 +321,11 @@ impl RecordWriter<'_> {
         let start = self.batch.bytes.len();
         encode(&mut self.batch.bytes)?;
         let value = self.range_from(start);
-        self.push(Some(value));
+        self.push(Some(Value::Own(value)));
         Ok(())
     }
 
-    fn push(&mut self, value: Option<Range<u32>>) {
+    fn push(&mut self, value: Option<Value>) {
         let headers = self.mark.headers as u32..self.batch.headers.len() as u32;
         self.batch.entries.push(Entry {
             topic: self.topic as u32,

@@ -156,9 +156,10 @@ impl Shipping {
     /// way. Answers how many records left.
     pub(crate) async fn ship(
         &mut self,
-        batch: StagedBatch,
+        mut batch: StagedBatch,
         span: Option<(Arc<LaneAck>, Ticket)>,
     ) -> usize {
+        batch.release_chunks();
         if let Some(ledger) = &self.ledger {
             if let Some((ack, ticket)) = span {
                 ledger.stage(ticket, batch);
