@@ -2,8 +2,8 @@
 
 use super::{AppInfo, Background, Producer, Reader, Shutdown, StateMap};
 use crate::admin::Admin;
-use crate::schema::Schemas;
 use crate::fanout::Streams;
+use crate::schema::Schemas;
 use crate::telemetry::Metrics;
 use crate::time::Clock;
 

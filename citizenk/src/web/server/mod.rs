@@ -178,4 +178,4 @@ type Slot = OwnedSemaphorePermit;
 
 /// A connection's place, in the extensions of its requests.
 #[derive(Clone, Debug)]
-pub(in crate::web) struct Place(Arc<Slot>);
+pub(in crate::web) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<Slot>);

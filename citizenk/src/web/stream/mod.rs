@@ -12,10 +12,9 @@ mod socket;
 
 use std::sync::Arc;
 
-use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 
 pub use inbound::{IncomingMessage, IntoPair, websocket_in};

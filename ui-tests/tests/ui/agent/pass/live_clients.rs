@@ -27,10 +27,11 @@ async fn with_outbox(order: Event<Order>, out: Outbox) -> citizenk::Result<Strin
     Ok(String::new())
 }
 
-pub fn app() -> App {
-    App::new("live")
+#[test]
+fn it_registers() {
+    let _ = App::new("live")
         .state(3_usize)
         .register::<filtered>()
         .register::<batches>()
-        .register::<with_outbox>()
+        .register::<with_outbox>();
 }
