@@ -88,7 +88,7 @@ pub mod avro {
 /// The command line, for programs with commands of their own.
 #[cfg(feature = "cli")]
 pub mod cli {
-    pub use crate::app::cli::{Command, RunArgs, SendArgs, TailArgs};
+    pub use crate::app::cli::{Command, RunArgs, SchemasArgs, SendArgs, TailArgs};
 }
 
 /// OpenTelemetry traces, for programs with a `tracing` subscriber of their own; those that start with

@@ -58,6 +58,20 @@ impl Registry {
     ) -> Result<u32, SettleError> {
         settle(self, subject, schema, mode).await
     }
+
+    /// What [`Registry::settle`] would answer; `None`: the schema would be registered. Registers nothing.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn look(
+        &self,
+        subject: &str,
+        schema: &NewSchema,
+        mode: SchemaMode,
+    ) -> Result<Option<u32>, SettleError> {
+        if mode == SchemaMode::AutoRegister {
+            return known(self, subject, schema).await;
+        }
+        settle(self, subject, schema, mode).await.map(Some)
+    }
 }
 
 /// The id of a schema under a subject, registered if the mode says so.
@@ -70,12 +84,8 @@ async fn settle(
     if mode == SchemaMode::UseLatest {
         return use_latest(registry, subject, schema).await;
     }
-    if let Some(found) = registry.lookup(subject, schema).await? {
-        return Ok(found.id);
-    }
-    let checked = registry.check(subject, schema).await?;
-    if !checked.compatible {
-        return Err(incompatible(registry, subject, schema, checked).await);
+    if let Some(id) = known(registry, subject, schema).await? {
+        return Ok(id);
     }
     if mode == SchemaMode::CheckOnly {
         return Err(SettleError::Mistake(format!(
@@ -94,6 +104,22 @@ async fn settle(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The id it has; `None`: it may be registered.
+async fn known(
+    registry: &Registry,
+    subject: &str,
+    schema: &NewSchema,
+) -> Result<Option<u32>, SettleError> {
+    if let Some(found) = registry.lookup(subject, schema).await? {
+        return Ok(Some(found.id));
+    }
+    let checked = registry.check(subject, schema).await?;
+    if checked.compatible {
+        return Ok(None);
+    }
+    Err(incompatible(registry, subject, schema, checked).await)
 }
 
 async fn use_latest(

@@ -169,6 +169,19 @@ impl TopicInfo {
         known.map(|own| own.resolved(real)).collect()
     }
 
+    /// The same, for documents; empty for formats without schemas.
+    #[cfg(feature = "web")]
+    pub(crate) fn schemas_json(&self, real: &str) -> serde_json::Value {
+        // What has no schema is said when the app is checked.
+        let own = self.own_schemas(real).unwrap_or_default();
+        let schemas = own.iter().map(|own| {
+            let schema: serde_json::Value =
+                serde_json::from_str(&own.schema.text).unwrap_or_default();
+            serde_json::json!({ "side": own.side.name(), "type": own.schema.kind.name(), "schema": schema })
+        });
+        schemas.collect()
+    }
+
     /// Those of them that stand in a registry.
     #[cfg(feature = "registry")]
     pub(crate) fn registered_schemas(&self, real: &str) -> Result<Vec<OwnSchema>, String> {

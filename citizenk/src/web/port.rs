@@ -97,6 +97,7 @@ impl TopicDoc {
             "key_type": self.info.key_type,
             "partitioner": format!("{:?}", self.info.partitioner),
             "cluster": self.info.cluster,
+            "schemas": self.info.schemas_json(&self.broker_name),
         })
     }
 }

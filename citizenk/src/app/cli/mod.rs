@@ -6,12 +6,15 @@
 mod list;
 mod records;
 mod redrive;
+mod schemas;
 mod tail;
 
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use self::schemas::SchemasArgs;
+use self::schemas::What;
 use super::registries::Writes;
 use super::service::{block_on, signalled};
 use super::{App, topics};
@@ -56,6 +59,8 @@ pub enum Command {
     /// Print the OpenAPI document
     #[cfg(feature = "web")]
     Openapi(RunArgs),
+    /// Print the schemas of topics, compare them with the registries, or register them
+    Schemas(SchemasArgs),
     /// Send a record to a topic and print where it went
     Send(SendArgs),
     /// Print the records of a topic: those it has, or as they come
@@ -264,6 +269,17 @@ impl Command {
             Self::Topics(args) => list::topics(&app, &settings(&app, args.flags, true)?),
             #[cfg(feature = "web")]
             Self::Openapi(args) => list::openapi(&app, &settings(&app, args.flags, true)?),
+            Self::Schemas(SchemasArgs { what }) => match what {
+                What::Print(args) => schemas::print(&app, &settings(&app, args.flags, true)?),
+                What::Check(args) => {
+                    let settings = settings(&app, args.flags, true)?;
+                    schemas::compare(&app, &settings, false).await
+                }
+                What::Register(args) => {
+                    let settings = settings(&app, args.flags, true)?;
+                    schemas::compare(&app, &settings, true).await
+                }
+            },
             Self::Send(mut args) => {
                 let flags = std::mem::take(&mut args.flags);
                 let settings = settings(&app, flags, false)?;

@@ -270,7 +270,14 @@ fn readiness() -> Value {
 
 fn value_body(operation: &mut Operation, topic: &TopicInfo) {
     let generate: fn(&mut SchemaGenerator) -> schemars::Schema = topic.schema;
-    let schema = generate(&mut operation.generator).to_value();
+    let mut schema = generate(&mut operation.generator).to_value();
+    let own = topic.schemas_json(topic.name);
+    let mut avro = own.as_array().into_iter().flatten();
+    let avro = avro.find(|own| own["type"] == "AVRO" && own["side"] == "value");
+    // What the JSON becomes on the topic.
+    if let (Some(own), Some(schema)) = (avro, schema.as_object_mut()) {
+        schema.insert("x-avro-schema".to_owned(), own["schema"].clone());
+    }
     operation.body(body_media_type(topic), schema);
 }
 
