@@ -30,7 +30,7 @@ const FAULT_ROWS: [&str; 11] = [
     "B19",
 ];
 
-const TIERS: [Tier; 4] = [
+const TIERS: [Tier; 5] = [
     Tier {
         name: "real",
         needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
@@ -54,6 +54,15 @@ const TIERS: [Tier; 4] = [
             ("python3", INSTALL_PYTHON),
         ],
         run: python::member,
+    },
+    Tier {
+        name: "python-schemas",
+        needs: &[
+            ("java", INSTALL_JAVA),
+            ("mvn", INSTALL_MAVEN),
+            ("python3", INSTALL_PYTHON),
+        ],
+        run: python::schemas,
     },
 ];
 

@@ -84,6 +84,8 @@ enum Task {
     OpenapiCheck,
     /// One group of a confluent-kafka-python member and ours, on a real Kafka (needs Python 3)
     PythonMember,
+    /// Records between confluent-kafka-python and ours, with a real Kafka and schema registry (needs Python 3)
+    PythonSchemas,
     /// The tiers that `.ci/run` adds to `cargo test --workspace`
     Ci,
     /// Print the cargo features that lints and tests switch on, as one `--features` value
@@ -118,6 +120,7 @@ fn run(task: Task) -> Result<()> {
         Task::Faults { args } => faults::run(&workspace, &args),
         Task::OpenapiCheck => openapi::run(&workspace),
         Task::PythonMember => python::member(&workspace),
+        Task::PythonSchemas => python::schemas(&workspace),
         Task::Ci => ci::run(&workspace),
         Task::Features => {
             println!("{}", workspace.features().join(","));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::failure::{Failure, OrFail, Result};
 use crate::kafka::{BOOTSTRAP_VARIABLE, Kafka};
+use crate::registry::Registry;
 use crate::workspace::Workspace;
 use crate::{process, real};
 
@@ -16,6 +17,18 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Pinned, as every tool is.
 const CLIENT: &str = "confluent-kafka==2.12.1";
 const TEST: &str = "a_group_moves_from_python_to_ours_and_loses_nothing";
+
+/// The same with what speaks to schema registries.
+const SCHEMAS_CLIENT: &str = "confluent-kafka[avro,json,schemaregistry]==2.12.1";
+const SCHEMAS: &[&str] = &[
+    "test",
+    "-p",
+    "citizenk",
+    "--features",
+    "testing,avro,registry",
+    "--test",
+    "real_schemas",
+];
 
 /// The Python of an environment that has the package; made once per version of it.
 pub(crate) fn with(environment: &Path, package: &str) -> Result<PathBuf> {
@@ -69,4 +82,23 @@ pub(crate) fn member(workspace: &Workspace) -> Result<()> {
         .env("CITIZENK_REAL_KAFKA", "1")
         .env("CITIZENK_PYTHON", python);
     process::run(test, "the test of a mixed group", LIMIT)
+}
+
+/// Records between confluent-kafka-python and a service of ours, with a real schema registry.
+pub(crate) fn schemas(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.target().join("python-schemas");
+    fs::create_dir_all(&folder).or_fail(|| format!("create {}", folder.display()))?;
+    let python = with(&folder.join("venv"), SCHEMAS_CLIENT)?;
+    let mut build = workspace.cargo();
+    build.args(SCHEMAS).arg("--no-run");
+    process::run(build, "building the tests of schemas", BUILD_LIMIT)?;
+    let registry = Registry::start_temporary(workspace)?;
+    let kafka = Kafka::start_temporary(workspace, 1)?;
+    let mut test = workspace.cargo();
+    test.args(SCHEMAS)
+        .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
+        .env("CITIZENK_REAL_KAFKA", "1")
+        .env("CITIZENK_REAL_REGISTRY", registry.url())
+        .env("CITIZENK_PYTHON", python);
+    process::run(test, "the tests of schemas", LIMIT)
 }
