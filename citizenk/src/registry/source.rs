@@ -43,7 +43,15 @@ impl RegistrySource {
 
 impl SchemaSource for RegistrySource {
     fn cached(&self, id: u32) -> Option<Arc<SchemaText>> {
-        self.registry.cached(id).map(|known| known.schema().clone())
+        if let Some(known) = self.registry.cached(id) {
+            return Some(known.schema().clone());
+        }
+        // Its own bytes are as its own schema says, whatever else the registered one says.
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let mut settled = own.values().flatten();
+        settled
+            .find(|(_, known)| *known == id)
+            .map(|(schema, _)| schema.clone())
     }
 
     fn fetch(&self, id: u32) -> Fetched<'_> {
