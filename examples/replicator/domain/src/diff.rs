@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::config::{GroupAction, Loaded, Mapping};
 
 /// How a mapping differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// It is new.
@@ -18,7 +18,7 @@ pub enum Kind {
 }
 
 /// One mapping that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Change {
     /// Its name.
     pub name: String,

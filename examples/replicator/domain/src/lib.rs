@@ -19,7 +19,7 @@ pub mod sample;
 pub mod transform;
 pub mod values;
 
-pub use config::{Loaded, Mapping, MappingFile, Pair, load};
+pub use config::{Loaded, Mapping, MappingFile, Pair, is_file_name, load};
 pub use issue::{Issue, Place, Severity};
 pub use record::{HeaderList, Headers, Record};
 pub use transform::{Outcome, Partitioning, Transform};

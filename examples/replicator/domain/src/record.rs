@@ -1,7 +1,7 @@
 //! A record as the domain sees it: borrowed bytes and numbers.
 
 /// Headers that can be visited in their order, duplicates included.
-pub trait Headers {
+pub trait Headers: Sync {
     /// Calls `visit` with name and value of each.
     fn visit(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>));
 }

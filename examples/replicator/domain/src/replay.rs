@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How fast time runs; 0: nobody waits.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Speed(f64);
 

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::record::Record;
 
 /// What decides about a record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum SampleBy {
     /// Its key: all records of a key, or none. Records without a key are decided one by one.

@@ -6,7 +6,17 @@ use crate::sample::Sample;
 use crate::values::{Route, ValueMap};
 
 /// What to do with a value that is no JSON where JSON is needed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDecodeError {
     /// Count it and go on.

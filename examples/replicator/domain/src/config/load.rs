@@ -15,7 +15,7 @@ use crate::json::relax;
 use crate::values::ValueMap;
 
 /// Where a mapping stands.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase", tag = "kind")]
 pub enum Origin {
     /// In the mapping file.

@@ -20,7 +20,9 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// One source and one target of a mapping.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Pair {
     /// The topic, or the file, that is read.
     pub source: String,
@@ -29,7 +31,9 @@ pub struct Pair {
 }
 
 /// What happens to the consumer group of the target's service while its topic is replicated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupAction {
     /// It is deleted, so that the service begins as if it were new.
@@ -40,7 +44,9 @@ pub enum GroupAction {
 }
 
 /// From when the times of a file count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Epoch {
     /// The first timestamp of all files that start together: gaps between files are kept.
@@ -51,7 +57,7 @@ pub enum Epoch {
 }
 
 /// How a file is replayed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Replay {
     /// 1: with the recorded gaps; 2: twice as fast; 0: nobody waits.
@@ -75,7 +81,7 @@ pub struct Replay {
 }
 
 /// A mapping. Fields that nobody knows are kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Mapping {
     /// The category it is shown in.
     #[serde(default)]
@@ -206,7 +212,7 @@ impl Mapping {
 }
 
 /// A template and what stands for its variables.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TemplateUse {
     /// The template's name: that of its file.
     pub template: String,
@@ -216,7 +222,7 @@ pub struct TemplateUse {
 }
 
 /// The mapping file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MappingFile {
     /// Templates and their variables.
     #[serde(default)]

@@ -1,0 +1,302 @@
+//! Mappings are added, changed, switched and told what to do.
+
+use axum::http::HeaderMap;
+use citizenk::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::look::unknown;
+use super::{Change, Tagged, refused, writable};
+use crate::domain::config::{MappingFile, Origin};
+use crate::domain::replay::Speed;
+use crate::domain::{Issue, Mapping};
+use crate::engine::Engine;
+use crate::store::Which;
+
+/// A mapping and why it is saved.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Edit {
+    /// The mapping.
+    mapping: Mapping,
+    /// Why.
+    #[serde(default)]
+    comment: String,
+}
+
+/// Why something changes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Why {
+    /// Why.
+    comment: String,
+}
+
+/// What came of a change.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Saved {
+    /// The configuration's version now.
+    pub(crate) version: String,
+    /// What is noteworthy.
+    pub(crate) issues: Vec<Issue>,
+}
+
+/// Saves texts that were checked, and lets them count.
+pub(crate) async fn save(
+    engine: &Engine,
+    which: Which,
+    text: Option<String>,
+    comment: &str,
+) -> Result<Tagged<Saved>, Problem> {
+    let mut snapshot = engine.store.read().map_err(Problem::internal)?;
+    match (&which, &text) {
+        (Which::Mappings, Some(text)) => snapshot.mappings.clone_from(text),
+        (Which::Mappings, None) => "{}".clone_into(&mut snapshot.mappings),
+        (Which::Template(name), Some(text)) => {
+            snapshot.templates.insert(name.clone(), text.clone());
+        }
+        (Which::Template(name), None) => {
+            snapshot.templates.remove(name);
+        }
+        (Which::TopicMapping(name), Some(text)) => {
+            snapshot.topic_mappings.insert(name.clone(), text.clone());
+        }
+        (Which::TopicMapping(name), None) => {
+            snapshot.topic_mappings.remove(name);
+        }
+    }
+    let examined = engine.examine(snapshot).await;
+    if !examined.loaded.is_valid() {
+        return Err(refused(&examined.loaded.issues));
+    }
+    engine
+        .store
+        .save(which, text.as_deref(), comment, engine.now())
+        .map_err(Problem::internal)?;
+    let issues = engine.reload().await;
+    let version = engine.config().version.clone();
+    Ok(Tagged(version.clone(), Saved { version, issues }))
+}
+
+async fn change(
+    engine: &Engine,
+    headers: &HeaderMap,
+    comment: &str,
+    edit: impl FnOnce(&mut MappingFile) -> Result<(), Problem>,
+) -> Result<Tagged<Saved>, Problem> {
+    Change { headers, comment }.check(engine)?;
+    let mut file = engine.config().loaded.file.clone();
+    edit(&mut file)?;
+    comment.trim().clone_into(&mut file.comment);
+    save(engine, Which::Mappings, Some(file.text()), comment).await
+}
+
+/// Adds a mapping.
+#[citizenk::route(post = "/mappings")]
+pub(crate) async fn create(
+    State(engine): State<Engine>,
+    headers: HeaderMap,
+    Json(edit): Json<Edit>,
+) -> Result<Tagged<Saved>, Problem> {
+    if engine.config().loaded.get(&edit.mapping.name).is_some() {
+        let detail = format!("there is a mapping `{}` already", edit.mapping.name);
+        return Err(Problem::conflict(detail).field("name"));
+    }
+    change(&engine, &headers, &edit.comment, |file| {
+        file.mappings.push(edit.mapping);
+        Ok(())
+    })
+    .await
+}
+
+/// A mapping of a template is not edited here.
+fn own(engine: &Engine, name: &str) -> Result<(), Problem> {
+    let config = engine.config();
+    match config.loaded.get(name).map(|effective| &effective.origin) {
+        None => Err(unknown(name)),
+        Some(Origin::File) => Ok(()),
+        Some(Origin::Template { template, .. }) => {
+            let detail = format!(
+                "`{name}` comes from the template `{template}`: edit that, or disable the mapping"
+            );
+            Err(Problem::conflict(detail).with("template", template.as_str()))
+        }
+    }
+}
+
+/// Changes a mapping, its name included.
+#[citizenk::route(put = "/mappings/{name}")]
+pub(crate) async fn update(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Json(edit): Json<Edit>,
+) -> Result<Tagged<Saved>, Problem> {
+    own(&engine, &name)?;
+    change(&engine, &headers, &edit.comment, |file| {
+        for list in [&mut file.enabled, &mut file.disabled] {
+            list.retain(|other| *other != name);
+        }
+        let found = file
+            .mappings
+            .iter_mut()
+            .find(|mapping| mapping.name == name);
+        *found.ok_or_else(|| unknown(&name))? = edit.mapping;
+        Ok(())
+    })
+    .await
+}
+
+/// Deletes a mapping.
+#[citizenk::route(delete = "/mappings/{name}")]
+pub(crate) async fn delete(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Query(why): Query<Why>,
+) -> Result<Tagged<Saved>, Problem> {
+    own(&engine, &name)?;
+    change(&engine, &headers, &why.comment, |file| {
+        file.mappings.retain(|mapping| mapping.name != name);
+        for list in [&mut file.enabled, &mut file.disabled] {
+            list.retain(|other| *other != name);
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn switch(
+    engine: &Engine,
+    name: &str,
+    headers: &HeaderMap,
+    why: &Why,
+    on: bool,
+) -> Result<Tagged<Saved>, Problem> {
+    engine
+        .config()
+        .loaded
+        .get(name)
+        .ok_or_else(|| unknown(name))?;
+    change(engine, headers, &why.comment, |file| {
+        file.switch(name, on);
+        Ok(())
+    })
+    .await
+}
+
+/// Lets a mapping run: it begins at the latest record.
+#[citizenk::route(post = "/mappings/{name}/enable")]
+pub(crate) async fn enable(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Json(why): Json<Why>,
+) -> Result<Tagged<Saved>, Problem> {
+    switch(&engine, &name, &headers, &why, true).await
+}
+
+/// Lets a mapping run no more.
+#[citizenk::route(post = "/mappings/{name}/disable")]
+pub(crate) async fn disable(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Json(why): Json<Why>,
+) -> Result<Tagged<Saved>, Problem> {
+    switch(&engine, &name, &headers, &why, false).await
+}
+
+async fn held(engine: &Engine, name: &str, paused: bool) -> Result<(), Problem> {
+    writable(engine)?;
+    match engine.pause(name, paused).await {
+        Ok(0) => Err(unknown(name)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Pauses a mapping where it is, until it is resumed or the service starts anew.
+#[citizenk::route(post = "/mappings/{name}/pause")]
+pub(crate) async fn pause(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+) -> Result<(), Problem> {
+    held(&engine, &name, true).await
+}
+
+/// Goes on where a mapping was paused.
+#[citizenk::route(post = "/mappings/{name}/resume")]
+pub(crate) async fn resume(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+) -> Result<(), Problem> {
+    held(&engine, &name, false).await
+}
+
+/// What a replay is to do.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Control {
+    /// How fast: 1 as recorded, 0 as fast as possible.
+    speed: Option<Speed>,
+    /// Goes to the first record at or after this time, in milliseconds since the Unix epoch.
+    seek: Option<i64>,
+}
+
+/// How far a replay is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ReplayInfo {
+    /// The file.
+    source: String,
+    /// Records so far.
+    records: usize,
+    /// Records of the file.
+    of: usize,
+    /// The recorded time that is due now, in milliseconds since the Unix epoch.
+    position: i64,
+    /// How fast it goes.
+    speed: f64,
+    /// Whether it is paused.
+    paused: bool,
+    /// How late the last record was, in milliseconds.
+    drift_ms: i64,
+}
+
+/// Changes speed and position of a mapping's replays, and says how far they are.
+#[citizenk::route(post = "/mappings/{name}/replay")]
+pub(crate) async fn replay(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    Json(control): Json<Control>,
+) -> Result<Json<Vec<ReplayInfo>>, Problem> {
+    if control.speed.is_some() || control.seek.is_some() {
+        writable(&engine)?;
+    }
+    let mut infos = Vec::new();
+    for (key, live) in engine
+        .live()
+        .into_iter()
+        .filter(|(key, _)| key.mapping == name)
+    {
+        let Some(replay) = &live.replay else { continue };
+        if let Some(speed) = control.speed {
+            replay.set_speed(speed);
+        }
+        if let Some(recorded) = control.seek {
+            replay.seek(recorded);
+        }
+        let progress = replay.progress();
+        infos.push(ReplayInfo {
+            source: key.pair.source.clone(),
+            records: progress.next,
+            of: progress.records,
+            position: progress.position,
+            speed: progress.speed,
+            paused: progress.paused,
+            drift_ms: progress.drift,
+        });
+    }
+    if infos.is_empty() {
+        return Err(Problem::not_found(format!("`{name}` replays no file")));
+    }
+    Ok(Json(infos))
+}

@@ -1,0 +1,277 @@
+//! The files of the configuration as texts: seen, checked, saved, restored.
+
+use std::collections::BTreeMap;
+
+use axum::http::HeaderMap;
+use citizenk::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::edit::{Saved, save};
+use super::{Change, Tagged};
+use crate::domain::diff::{self, diff};
+use crate::domain::{Issue, Loaded, is_file_name};
+use crate::engine::Engine;
+use crate::store::Which;
+
+/// A text and why it is saved.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct NewText {
+    /// The whole text.
+    text: String,
+    /// Why.
+    #[serde(default)]
+    comment: String,
+}
+
+/// Why something changes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Because {
+    /// Why.
+    comment: String,
+}
+
+/// A text as it stands in its file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Text {
+    text: String,
+}
+
+/// The mapping file that counts, as it is written.
+#[citizenk::route(get = "/file")]
+pub(crate) async fn file(State(engine): State<Engine>) -> Tagged<Text> {
+    let config = engine.config();
+    Tagged(
+        config.version.clone(),
+        Text {
+            text: config.snapshot.mappings.clone(),
+        },
+    )
+}
+
+/// Replaces the mapping file.
+#[citizenk::route(put = "/file")]
+pub(crate) async fn save_file(
+    State(engine): State<Engine>,
+    headers: HeaderMap,
+    Json(new): Json<NewText>,
+) -> Result<Tagged<Saved>, Problem> {
+    Change {
+        headers: &headers,
+        comment: &new.comment,
+    }
+    .check(&engine)?;
+    save(&engine, Which::Mappings, Some(new.text), &new.comment).await
+}
+
+fn named(name: &str) -> Result<String, Problem> {
+    if is_file_name(name) {
+        return Ok(name.to_owned());
+    }
+    Err(Problem::unprocessable(format!("`{name}` is no name for a file")).field("name"))
+}
+
+/// The templates, by name.
+#[citizenk::route(get = "/templates")]
+pub(crate) async fn templates(State(engine): State<Engine>) -> Tagged<BTreeMap<String, String>> {
+    let config = engine.config();
+    Tagged(config.version.clone(), config.snapshot.templates.clone())
+}
+
+/// Adds or replaces a template.
+#[citizenk::route(put = "/templates/{name}")]
+pub(crate) async fn save_template(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Json(new): Json<NewText>,
+) -> Result<Tagged<Saved>, Problem> {
+    Change {
+        headers: &headers,
+        comment: &new.comment,
+    }
+    .check(&engine)?;
+    save(
+        &engine,
+        Which::Template(named(&name)?),
+        Some(new.text),
+        &new.comment,
+    )
+    .await
+}
+
+/// Deletes a template that nobody uses.
+#[citizenk::route(delete = "/templates/{name}")]
+pub(crate) async fn delete_template(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Query(why): Query<Because>,
+) -> Result<Tagged<Saved>, Problem> {
+    Change {
+        headers: &headers,
+        comment: &why.comment,
+    }
+    .check(&engine)?;
+    save(&engine, Which::Template(named(&name)?), None, &why.comment).await
+}
+
+/// The value mappings, by source topic.
+#[citizenk::route(get = "/topic-mappings")]
+pub(crate) async fn topic_mappings(
+    State(engine): State<Engine>,
+) -> Tagged<BTreeMap<String, String>> {
+    let config = engine.config();
+    Tagged(
+        config.version.clone(),
+        config.snapshot.topic_mappings.clone(),
+    )
+}
+
+/// Adds or replaces the value mappings of a source topic.
+#[citizenk::route(put = "/topic-mappings/{name}")]
+pub(crate) async fn save_topic_mapping(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Json(new): Json<NewText>,
+) -> Result<Tagged<Saved>, Problem> {
+    Change {
+        headers: &headers,
+        comment: &new.comment,
+    }
+    .check(&engine)?;
+    save(
+        &engine,
+        Which::TopicMapping(named(&name)?),
+        Some(new.text),
+        &new.comment,
+    )
+    .await
+}
+
+/// Deletes the value mappings of a source topic.
+#[citizenk::route(delete = "/topic-mappings/{name}")]
+pub(crate) async fn delete_topic_mapping(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Query(why): Query<Because>,
+) -> Result<Tagged<Saved>, Problem> {
+    Change {
+        headers: &headers,
+        comment: &why.comment,
+    }
+    .check(&engine)?;
+    save(
+        &engine,
+        Which::TopicMapping(named(&name)?),
+        None,
+        &why.comment,
+    )
+    .await
+}
+
+/// Texts to check; what is missing is as it is.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Draft {
+    /// The mapping file.
+    mappings: Option<String>,
+    /// Templates by name.
+    #[serde(default)]
+    templates: BTreeMap<String, String>,
+    /// Value mappings by source topic.
+    #[serde(default)]
+    topic_mappings: BTreeMap<String, String>,
+}
+
+/// What would be.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Verdict {
+    /// Whether it could be saved.
+    valid: bool,
+    /// What is wrong or noteworthy.
+    issues: Vec<Issue>,
+    /// What would change, and what follows.
+    changes: Vec<diff::Change>,
+}
+
+fn verdict(before: &Loaded, after: &Loaded) -> Verdict {
+    Verdict {
+        valid: after.is_valid(),
+        issues: after.issues.clone(),
+        changes: diff(before, after),
+    }
+}
+
+/// Checks texts and says what saving them would change; nothing is saved.
+#[citizenk::route(post = "/validate")]
+pub(crate) async fn validate(
+    State(engine): State<Engine>,
+    Json(draft): Json<Draft>,
+) -> Result<Tagged<Verdict>, Problem> {
+    let config = engine.config();
+    let mut snapshot = config.snapshot.clone();
+    if let Some(text) = draft.mappings {
+        snapshot.mappings = text;
+    }
+    snapshot.templates.extend(draft.templates);
+    snapshot.topic_mappings.extend(draft.topic_mappings);
+    let examined = engine.examine(snapshot).await;
+    Ok(Tagged(
+        config.version.clone(),
+        verdict(&config.loaded, &examined.loaded),
+    ))
+}
+
+/// A text that was replaced.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct VersionInfo {
+    /// Its number: when it was replaced, in milliseconds since the Unix epoch.
+    id: i64,
+    /// Which file.
+    file: String,
+    /// Why it was replaced.
+    comment: String,
+    /// As it was; none: the file was new.
+    text: Option<String>,
+}
+
+/// Texts that were replaced, the newest first.
+#[citizenk::route(get = "/versions")]
+pub(crate) async fn versions(
+    State(engine): State<Engine>,
+) -> Result<Json<Vec<VersionInfo>>, Problem> {
+    let versions = engine.store.versions().map_err(Problem::internal)?;
+    let info = |version: crate::store::Version| VersionInfo {
+        id: version.id,
+        file: match version.which {
+            Which::Mappings => "mappings.json".to_owned(),
+            Which::Template(name) => format!("templates/{name}.json"),
+            Which::TopicMapping(name) => format!("topic_mappings/{name}.json"),
+        },
+        comment: version.comment,
+        text: version.text,
+    };
+    Ok(Json(versions.into_iter().map(info).collect()))
+}
+
+/// Puts a replaced text back.
+#[citizenk::route(post = "/versions/{id}/restore")]
+pub(crate) async fn restore(
+    State(engine): State<Engine>,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+    Json(why): Json<Because>,
+) -> Result<Tagged<Saved>, Problem> {
+    Change {
+        headers: &headers,
+        comment: &why.comment,
+    }
+    .check(&engine)?;
+    let versions = engine.store.versions().map_err(Problem::internal)?;
+    let found = versions.into_iter().find(|version| version.id == id);
+    let version = found.ok_or_else(|| Problem::not_found(format!("there is no version {id}")))?;
+    save(&engine, version.which, version.text, &why.comment).await
+}

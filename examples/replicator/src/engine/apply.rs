@@ -1,0 +1,324 @@
+//! From the configuration to what runs: starts, stops, and changes without a stop.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use citizenk::prelude::*;
+use citizenk::{Agent, AgentDef, Policy, RawRecords, ReadFrom};
+use replicator_domain::replay::Speed;
+use replicator_domain::sample::Sample;
+use replicator_domain::values::ValueMap;
+use replicator_domain::{Mapping, Pair, Transform, config::Epoch};
+
+use super::replay::{FileText, Replay};
+use super::run::{Phase, RAW, Rules, Run, lock};
+use super::sink::FileSink;
+use super::{Config, Engine, Live, RunKey};
+
+/// Topics of a cluster and their partitions; `Err`: why they are not known.
+type Topics = Result<BTreeMap<String, i32>, String>;
+
+fn transform(mapping: &Mapping, config: &Config, source: &str) -> Transform {
+    let inline = mapping.value_mappings.as_ref().map(ToString::to_string);
+    // Both were checked when the configuration was read.
+    let inline = inline
+        .and_then(|text| ValueMap::parse("value_mappings", &text).ok())
+        .map(|(map, _)| Arc::new(map));
+    Transform {
+        filter: mapping
+            .expression()
+            .and_then(|text| replicator_domain::filter::Filter::compile(text).ok()),
+        sample: mapping.sample_percent.map(|percent| Sample {
+            percent,
+            by: mapping.sample_by,
+        }),
+        values: inline.or_else(|| config.values.get(source).cloned()),
+        on_decode_error: mapping.on_decode_error,
+    }
+}
+
+/// Whether the new mapping is done by the run there is, with other rules.
+fn goes_on(before: &Mapping, after: &Mapping) -> bool {
+    before.source_is_file == after.source_is_file
+        && before.target_is_file == after.target_is_file
+        && (!after.source_is_file || before.replay == after.replay)
+}
+
+impl Engine {
+    async fn topics(&self, cluster: &str, given: bool) -> Topics {
+        if !given {
+            let variable = format!("KAFKA_{}_SERVER_URL", cluster.to_uppercase());
+            return Err(format!("there is no {cluster} cluster: set {variable}"));
+        }
+        let ask = async {
+            let admin = self.tools()?.admin.on(cluster)?;
+            admin.topics().await.map_err(AgentError::from)
+        };
+        let listed = ask.await.map_err(|error: AgentError| error.to_string())?;
+        let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        Ok(listed
+            .into_iter()
+            .map(|topic| (topic.name, count(topic.partitions)))
+            .collect())
+    }
+
+    /// Lets run what the configuration says, and nothing else.
+    pub(super) async fn reconcile(&self) {
+        let config = self.config();
+        let mut wanted: BTreeMap<RunKey, &Mapping> = BTreeMap::new();
+        for effective in config
+            .loaded
+            .mappings
+            .iter()
+            .filter(|effective| effective.mapping.enabled)
+        {
+            let mapping = &effective.mapping;
+            for pair in mapping.pairs() {
+                let pair = Pair {
+                    source: pair.source.to_owned(),
+                    target: pair.target.to_owned(),
+                };
+                wanted.insert(
+                    RunKey {
+                        mapping: mapping.name.clone(),
+                        pair,
+                    },
+                    mapping,
+                );
+            }
+        }
+        let gone: Vec<(RunKey, Live)> = self
+            .live()
+            .into_iter()
+            .filter(|(key, live)| {
+                !wanted
+                    .get(key)
+                    .is_some_and(|after| goes_on(&live.run.rules().mapping, after))
+            })
+            .collect();
+        let mut stops = tokio::task::JoinSet::new();
+        for (key, live) in gone {
+            lock(&self.runs).remove(&key);
+            let engine = self.clone();
+            stops.spawn(async move { engine.stop(&key, &live).await });
+        }
+        stops.join_all().await;
+        if wanted.is_empty() {
+            self.remember_active();
+            return;
+        }
+        let sources = self.topics("source", self.options.has_source);
+        let targets = self.topics("target", self.options.has_target);
+        let (sources, targets) = (sources.await, targets.await);
+        let active = self.store.active();
+        let mut fresh = Vec::new();
+        for (key, mapping) in wanted {
+            let ready = counts(mapping, &key.pair, &sources, &targets);
+            let known = lock(&self.runs).get(&key).cloned();
+            let (source_count, target_count) = *ready.as_ref().unwrap_or(&(0, 0));
+            let rules = Rules {
+                mapping: mapping.clone(),
+                transform: transform(mapping, &config, &key.pair.source),
+                source_count,
+                target_count,
+                from: format!("source/{}", key.pair.source),
+                to: format!("target/{}", key.pair.target),
+            };
+            match known {
+                Some(live) if live.started => {
+                    if ready.is_ok() {
+                        live.run.set_rules(rules);
+                    }
+                    if let (Err(why), Phase::Running) = (&ready, live.run.phase()) {
+                        tracing::warn!(mapping = key.mapping, why, "a topic is not seen");
+                    }
+                }
+                known => {
+                    let live = known.unwrap_or_else(|| self.new_live(&key, rules.clone()));
+                    live.run.set_rules(rules);
+                    lock(&self.runs).insert(key.clone(), live.clone());
+                    match ready {
+                        Ok(_) => fresh.push((key, live)),
+                        Err(why) => live.run.enter(Phase::Waiting(why)),
+                    }
+                }
+            }
+        }
+        self.begin(fresh, &active).await;
+        self.remember_active();
+    }
+
+    fn new_live(&self, key: &RunKey, rules: Rules) -> Live {
+        let name = &key.pair.target;
+        let file = match self.options.worker_count {
+            1 => format!("{name}.json"),
+            _ => format!("{name}.{}.json", self.options.worker_index),
+        };
+        let sink = rules
+            .mapping
+            .target_is_file
+            .then(|| FileSink::new(&self.options.data.join(file)));
+        Live {
+            run: Arc::new(Run::new(key.pair.clone(), rules, sink)),
+            history: Arc::default(),
+            replay: None,
+            task: Arc::default(),
+            started: false,
+        }
+    }
+
+    async fn begin(&self, fresh: Vec<(RunKey, Live)>, active: &std::collections::BTreeSet<String>) {
+        let (files, topics): (Vec<_>, Vec<_>) = fresh
+            .into_iter()
+            .partition(|(_, live)| live.run.rules().mapping.source_is_file);
+        self.replay(files);
+        let mut starts = tokio::task::JoinSet::new();
+        for (key, live) in topics {
+            let engine = self.clone();
+            // Whoever was active before a restart goes on where its group is; the others begin now.
+            let resumes = self.options.group.is_some() && active.contains(&key.name());
+            starts.spawn(async move {
+                let from = if resumes {
+                    ReadFrom::Committed
+                } else {
+                    ReadFrom::Latest
+                };
+                let started = engine.copy(&key, &live, from).await;
+                match started {
+                    Ok(()) => {
+                        live.run.enter(Phase::Running);
+                        if let Some(live) = lock(&engine.runs).get_mut(&key) {
+                            live.started = true;
+                        }
+                    }
+                    Err(error) => live.run.enter(Phase::Failed(error.to_string())),
+                }
+            });
+        }
+        starts.join_all().await;
+    }
+
+    async fn copy(&self, key: &RunKey, live: &Live, from: ReadFrom) -> citizenk::Result<()> {
+        let tools = self.tools()?;
+        let agent = self.agent(key, live.run.clone(), tools.clock.clone());
+        tools.agents.start_from(agent, from).await?;
+        Ok(())
+    }
+
+    fn agent(&self, key: &RunKey, run: Arc<Run>, clock: Clock) -> AgentDef {
+        let target = RAW.named(&format!("target/{}", key.pair.target));
+        let to_file = run.sink.is_some();
+        let forever = || Policy::retry(u32::MAX);
+        let mut builder = Agent::builder::<RawRecords>(&key.name())
+            .raw([format!("source/{}", key.pair.source)])
+            .start_latest()
+            .on_error(forever())
+            .on_produce_error(forever());
+        builder = match &self.options.group {
+            Some(group) => builder.group(group),
+            None => builder.groupless(),
+        };
+        if !to_file {
+            builder = builder.sends(&target);
+        }
+        builder.handle(move |records: RawRecords, out: Outbox| {
+            let now = clock.now().timestamp_millis();
+            let handled = run.batch(&records, &out, &target, now);
+            async move { handled }
+        })
+    }
+
+    /// Files that start together share the time of the first record of all.
+    fn replay(&self, files: Vec<(RunKey, Live)>) {
+        let Ok(tools) = self.tools() else { return };
+        let mine = self
+            .options
+            .run_files
+            .unwrap_or(self.options.worker_index == 0);
+        let origin = tokio::time::Instant::now();
+        let mut read = Vec::new();
+        for (key, live) in files {
+            if !mine {
+                live.run
+                    .enter(Phase::Waiting("another worker replays files".to_owned()));
+                continue;
+            }
+            let path = self.options.data.join(format!("{}.json", key.pair.source));
+            match FileText::read(&path) {
+                Ok(text) => read.push((key, live, text)),
+                Err(why) => live.run.enter(Phase::Waiting(why)),
+            }
+        }
+        let begin =
+            |live: &Live, text: &FileText| live.run.rules().mapping.replay.from.or(text.first);
+        let shared = |live: &Live| live.run.rules().mapping.replay.epoch == Epoch::Shared;
+        let epoch = read
+            .iter()
+            .filter(|(_, live, _)| shared(live))
+            .filter_map(|(_, live, text)| begin(live, text))
+            .min();
+        for (key, mut live, text) in read {
+            let own = begin(&live, &text);
+            let first = if shared(&live) { epoch } else { own };
+            let speed = live
+                .run
+                .rules()
+                .mapping
+                .replay
+                .speed
+                .unwrap_or(Speed::RECORDED);
+            let replay = Arc::new(Replay::new(text, first.unwrap_or(0), speed, origin));
+            let playing = replay.clone().run(
+                live.run.clone(),
+                tools.producer.clone(),
+                tools.clock.clone(),
+            );
+            live.task = Arc::new(Mutex::new(Some(tokio::spawn(playing))));
+            live.replay = Some(replay);
+            live.started = true;
+            lock(&self.runs).insert(key, live);
+        }
+    }
+
+    async fn stop(&self, key: &RunKey, live: &Live) {
+        if let Some(task) = lock(&live.task).take() {
+            task.abort();
+        }
+        let agent = self
+            .tools()
+            .ok()
+            .and_then(|tools| tools.agents.get(&key.name()));
+        if let Some(agent) = agent
+            && let Err(error) = agent.stop().await
+        {
+            tracing::warn!(mapping = key.mapping, %error, "stopping");
+        }
+        tracing::info!(
+            mapping = key.mapping,
+            source = key.pair.source,
+            target = key.pair.target,
+            "stopped"
+        );
+    }
+}
+
+/// How many partitions source and target have; files have none.
+fn counts(
+    mapping: &Mapping,
+    pair: &Pair,
+    sources: &Topics,
+    targets: &Topics,
+) -> Result<(i32, i32), String> {
+    let count = |is_file: bool, topics: &Topics, side: &str, name: &str| match topics {
+        _ if is_file => Ok(0),
+        Err(why) => Err(why.clone()),
+        Ok(topics) => topics
+            .get(name)
+            .copied()
+            .ok_or_else(|| format!("{side} topic missing: `{name}`; topics are never created")),
+    };
+    Ok((
+        count(mapping.source_is_file, sources, "source", &pair.source)?,
+        count(mapping.target_is_file, targets, "target", &pair.target)?,
+    ))
+}

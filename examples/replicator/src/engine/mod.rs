@@ -1,0 +1,408 @@
+//! What runs.
+//!
+//! ```text
+//! files ─▶ store ─▶ load ─▶ desired runs ─┐
+//!                                         ├─▶ reconcile ─▶ agents (clusters) and tasks (files)
+//!                running runs ────────────┘
+//! ```
+//!
+//! One agent per source and target of a mapping: agents of a group share one consumer, one that comes or goes
+//! takes nothing from the others, and one whose target fails holds up no other. The engine owns the runs; a run
+//! owns its counters.
+
+mod apply;
+mod groups;
+pub(crate) mod history;
+pub(crate) mod replay;
+pub(crate) mod run;
+mod sink;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use citizenk::prelude::*;
+use citizenk::{AgentState, Agents};
+use replicator_domain::env::Options;
+use replicator_domain::loops::{Edge, circle};
+use replicator_domain::values::ValueMap;
+use replicator_domain::{Issue, Loaded, Pair, load};
+use tokio::task::JoinHandle;
+
+use self::history::History;
+use self::replay::Replay;
+use self::run::{Phase, Run, lock};
+use crate::store::{Snapshot, Store};
+
+/// What a run is known by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RunKey {
+    pub(crate) mapping: String,
+    pub(crate) pair: Pair,
+}
+
+impl RunKey {
+    /// The name of its agent, and what it is remembered by: readable, and another one for each key.
+    pub(crate) fn name(&self) -> String {
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+        for part in [&self.mapping, &self.pair.source, &self.pair.target] {
+            for byte in part.bytes().chain([0]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let readable: String = self.mapping.chars().map(plain).take(60).collect();
+        format!("{readable}-{hash:016x}")
+    }
+}
+
+/// A configuration that was read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) version: String,
+    pub(crate) loaded: Loaded,
+    pub(crate) values: BTreeMap<String, Arc<ValueMap>>,
+    /// When it was read, in milliseconds since the Unix epoch.
+    pub(crate) at: i64,
+}
+
+/// A run and what carries it.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) run: Arc<Run>,
+    pub(crate) history: Arc<Mutex<History>>,
+    pub(crate) replay: Option<Arc<Replay>>,
+    /// The task of a file.
+    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// Whether its agent is there.
+    started: bool,
+}
+
+/// What the service is given when it starts.
+pub(crate) struct Tools {
+    pub(crate) agents: Agents,
+    pub(crate) admin: Admin,
+    pub(crate) producer: Producer,
+    pub(crate) clock: Clock,
+}
+
+/// The first offset that is kept and the next one, of each partition of a topic.
+type Ends = BTreeMap<i32, (i64, i64)>;
+
+/// What is known about a service's group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GroupInfo {
+    pub(crate) members: usize,
+    pub(crate) state: String,
+    /// When it was last deleted or moved, in milliseconds since the Unix epoch.
+    pub(crate) acted_at: Option<i64>,
+    pub(crate) error: Option<String>,
+}
+
+/// The Replicator; clones share it.
+#[derive(Clone)]
+pub(crate) struct Engine(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) store: Store,
+    tools: OnceLock<Tools>,
+    config: RwLock<Arc<Config>>,
+    /// What is wrong with the files as they are, while an older configuration runs.
+    refused: Mutex<Option<(String, Vec<Issue>)>>,
+    pub(crate) runs: Mutex<BTreeMap<RunKey, Live>>,
+    pub(crate) groups: Mutex<BTreeMap<String, GroupInfo>>,
+    pub(crate) started: OnceLock<i64>,
+    /// One change at a time.
+    turn: tokio::sync::Mutex<()>,
+    pub(crate) ticked: tokio::sync::watch::Sender<u64>,
+    pub(crate) lags: Mutex<BTreeMap<String, Ends>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl std::ops::Deref for Engine {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Engine {
+    pub(crate) fn new(options: Options) -> Self {
+        Self(Arc::new(Inner {
+            store: Store::new(&options),
+            options,
+            tools: OnceLock::new(),
+            config: RwLock::default(),
+            refused: Mutex::default(),
+            runs: Mutex::default(),
+            groups: Mutex::default(),
+            started: OnceLock::new(),
+            turn: tokio::sync::Mutex::new(()),
+            ticked: tokio::sync::watch::Sender::new(0),
+            lags: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn tools(&self) -> citizenk::Result<&Tools> {
+        self.tools
+            .get()
+            .ok_or_else(|| AgentError::new("the service has not started yet"))
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.config
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn refused(&self) -> Option<(String, Vec<Issue>)> {
+        lock(&self.refused).clone()
+    }
+
+    /// Now, in milliseconds since the Unix epoch.
+    pub(crate) fn now(&self) -> i64 {
+        self.tools
+            .get()
+            .map_or(0, |tools| tools.clock.now().timestamp_millis())
+    }
+
+    /// Begins to work; everything else happens in tasks.
+    pub(crate) fn start(&self, tools: Tools, background: &Background) {
+        let _ = self.started.set(tools.clock.now().timestamp_millis());
+        // A second start of one app is never made.
+        let _ = self.tools.set(tools);
+        let every = |name: &'static str, wait: Duration, work: fn(Self) -> Work| {
+            let engine = self.clone();
+            let shutdown = background.shutdown();
+            background.spawn(name, async move {
+                while !shutdown.is_stopping() {
+                    work(engine.clone()).await;
+                    tokio::select! {
+                        () = shutdown.wait() => {}
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
+                Ok::<(), AgentError>(())
+            });
+        };
+        every("mappings", self.options.read_every, |engine| {
+            Box::pin(async move {
+                engine.reload().await;
+            })
+        });
+        every("stats", self.options.stats_every, |engine| {
+            Box::pin(async move { engine.tick().await })
+        });
+        every("groups", self.options.groups_every, |engine| {
+            Box::pin(async move { engine.look_after_groups().await })
+        });
+    }
+
+    /// Reads the texts and says what is wrong with them.
+    pub(crate) async fn examine(&self, snapshot: Snapshot) -> Config {
+        let template = |name: &str| snapshot.templates.get(name).cloned();
+        let mut loaded = load("mappings.json", &snapshot.mappings, &template);
+        let mut values = BTreeMap::new();
+        for (topic, text) in &snapshot.topic_mappings {
+            match ValueMap::parse(&format!("topic_mappings/{topic}.json"), text) {
+                Ok((map, warnings)) => {
+                    loaded.issues.extend(warnings);
+                    values.insert(topic.clone(), Arc::new(map));
+                }
+                Err(issues) => loaded.issues.extend(issues),
+            }
+        }
+        let same = self.one_cluster().await;
+        if let Some(message) = loop_of(&loaded, same) {
+            loaded.issues.push(Issue::error("mappings.json", message));
+        }
+        Config {
+            version: snapshot.version(),
+            loaded,
+            values,
+            snapshot,
+            at: self.now(),
+        }
+    }
+
+    /// Whether source and target are one cluster.
+    async fn one_cluster(&self) -> bool {
+        let (Ok(tools), true) = (
+            self.tools(),
+            self.options.has_source && self.options.has_target,
+        ) else {
+            return false;
+        };
+        let id = async |cluster: &str| -> Option<String> {
+            let described = tools.admin.on(cluster).ok()?.cluster().await.ok()?;
+            Some(described.id).filter(|id| !id.is_empty())
+        };
+        let (source, target) = (id("source").await, id("target").await);
+        source.is_some() && source == target
+    }
+
+    /// Takes the files as they are, if they can be used; answers what is wrong with them.
+    pub(crate) async fn reload(&self) -> Vec<Issue> {
+        let _turn = self.turn.lock().await;
+        let issues = match self.store.read() {
+            Err(error) => {
+                let issues = vec![Issue::error("mappings.json", error.to_string())];
+                self.refuse(String::new(), issues.clone());
+                issues
+            }
+            Ok(snapshot) => {
+                let version = snapshot.version();
+                let known = lock(&self.refused)
+                    .as_ref()
+                    .is_some_and(|(refused, _)| *refused == version);
+                if version == self.config().version || known {
+                    if version == self.config().version {
+                        *lock(&self.refused) = None;
+                    }
+                    self.refused().map(|(_, issues)| issues).unwrap_or_default()
+                } else {
+                    let config = self.examine(snapshot).await;
+                    let issues = config.loaded.issues.clone();
+                    if config.loaded.is_valid() {
+                        *lock(&self.refused) = None;
+                        tracing::info!(
+                            version = config.version,
+                            comment = config.loaded.file.comment,
+                            "configuration"
+                        );
+                        *self.config.write().unwrap_or_else(PoisonError::into_inner) =
+                            Arc::new(config);
+                    } else {
+                        self.refuse(version, issues.clone());
+                    }
+                    issues
+                }
+            }
+        };
+        self.reconcile().await;
+        issues
+    }
+
+    fn refuse(&self, version: String, issues: Vec<Issue>) {
+        for issue in issues.iter().filter(|issue| issue.is_error()) {
+            tracing::error!(%issue, "the configuration is not used; the one before goes on");
+        }
+        *lock(&self.refused) = Some((version, issues));
+    }
+
+    /// Every run, with what it is.
+    pub(crate) fn live(&self) -> Vec<(RunKey, Live)> {
+        lock(&self.runs)
+            .iter()
+            .map(|(key, live)| (key.clone(), live.clone()))
+            .collect()
+    }
+
+    /// The partitions a run has, with the next offset that is not settled.
+    pub(crate) fn positions(&self, key: &RunKey) -> BTreeMap<i32, Option<i64>> {
+        let agent = self
+            .tools
+            .get()
+            .and_then(|tools| tools.agents.get(&key.name()));
+        let status = agent.map(|agent| agent.status());
+        let partitions = status
+            .filter(|status| status.state != AgentState::Stopped)
+            .map(|status| status.partitions);
+        partitions
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(at, next)| (at.partition, next))
+            .collect()
+    }
+
+    fn remember_active(&self) {
+        let runs = lock(&self.runs);
+        let active: BTreeSet<String> = runs
+            .iter()
+            .filter(|(_, live)| live.started)
+            .map(|(key, _)| key.name())
+            .collect();
+        drop(runs);
+        if active != self.store.active()
+            && let Err(error) = self.store.save_active(&active)
+        {
+            tracing::warn!(%error, "what is active cannot be remembered; after a restart mappings begin at the latest record");
+        }
+    }
+
+    /// Pauses a mapping where it is, or lets it go on.
+    pub(crate) async fn pause(&self, mapping: &str, paused: bool) -> citizenk::Result<usize> {
+        let tools = self.tools()?;
+        let mut found = 0;
+        for (key, live) in self
+            .live()
+            .into_iter()
+            .filter(|(key, _)| key.mapping == mapping)
+        {
+            found += 1;
+            if let Some(replay) = &live.replay {
+                if paused {
+                    replay.pause()
+                } else {
+                    replay.resume()
+                }
+            } else if let Some(agent) = tools.agents.get(&key.name()) {
+                if paused {
+                    agent.pause().await?;
+                } else {
+                    agent.resume(citizenk::ReadFrom::Committed).await?;
+                }
+            } else {
+                continue;
+            }
+            live.run.enter(if paused {
+                Phase::Paused
+            } else {
+                Phase::Running
+            });
+        }
+        Ok(found)
+    }
+}
+
+type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A circle among the enabled mappings, in words.
+fn loop_of(loaded: &Loaded, one_cluster: bool) -> Option<String> {
+    let mut edges = Vec::new();
+    for effective in loaded
+        .mappings
+        .iter()
+        .filter(|effective| effective.mapping.enabled)
+    {
+        let mapping = &effective.mapping;
+        let place = |is_file: bool, cluster: &str, name: &str| match (is_file, one_cluster) {
+            (true, _) => format!("file {name}"),
+            (false, true) => name.to_owned(),
+            (false, false) => format!("{cluster} {name}"),
+        };
+        edges.extend(mapping.pairs().into_iter().map(|pair| Edge {
+            mapping: mapping.name.clone(),
+            from: place(mapping.source_is_file, "source", pair.source),
+            to: place(mapping.target_is_file, "target", pair.target),
+        }));
+    }
+    let circle = circle(&edges)?;
+    let steps: Vec<String> = circle
+        .iter()
+        .map(|edge| format!("`{}` copies {} to {}", edge.mapping, edge.from, edge.to))
+        .collect();
+    Some(format!(
+        "records would go round in a circle: {}",
+        steps.join(", ")
+    ))
+}

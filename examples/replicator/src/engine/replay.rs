@@ -1,0 +1,442 @@
+//! Files as sources: each record is sent when its time has come.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use citizenk::prelude::*;
+use replicator_domain::replay::{ReplayClock, Speed};
+use replicator_domain::transform::Buffers;
+use replicator_domain::{Outcome, Partitioning, Record};
+use tokio::sync::Notify;
+
+use crate::bytes::KeyBytes;
+
+use super::run::{Phase, RAW, Run, Tally, leave_out, lock, size};
+
+/// Sent and not acknowledged at once.
+const IN_FLIGHT: usize = 1000;
+
+/// The records of a file, still as text.
+#[derive(Debug)]
+pub(crate) struct FileText {
+    text: String,
+    /// Start and end of each record.
+    records: Vec<(usize, usize)>,
+    /// The first timestamp.
+    pub(crate) first: Option<i64>,
+}
+
+impl FileText {
+    /// Reads a file; a mistake in one record is met when its turn comes.
+    pub(crate) fn read(path: &PathBuf) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut records = Vec::new();
+        if text.trim_start().starts_with('[') {
+            let relaxed = replicator_domain::json::relax(&text).text.into_owned();
+            let items: Vec<&serde_json::value::RawValue> = serde_json::from_str(&relaxed)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            let base = relaxed.as_ptr().addr();
+            let place = |raw: &&serde_json::value::RawValue| {
+                let start = raw.get().as_ptr().addr() - base;
+                (start, start + raw.get().len())
+            };
+            records = items.iter().map(place).collect();
+            return Ok(Self::of(relaxed, records));
+        }
+        let mut at = 0;
+        for line in text.split_inclusive('\n') {
+            if !line.trim().is_empty() {
+                records.push((at, at + line.len()));
+            }
+            at += line.len();
+        }
+        Ok(Self::of(text, records))
+    }
+
+    fn of(text: String, records: Vec<(usize, usize)>) -> Self {
+        let mut file = Self {
+            text,
+            records,
+            first: None,
+        };
+        file.first = (0..file.len()).find_map(|index| file.get(index).ok()?.timestamp);
+        file
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    fn get(&self, index: usize) -> Result<replicator_domain::lines::FileRecord, String> {
+        let (start, end) = self.records[index];
+        let read = replicator_domain::lines::parse(self.text[start..end].trim());
+        read.map_err(|reason| format!("record {}: {reason}", index + 1))
+    }
+}
+
+/// A replay that can be told what to do.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    file: FileText,
+    state: Mutex<State>,
+    changed: Notify,
+    origin: tokio::time::Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    clock: ReplayClock,
+    /// The next record.
+    next: usize,
+    /// How late the last record was, in milliseconds.
+    drift: i64,
+    seek: Option<i64>,
+}
+
+/// How far a replay is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) next: usize,
+    pub(crate) records: usize,
+    pub(crate) position: i64,
+    pub(crate) speed: f64,
+    pub(crate) paused: bool,
+    pub(crate) drift: i64,
+}
+
+impl Replay {
+    pub(crate) fn new(
+        file: FileText,
+        first: i64,
+        speed: Speed,
+        origin: tokio::time::Instant,
+    ) -> Self {
+        let state = State {
+            clock: ReplayClock::start(first, 0, speed),
+            next: 0,
+            drift: 0,
+            seek: None,
+        };
+        Self {
+            file,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            origin,
+        }
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.origin.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let state = lock(&self.state);
+        Progress {
+            next: state.next,
+            records: self.file.len(),
+            position: state.clock.position(self.now()),
+            speed: state.clock.speed().factor(),
+            paused: state.clock.is_paused(),
+            drift: state.drift,
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State, i64)) {
+        change(&mut lock(&self.state), self.now());
+        self.changed.notify_waiters();
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn pause(&self) {
+        self.change(|state, now| state.clock.pause(now));
+    }
+
+    pub(crate) fn resume(&self) {
+        self.change(|state, now| state.clock.resume(now));
+    }
+
+    pub(crate) fn set_speed(&self, speed: Speed) {
+        self.change(|state, now| state.clock.set_speed(speed, now));
+    }
+
+    /// Goes on with the first record at or after this time.
+    pub(crate) fn seek(&self, recorded: i64) {
+        self.change(|state, now| {
+            state.clock.seek(recorded, now);
+            state.seek = Some(recorded);
+        });
+    }
+
+    fn index_at(&self, recorded: i64) -> usize {
+        let at = |index: &usize| {
+            self.file
+                .get(*index)
+                .ok()
+                .and_then(|record| record.timestamp)
+                .is_some_and(|at| at >= recorded)
+        };
+        (0..self.file.len()).find(at).unwrap_or(self.file.len())
+    }
+
+    /// The next record and when it is due, once that time has come.
+    async fn next(
+        &self,
+    ) -> Option<(
+        Result<replicator_domain::lines::FileRecord, String>,
+        i64,
+        usize,
+    )> {
+        loop {
+            let changed = self.changed.notified();
+            let wait = {
+                let mut state = lock(&self.state);
+                if let Some(recorded) = state.seek.take() {
+                    state.next = self.index_at(recorded);
+                }
+                if state.next >= self.file.len() {
+                    return None;
+                }
+                let record = self.file.get(state.next);
+                let now = self.now();
+                match state
+                    .clock
+                    .due(record.as_ref().ok().and_then(|record| record.timestamp))
+                {
+                    Some(due) if due <= now => {
+                        let index = state.next;
+                        state.next += 1;
+                        state.drift = if state.clock.speed().factor() == 0.0 {
+                            0
+                        } else {
+                            now - due
+                        };
+                        let due = if state.clock.speed().factor() == 0.0 {
+                            now
+                        } else {
+                            due
+                        };
+                        return Some((record, due, index));
+                    }
+                    Some(due) => Some(Duration::from_millis(u64::try_from(due - now).unwrap_or(0))),
+                    None => None,
+                }
+            };
+            match wait {
+                Some(wait) => tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep(wait) => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Replays until the file ends, the run is stopped or the service is.
+    pub(crate) async fn run(self: Arc<Self>, run: Arc<Run>, producer: Producer, clock: Clock) {
+        run.enter(Phase::Running);
+        loop {
+            self.pass(&run, &producer, &clock).await;
+            let rules = run.rules();
+            if !rules.mapping.replay.again || self.file.len() == 0 {
+                break;
+            }
+            let first = rules.mapping.replay.from.or(self.file.first).unwrap_or(0);
+            self.change(|state, now| {
+                state.clock.seek(first, now);
+                state.next = 0;
+            });
+            tokio::task::yield_now().await;
+        }
+        run.enter(Phase::Completed);
+    }
+
+    async fn pass(&self, run: &Run, producer: &Producer, clock: &Clock) {
+        let rules = run.rules();
+        let target = RAW.named(&format!("target/{}", run.pair.target));
+        let mut buffers = Buffers::default();
+        let mut waiting = VecDeque::new();
+        loop {
+            // What is on its way is heard of while the next record is not due.
+            let next = tokio::select! {
+                biased;
+                next = self.next() => next,
+                arrived = oldest(&mut waiting), if !waiting.is_empty() => {
+                    settle(&mut waiting, arrived, run, producer, &target).await;
+                    continue;
+                }
+            };
+            let Some((read, due, index)) = next else {
+                break;
+            };
+            let mut tally = Tally {
+                source: 1,
+                ..Tally::default()
+            };
+            let wall = clock.now().timestamp_millis();
+            run.counters
+                .last_at
+                .store(wall, std::sync::atomic::Ordering::Relaxed);
+            let record = match read {
+                Ok(record) => record,
+                Err(reason) => {
+                    tracing::warn!(
+                        file = run.pair.source,
+                        reason,
+                        "a record cannot be read and is left out"
+                    );
+                    tally.undecodable = 1;
+                    run.count(&tally);
+                    continue;
+                }
+            };
+            let within = |at: i64| {
+                rules.mapping.replay.from.is_none_or(|from| at >= from)
+                    && rules.mapping.replay.to.is_none_or(|to| at < to)
+            };
+            if !record.timestamp.is_none_or(within) {
+                tally.filtered = 1;
+                run.count(&tally);
+                continue;
+            }
+            let shifted = wall - (self.now() - due);
+            let view = Record {
+                topic: &run.pair.source,
+                partition: record.partition.unwrap_or(0),
+                offset: record.offset.unwrap_or(index as i64),
+                timestamp: record.timestamp,
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+                headers: &record.headers,
+            };
+            tally.bytes_in = size(view.key, view.value);
+            match rules.transform.apply(&view, &mut buffers) {
+                Outcome::Copy {
+                    key,
+                    value,
+                    partition,
+                    unmapped,
+                } => {
+                    tally.unmapped = unmapped as u64;
+                    tally.sent = 1;
+                    let copy = Copied {
+                        key: key.or(view.key).map(<[u8]>::to_vec),
+                        value: value.or(view.value).map(<[u8]>::to_vec),
+                        headers: record.headers.clone(),
+                        partition: match partition {
+                            Partitioning::To(partition) => Some(partition),
+                            Partitioning::Kept if record.key.is_none() => {
+                                record.partition.filter(|at| *at < rules.target_count)
+                            }
+                            _ => None,
+                        },
+                        timestamp: shifted,
+                        original: record
+                            .timestamp
+                            .filter(|_| rules.mapping.replay.original_timestamp),
+                    };
+                    tally.bytes_out = size(copy.key.as_deref(), copy.value.as_deref());
+                    if let Some(sink) = &run.sink {
+                        let mut line = Vec::new();
+                        let written = Record {
+                            key: copy.key.as_deref(),
+                            value: copy.value.as_deref(),
+                            timestamp: Some(shifted),
+                            ..view
+                        };
+                        replicator_domain::lines::write(&written, &mut line);
+                        while let Err(error) = sink.append(&line) {
+                            run.enter(Phase::Failed(error.to_string()));
+                            tokio::time::sleep(Duration::from_secs(1)).await;
+                        }
+                        run.enter(Phase::Running);
+                        run.counters
+                            .target
+                            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    } else {
+                        let sending = copy.send(producer, &target);
+                        waiting.push_back((copy, sending));
+                    }
+                }
+                other => leave_out(other, &mut tally),
+            }
+            run.count(&tally);
+            while waiting.len() > IN_FLIGHT {
+                let arrived = oldest(&mut waiting).await;
+                settle(&mut waiting, arrived, run, producer, &target).await;
+            }
+        }
+        while !waiting.is_empty() {
+            let arrived = oldest(&mut waiting).await;
+            settle(&mut waiting, arrived, run, producer, &target).await;
+        }
+    }
+}
+
+/// A record on its way, kept until it is acknowledged.
+struct Copied {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: replicator_domain::HeaderList,
+    partition: Option<i32>,
+    timestamp: i64,
+    original: Option<i64>,
+}
+
+impl Copied {
+    fn send(&self, producer: &Producer, target: &Topic<RawBytes, KeyBytes>) -> citizenk::Sending {
+        let key = self.key.clone().map(KeyBytes);
+        let original = self.original.map(|at| at.to_string());
+        let mut record = producer.record(target).timestamp(self.timestamp);
+        if let Some(key) = &key {
+            record = record.key(key);
+        }
+        if let Some(partition) = self.partition {
+            record = record.partition(partition);
+        }
+        for (name, value) in &self.headers {
+            record = record.header(name, value.as_deref().unwrap_or_default());
+        }
+        if let Some(original) = &original {
+            record = record.header("citizenk-original-timestamp", original);
+        }
+        match &self.value {
+            Some(value) => record.send(RawBytes(value.clone())),
+            None => record.tombstone(),
+        }
+    }
+}
+
+type Arrived = Result<citizenk::Sent, citizenk::ProduceError>;
+
+/// Waits for the oldest, which stays where it is.
+async fn oldest(waiting: &mut VecDeque<(Copied, citizenk::Sending)>) -> Arrived {
+    match waiting.front_mut() {
+        Some((_, sending)) => sending.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The oldest is done; one that failed is sent again until it arrives.
+async fn settle(
+    waiting: &mut VecDeque<(Copied, citizenk::Sending)>,
+    mut arrived: Arrived,
+    run: &Run,
+    producer: &Producer,
+    target: &Topic<RawBytes, KeyBytes>,
+) {
+    let Some((copy, _)) = waiting.pop_front() else {
+        return;
+    };
+    while let Err(error) = arrived {
+        run.enter(Phase::Failed(error.to_string()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        arrived = copy.send(producer, target).await;
+    }
+    run.enter(Phase::Running);
+    run.counters
+        .target
+        .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+}

@@ -1,0 +1,440 @@
+//! One source and target of one mapping, while it runs: what happens to its batches, and what is counted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use citizenk::prelude::*;
+use citizenk::{RawRecord, RawRecords};
+use replicator_domain::transform::{Buffers, NoSuchPartition};
+use replicator_domain::{Mapping, Outcome, Pair, Record, Transform};
+
+use super::sink::FileSink;
+use crate::bytes::KeyBytes;
+
+/// Names a copy's source, so that it is not copied back.
+pub(crate) const PROVENANCE: &str = "citizenk-provenance";
+
+/// Any topic: bytes as keys and values.
+pub(crate) const RAW: Topic<RawBytes, KeyBytes> = Topic::<RawBytes, KeyBytes>::raw("any").key_raw();
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a run does, in a word, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Starting,
+    Running,
+    /// Something it needs is missing; it is looked for again.
+    Waiting(String),
+    Paused,
+    Completed,
+    Failed(String),
+}
+
+/// Numbers that only grow.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) source: AtomicU64,
+    /// Handed to the target, acknowledged or not.
+    pub(crate) sent: AtomicU64,
+    pub(crate) target: AtomicU64,
+    pub(crate) filtered: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) undecodable: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) unmapped: AtomicU64,
+    pub(crate) partition_errors: AtomicU64,
+    pub(crate) gaps: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+    /// When the last record was read, in milliseconds since the Unix epoch; 0: never.
+    pub(crate) last_at: AtomicI64,
+}
+
+/// What one batch adds; counted only when the batch succeeded.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) source: u64,
+    pub(crate) sent: u64,
+    pub(crate) filtered: u64,
+    pub(crate) dropped: u64,
+    pub(crate) undecodable: u64,
+    pub(crate) failed: u64,
+    pub(crate) unmapped: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+/// A batch that waits for the target.
+#[derive(Debug)]
+struct Mark {
+    last: i64,
+    sent: u64,
+    at: std::time::Instant,
+}
+
+/// What may change while it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) mapping: Mapping,
+    pub(crate) transform: Transform,
+    pub(crate) source_count: i32,
+    pub(crate) target_count: i32,
+    /// The clusters' names in provenance headers.
+    pub(crate) from: String,
+    pub(crate) to: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) pair: Pair,
+    rules: RwLock<Arc<Rules>>,
+    pub(crate) counters: Counters,
+    phase: Mutex<Phase>,
+    /// Why the last batch failed, and where.
+    trouble: Mutex<Option<(String, i32, i64)>>,
+    marks: Mutex<BTreeMap<i32, VecDeque<Mark>>>,
+    next: Mutex<BTreeMap<i32, i64>>,
+    pub(crate) latencies: Mutex<VecDeque<u32>>,
+    pub(crate) sink: Option<FileSink>,
+}
+
+/// The headers of a record from a cluster.
+struct Raw<'a>(RawRecord<'a>);
+
+impl replicator_domain::Headers for Raw<'_> {
+    fn visit(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>)) {
+        self.0.visit_headers(visit);
+    }
+}
+
+impl Run {
+    pub(crate) fn new(pair: Pair, rules: Rules, sink: Option<FileSink>) -> Self {
+        Self {
+            pair,
+            rules: RwLock::new(Arc::new(rules)),
+            counters: Counters::default(),
+            phase: Mutex::new(Phase::Starting),
+            trouble: Mutex::default(),
+            marks: Mutex::default(),
+            next: Mutex::default(),
+            latencies: Mutex::default(),
+            sink,
+        }
+    }
+
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set_rules(&self, rules: Rules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        let mut now = lock(&self.phase);
+        if *now != phase {
+            let rules = self.rules();
+            tracing::info!(
+                mapping = rules.mapping.name,
+                source = self.pair.source,
+                target = self.pair.target,
+                ?phase,
+                "mapping"
+            );
+            *now = phase;
+        }
+    }
+
+    /// What it does; trouble with a record or a target that does not answer counts more than that it runs.
+    pub(crate) fn phase(&self) -> Phase {
+        let phase = lock(&self.phase).clone();
+        if phase != Phase::Running {
+            return phase;
+        }
+        if let Some((reason, partition, offset)) = &*lock(&self.trouble) {
+            let place = format!("{}/{partition}@{offset}", self.pair.source);
+            return Phase::Failed(format!("{place}: {reason}"));
+        }
+        let marks = lock(&self.marks);
+        let oldest = marks
+            .values()
+            .filter_map(|marks| marks.front())
+            .map(|mark| mark.at.elapsed())
+            .max();
+        match oldest.filter(|age| age.as_secs() >= 30) {
+            Some(age) => {
+                let target = &self.pair.target;
+                Phase::Failed(format!(
+                    "`{target}` has acknowledged nothing for {} s; the log says why",
+                    age.as_secs()
+                ))
+            }
+            None => phase,
+        }
+    }
+
+    pub(crate) fn count(&self, tally: &Tally) {
+        let add = |counter: &AtomicU64, by: u64| {
+            if by > 0 {
+                counter.fetch_add(by, Ordering::Relaxed);
+            }
+        };
+        let counters = &self.counters;
+        add(&counters.source, tally.source);
+        add(&counters.sent, tally.sent);
+        add(&counters.filtered, tally.filtered);
+        add(&counters.dropped, tally.dropped);
+        add(&counters.undecodable, tally.undecodable);
+        add(&counters.failed, tally.failed);
+        add(&counters.unmapped, tally.unmapped);
+        add(&counters.bytes_in, tally.bytes_in);
+        add(&counters.bytes_out, tally.bytes_out);
+    }
+
+    /// Handles a batch: everything that is to be copied is staged in `out` or written to the file.
+    pub(crate) fn batch(
+        &self,
+        records: &RawRecords,
+        out: &Outbox,
+        target: &Topic<RawBytes, KeyBytes>,
+        now: i64,
+    ) -> citizenk::Result<()> {
+        let rules = self.rules();
+        let mut tally = Tally {
+            source: records.len() as u64,
+            ..Tally::default()
+        };
+        let raw = rules.transform.is_raw() && !rules.mapping.provenance && self.sink.is_none();
+        if raw {
+            for record in records.iter() {
+                tally.bytes_in += size(record.key(), record.value());
+            }
+            (tally.bytes_out, tally.sent) = (tally.bytes_in, tally.source);
+            if rules.source_count == rules.target_count {
+                out.forward(target, records.iter())?;
+            } else {
+                out.forward_by_key(target, records.iter())?;
+            }
+        } else {
+            self.each(&rules, records, out, target, &mut tally)?;
+        }
+        *lock(&self.trouble) = None;
+        self.count(&tally);
+        self.remember(records, &tally, now);
+        Ok(())
+    }
+
+    fn each(
+        &self,
+        rules: &Rules,
+        records: &RawRecords,
+        out: &Outbox,
+        target: &Topic<RawBytes, KeyBytes>,
+        tally: &mut Tally,
+    ) -> citizenk::Result<()> {
+        let mut buffers = Buffers::default();
+        let mut lines = Vec::new();
+        for raw in records.iter() {
+            let headers = Raw(raw);
+            let record = Record {
+                topic: &self.pair.source,
+                partition: raw.partition(),
+                offset: raw.offset(),
+                timestamp: raw.timestamp().millis(),
+                key: raw.key(),
+                value: raw.value(),
+                headers: &headers,
+            };
+            tally.bytes_in += size(raw.key(), raw.value());
+            if rules.mapping.provenance && comes_from(&record, &rules.to) {
+                tally.dropped += 1;
+                continue;
+            }
+            let applied = rules.transform.apply(&record, &mut buffers);
+            let (key, value, partition, unmapped) = match applied {
+                Outcome::Copy {
+                    key,
+                    value,
+                    partition,
+                    unmapped,
+                } => (key, value, partition, unmapped),
+                Outcome::Held(reason) => return Err(self.held(reason, &record)),
+                other => {
+                    leave_out(other, tally);
+                    continue;
+                }
+            };
+            tally.unmapped += unmapped as u64;
+            tally.sent += 1;
+            tally.bytes_out += size(key.or(raw.key()), value.or(raw.value()));
+            if self.sink.is_some() {
+                let written = Record {
+                    key: key.or(record.key),
+                    value: value.or(record.value),
+                    ..record
+                };
+                replicator_domain::lines::write(&written, &mut lines);
+                continue;
+            }
+            let same = rules.source_count == rules.target_count;
+            let resolved = partition.resolve(raw.partition(), same, rules.target_count);
+            let resolved = resolved.map_err(|wrong| self.no_partition(wrong, &record))?;
+            let mut forwarding = out.forwarding(target, raw);
+            if let Some(key) = key {
+                forwarding = forwarding.key(key);
+            }
+            if let Some(value) = value {
+                forwarding = forwarding.value(value);
+            }
+            forwarding = match resolved {
+                Some(partition) => forwarding.partition(partition),
+                None => forwarding.by_key(),
+            };
+            if rules.mapping.provenance {
+                forwarding = forwarding.header(PROVENANCE, rules.from.as_bytes());
+            }
+            forwarding.send()?;
+        }
+        if let Some(sink) = &self.sink {
+            sink.append(&lines)?;
+        }
+        Ok(())
+    }
+
+    /// The error that holds the partition at this record.
+    fn held(&self, reason: String, record: &Record<'_>) -> AgentError {
+        let error = AgentError::new(reason.clone());
+        *lock(&self.trouble) = Some((reason, record.partition, record.offset));
+        error
+    }
+
+    pub(crate) fn no_partition(&self, wrong: NoSuchPartition, record: &Record<'_>) -> AgentError {
+        let NoSuchPartition { partition, count } = wrong;
+        let at = lock(&self.trouble)
+            .as_ref()
+            .map(|(_, partition, offset)| (*partition, *offset));
+        if at != Some((record.partition, record.offset)) {
+            self.counters
+                .partition_errors
+                .fetch_add(1, Ordering::Relaxed);
+        }
+        let target = &self.pair.target;
+        let reason = format!(
+            "`key:partition` says {partition}, but `{target}` has partitions 0 to {}",
+            count - 1
+        );
+        self.held(reason, record)
+    }
+
+    fn remember(&self, records: &RawRecords, tally: &Tally, now: i64) {
+        let (mut first, mut last) = (None, None);
+        for record in records.iter() {
+            first.get_or_insert(record.offset());
+            last = Some(record);
+        }
+        let (Some(first), Some(last)) = (first, last) else {
+            return;
+        };
+        let (partition, end) = (last.partition(), last.offset());
+        self.counters.last_at.store(now, Ordering::Relaxed);
+        if let Some(written) = last.timestamp().millis() {
+            let mut latencies = lock(&self.latencies);
+            if latencies.len() >= 512 {
+                latencies.pop_front();
+            }
+            latencies.push_back(u32::try_from((now - written).max(0)).unwrap_or(u32::MAX));
+        }
+        let before = lock(&self.next).insert(partition, end + 1);
+        let missing =
+            before.map_or(0, |before| first - before) + (end - first + 1 - records.len() as i64);
+        self.counters
+            .gaps
+            .fetch_add(u64::try_from(missing).unwrap_or(0), Ordering::Relaxed);
+        if self.sink.is_some() {
+            self.counters
+                .target
+                .fetch_add(tally.sent, Ordering::Relaxed);
+            return;
+        }
+        let mark = Mark {
+            last: end,
+            sent: tally.sent,
+            at: std::time::Instant::now(),
+        };
+        lock(&self.marks)
+            .entry(partition)
+            .or_default()
+            .push_back(mark);
+    }
+
+    /// Counts what the target has acknowledged: what lies before the first offset that is not settled.
+    pub(crate) fn settle(&self, positions: &BTreeMap<i32, Option<i64>>) {
+        let mut marks = lock(&self.marks);
+        let mut acknowledged = 0;
+        marks.retain(|partition, marks| {
+            match positions.get(partition) {
+                // Given away: what was begun was waited for.
+                None => acknowledged += marks.drain(..).map(|mark| mark.sent).sum::<u64>(),
+                Some(next) => {
+                    while let Some(mark) = marks
+                        .front()
+                        .filter(|mark| next.is_some_and(|next| mark.last < next))
+                    {
+                        acknowledged += mark.sent;
+                        marks.pop_front();
+                    }
+                }
+            }
+            !marks.is_empty()
+        });
+        self.counters
+            .target
+            .fetch_add(acknowledged, Ordering::Relaxed);
+    }
+
+    /// How many records the target has not acknowledged.
+    pub(crate) fn queue(&self) -> u64 {
+        lock(&self.marks)
+            .values()
+            .flatten()
+            .map(|mark| mark.sent)
+            .sum()
+    }
+}
+
+/// Counts why a record is not copied.
+pub(crate) fn leave_out(outcome: Outcome<'_>, tally: &mut Tally) {
+    match outcome {
+        Outcome::Filtered => tally.filtered += 1,
+        Outcome::Dropped => tally.dropped += 1,
+        Outcome::Undecodable(reason) => {
+            tracing::debug!(reason, "left out");
+            tally.undecodable += 1;
+        }
+        Outcome::Failed(reason) | Outcome::Held(reason) => {
+            tracing::debug!(reason, "left out");
+            tally.failed += 1;
+        }
+        Outcome::Copy { .. } => {}
+    }
+}
+
+pub(crate) fn size(key: Option<&[u8]>, value: Option<&[u8]>) -> u64 {
+    (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64
+}
+
+fn comes_from(record: &Record<'_>, place: &str) -> bool {
+    let mut found = false;
+    record.headers.visit(&mut |name, value| {
+        found |= name == PROVENANCE && value == Some(place.as_bytes());
+    });
+    found
+}
