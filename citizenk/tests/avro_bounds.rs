@@ -1,4 +1,7 @@
 //! Hostile bytes: no panic, and no more memory than their length allows.
+//!
+//! 200,000 values and 20,000 schemas; `CITIZENK_FUZZ=10000000` makes the values as many, and the schemas a hundredth.
+//! `cargo xtask faults --row D5` does so.
 
 #![allow(unsafe_code, reason = "an allocator that counts")]
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -7,7 +10,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use citizenk::avro::AvroCodec;
+use citizenk::avro::{AvroCodec, AvroReader};
 use citizenk::schema::Frame;
 
 /// The system's allocator, which adds up what a thread has asked for.
@@ -71,11 +74,20 @@ fn bound(len: usize) -> usize {
 }
 
 fn check(codec: &AvroCodec<Hostile>, payload: &[u8]) -> bool {
-    let before = ASKED.get();
-    let read = match Frame::parse(payload) {
+    bounded(payload, |payload| match Frame::parse(payload) {
         Ok(frame) => codec.read(frame.body).is_ok(),
         Err(error) => !error.to_string().is_empty() && codec.read(payload).is_ok(),
-    };
+    })
+}
+
+/// The same of what another schema wrote.
+fn check_older(reader: &AvroReader<Hostile>, payload: &[u8]) -> bool {
+    bounded(payload, |payload| reader.read(payload).is_ok())
+}
+
+fn bounded(payload: &[u8], read: impl FnOnce(&[u8]) -> bool) -> bool {
+    let before = ASKED.get();
+    let read = read(payload);
     let asked = ASKED.get() - before;
     assert!(
         asked <= bound(payload.len()),
@@ -84,6 +96,30 @@ fn check(codec: &AvroCodec<Hostile>, payload: &[u8]) -> bool {
         payload.escape_ascii()
     );
     read
+}
+
+fn inputs(few: u64) -> u64 {
+    match std::env::var("CITIZENK_FUZZ") {
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => few,
+    }
+}
+
+/// Changes, cuts and lengthens at some places.
+fn broken(random: &mut Random, whole: &[u8]) -> Vec<u8> {
+    let mut payload = whole.to_vec();
+    for _ in 0..random.below(4) {
+        if payload.is_empty() {
+            break;
+        }
+        let at = random.below(payload.len());
+        match random.below(3) {
+            0 => payload[at] = random.next() as u8,
+            1 => payload.truncate(at),
+            _ => payload.insert(at, random.next() as u8),
+        }
+    }
+    payload
 }
 
 /// Xorshift: the same bytes in every run.
@@ -150,25 +186,61 @@ fn no_bytes_ask_for_more_than_their_length_allows() {
     };
     codec.write(&value, &mut valid).unwrap();
     assert!(check(&codec, &valid));
-    let mut read = 0;
-    for _ in 0..200_000 {
-        let mut payload = if random.below(3) == 0 {
+    let (mut read, mut read_older) = (0, 0);
+    let older = codec.reader(OLDER).unwrap();
+    // No `gone`, "hi", one byte, two numbers, no names, nothing nested, one of `many` with two values, the hash.
+    let mut valid_older = vec![0, 4, b'h', b'i', 2, 1, 4, 2, 3, 0, 0, 0];
+    valid_older.extend([2, 4, 0, 2, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 0, 0]);
+    valid_older.extend([9; 8]);
+    assert!(check_older(&older, &valid_older));
+    let count = inputs(200_000);
+    for _ in 0..count {
+        let payload = if random.below(3) == 0 {
             (0..random.below(64)).map(|_| random.next() as u8).collect()
         } else {
-            valid.clone()
+            broken(&mut random, &valid)
         };
-        for _ in 0..random.below(4) {
-            if payload.is_empty() {
-                break;
-            }
-            let at = random.below(payload.len());
-            match random.below(3) {
-                0 => payload[at] = random.next() as u8,
-                1 => payload.truncate(at),
-                _ => payload.insert(at, random.next() as u8),
-            }
-        }
         read += usize::from(check(&codec, &payload));
+        let payload = broken(&mut random, &valid_older);
+        read_older += usize::from(check_older(&older, &payload));
     }
+    println!("{count} inputs, {read} were values, {read_older} values of another schema");
+    assert!(
+        read_older > 1_000,
+        "only {read_older} were values of another schema"
+    );
     assert!(read > 1_000, "only {read} were values at all");
+}
+
+/// An older writer: other order, narrower numbers, a field that is gone.
+const OLDER: &str = r#"{"type": "record", "name": "Hostile", "fields": [
+    {"name": "gone", "type": {"type": "map", "values": ["null", "string", {"type": "array", "items": "long"}]}},
+    {"name": "text", "type": "bytes"}, {"name": "bytes", "type": "bytes"},
+    {"name": "numbers", "type": {"type": "array", "items": "int"}},
+    {"name": "names", "type": {"type": "map", "values": "string"}},
+    {"name": "nested", "type": ["null", "Hostile"]},
+    {"name": "many", "type": {"type": "array", "items": {"type": "record", "name": "Some", "fields": [
+        {"name": "values", "type": {"type": "array", "items": ["null", "double"]}}]}}},
+    {"name": "hash", "type": {"type": "fixed", "name": "Fixed8", "size": 8}}]}"#;
+
+#[test]
+fn no_text_of_a_schema_panics() {
+    let codec = AvroCodec::<Hostile>::new().unwrap();
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let own = codec.schema().json().to_owned();
+    let (mut usable, count) = (0, inputs(2_000_000) / 100);
+    for _ in 0..count {
+        let whole = if random.below(2) == 0 { OLDER } else { &own };
+        let text = broken(&mut random, whole.as_bytes());
+        let read = codec.reader(&String::from_utf8_lossy(&text));
+        match read {
+            Ok(reader) => {
+                usable += 1;
+                check_older(&reader, &[2; 40]);
+            }
+            Err(reason) => assert!(!reason.is_empty()),
+        }
+    }
+    println!("{count} inputs, {usable} were schemas");
+    assert!(usable > 10, "only {usable} were schemas");
 }

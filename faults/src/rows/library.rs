@@ -64,6 +64,22 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "D5",
+        what: "10,000,000 broken frames and Avro values, 100,000 broken schemas",
+        target: "no panic; no more memory than a fixed multiple of the value's length",
+        quick: false,
+        limit: 1800,
+        run: |trial| {
+            let inputs = trial.rounds(1_000_000, 10_000_000).to_string();
+            let test = Test {
+                arguments: &["--features", "avro", "--test", "avro_bounds"],
+                variable: ("CITIZENK_FUZZ", &inputs),
+                says: "inputs,",
+            };
+            test.run(trial)
+        },
+    },
+    Row {
         name: "B15",
         what: "outputs are accepted and then refused: too few replicas, too large, not allowed, invalid",
         target: "0 commits past what was refused unless the policy says so; then each once",
