@@ -36,6 +36,16 @@ pub(crate) const ROUTE: Kind = Kind {
     attribute: "route",
     suffix: "Route",
 };
+pub(crate) const TOPIC_ROUTER: Kind = Kind {
+    noun: "topic router",
+    attribute: "topic_router",
+    suffix: "Router",
+};
+pub(crate) const BROADCAST_ROUTER: Kind = Kind {
+    noun: "broadcast router",
+    attribute: "broadcast_router",
+    suffix: "Router",
+};
 pub(crate) const WEBSOCKET_IN: Kind = Kind {
     noun: "websocket",
     attribute: "websocket_in",

@@ -14,6 +14,7 @@ mod item;
 mod model;
 mod paths;
 mod report;
+mod routers;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,18 @@ pub fn agent(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn route(args: TokenStream, item: TokenStream) -> TokenStream {
     run(expand::route::expand, args, item)
+}
+
+#[doc = include_str!("../docs/topic_router.md")]
+#[proc_macro_attribute]
+pub fn topic_router(args: TokenStream, item: TokenStream) -> TokenStream {
+    run(expand::router::expand_topic, args, item)
+}
+
+#[doc = include_str!("../docs/broadcast_router.md")]
+#[proc_macro_attribute]
+pub fn broadcast_router(args: TokenStream, item: TokenStream) -> TokenStream {
+    run(expand::router::expand_broadcast, args, item)
 }
 
 #[doc = include_str!("../docs/websocket_in.md")]

@@ -438,7 +438,7 @@ impl Route {
             report.at_with_help(
                 name.span(),
                 format!("{title} has no path"),
-                format!("`#[route(get = \"/{name}\")]`"),
+                format!("`#[{}(get = \"/{name}\")]`", function.kind.attribute),
             );
         }
         let methods = args.methods();

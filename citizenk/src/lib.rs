@@ -124,7 +124,9 @@ pub use web::Problem;
 /// What HTTP handlers take and answer.
 #[cfg(feature = "web")]
 pub mod http {
-    pub use crate::web::{ApiInput, ApiOutput, Json, Operation, Path, Problem, Query, Routes};
+    pub use crate::web::{
+        ApiInput, ApiOutput, Json, Merge, Operation, Path, Problem, Query, Routes,
+    };
 }
 
 /// What handlers return: any error becomes an [`AgentError`].

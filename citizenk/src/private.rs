@@ -96,4 +96,5 @@ pub mod web {
         IntoPair, NoInputProbe, NoOutputProbe, Operation, OutputProbe, Probe, RouteDef, last, part,
         respond, route, stream_filter, websocket_in,
     };
+    pub use crate::web::{JointAnswer, KeyPlace, MergeFn, broadcast_router, merging, topic_router};
 }

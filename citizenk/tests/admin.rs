@@ -84,7 +84,7 @@ fn a_group_is_moved_by_a_plan_once_its_members_are_gone() {
         let group = admin.describe_group("jobs-app").await.unwrap();
         assert_eq!(group.state, GroupState::Stable);
         assert_eq!(group.members.len(), 1);
-        assert_eq!(group.members[0].client_id, "worker-0");
+        assert_eq!(group.members[0].client_id, TestApp::url_of(0));
         assert_eq!(group.members[0].partitions.len(), 2);
 
         let none: [&str; 0] = [];

@@ -53,5 +53,6 @@ cases! {
     module_shapes: "ui/module/pass/shapes.rs";
     repeat_every_shapes: "ui/repeat_every/pass/shapes.rs";
     route_shapes: "ui/route/pass/shapes.rs";
+    topic_router_shapes: "ui/topic_router/pass/shapes.rs";
     websocket_in_shapes: "ui/websocket_in/pass/shapes.rs";
 }

@@ -17,10 +17,6 @@ pub(crate) struct Key<A> {
     /// The argument as one writes it: `batch_size = 100`.
     pub(crate) example: &'static str,
     /// One line for the documentation, which a test compares with the table.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "read by the test of the documentation")
-    )]
     pub(crate) doc: &'static str,
     pub(crate) read: fn(&mut A, Entry<'_>),
 }

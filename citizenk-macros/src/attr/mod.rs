@@ -13,6 +13,7 @@ pub(crate) mod message;
 pub(crate) mod module;
 pub(crate) mod policy;
 pub(crate) mod route;
+pub(crate) mod router;
 pub(crate) mod slot;
 pub(crate) mod stream;
 pub(crate) mod suggest;
@@ -25,6 +26,8 @@ use keys::Args as _;
 pub(crate) const ON_FUNCTIONS: &[&str] = &[
     "agent",
     "route",
+    "topic_router",
+    "broadcast_router",
     "websocket_in",
     "repeat_every",
     "repeat_at",
@@ -53,6 +56,18 @@ pub(crate) fn owner_of(argument: &str) -> Option<&'static str> {
         (
             route::RouteArgs::TABLE.attribute,
             route::RouteArgs::TABLE.names().any(|n| n == argument),
+        ),
+        (
+            router::TopicRouterArgs::TABLE.attribute,
+            router::TopicRouterArgs::TABLE
+                .names()
+                .any(|n| n == argument),
+        ),
+        (
+            router::BroadcastRouterArgs::TABLE.attribute,
+            router::BroadcastRouterArgs::TABLE
+                .names()
+                .any(|n| n == argument),
         ),
         (
             stream::WebsocketInArgs::TABLE.attribute,

@@ -11,5 +11,6 @@ pub(crate) mod message;
 pub(crate) mod module;
 pub(crate) mod policy;
 pub(crate) mod route;
+pub(crate) mod router;
 pub(crate) mod timer;
 pub(crate) mod websocket_in;

@@ -24,6 +24,15 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn glue(route: &Route) -> TokenStream {
+    let span = generated(route.function.ident.span());
+    let definition = definition(route);
+    quote_spanned! {span=>
+        <__citizenk::ComponentDef as ::core::convert::From<_>>::from(#definition)
+    }
+}
+
+/// The endpoint itself.
+pub(super) fn definition(route: &Route) -> TokenStream {
     let function = &route.function;
     let span = generated(function.ident.span());
     let name = &function.name;
@@ -43,9 +52,9 @@ fn glue(route: &Route) -> TokenStream {
     let handler = handler(function);
     let description = description(&function.arguments, function.returns.as_ref(), function);
     quote_spanned! {span=>
-        <__citizenk::ComponentDef as ::core::convert::From<_>>::from(__citizenk::web::route(
+        __citizenk::web::route(
             #name, #origin, #method, #path, #tag, #handler, #description,
-        ))
+        )
     }
 }
 

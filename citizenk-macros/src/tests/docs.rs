@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::attr::keys::{Args, Table};
-use crate::attr::{agent, hook, message, module, route, stream, timer};
+use crate::attr::{agent, hook, message, module, route, router, stream, timer};
 
 const BEGIN: &str = "<!-- arguments -->\n";
 
@@ -27,6 +27,8 @@ fn check<A: Args>() {
 fn documentation_lists_every_argument() {
     check::<agent::AgentArgs>();
     check::<route::RouteArgs>();
+    check::<router::TopicRouterArgs>();
+    check::<router::BroadcastRouterArgs>();
     check::<stream::WebsocketInArgs>();
     check::<timer::EveryArgs>();
     check::<timer::AtArgs>();

@@ -11,9 +11,11 @@ mod hygiene;
 mod property;
 
 /// Every attribute, by name.
-const ATTRIBUTES: [(&str, Expand); 8] = [
+const ATTRIBUTES: [(&str, Expand); 10] = [
     ("agent", crate::expand::agent::expand),
     ("route", crate::expand::route::expand),
+    ("topic_router", crate::expand::router::expand_topic),
+    ("broadcast_router", crate::expand::router::expand_broadcast),
     ("websocket_in", crate::expand::websocket_in::expand),
     ("repeat_every", crate::expand::timer::expand_every),
     ("repeat_at", crate::expand::timer::expand_at),

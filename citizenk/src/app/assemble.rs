@@ -6,6 +6,8 @@
 mod clusters;
 mod outputs;
 mod planned;
+#[cfg(feature = "web")]
+mod routing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -172,6 +174,8 @@ pub(crate) fn assemble(
             }
         }
     }
+    #[cfg(feature = "web")]
+    checks.routing(&assembled.agents, &mut assembled.routes);
     checks.groups(&assembled.agents);
     checks.after(&assembled.agents);
     checks.placements(&assembled);

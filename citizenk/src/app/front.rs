@@ -8,7 +8,9 @@ use super::{App, Overrides, Prepared};
 use crate::config::{Broker, Settings};
 use crate::error::RunError;
 use crate::transport::BrokerKind;
-use crate::web::{Attach, Bound, Exposure, Server, ServiceInfo, Surroundings, WebPlan};
+use crate::web::{
+    Attach, Bound, Exposure, Key, Neighbourhood, Server, ServiceInfo, Surroundings, WebPlan,
+};
 
 /// A bound address and everything that will be served there.
 #[derive(Debug)]
@@ -48,6 +50,21 @@ pub(crate) fn attach(prepared: &Prepared) -> Attach {
     })
 }
 
+/// Of the worker that others reach at `own`.
+pub(crate) fn neighbourhood(settings: &Settings, own: String) -> Neighbourhood {
+    let http = &settings.http;
+    let secret = http.cluster_secret.as_ref();
+    let peers = http.peers.as_ref();
+    let peers = peers.iter().flat_map(|peers| peers.value.split(','));
+    let clean = |url: &str| url.trim().trim_end_matches('/').to_owned();
+    Neighbourhood {
+        own: clean(&own),
+        key: secret.map_or_else(Key::default, |secret| Key::new(secret.value.expose())),
+        peers: peers.map(clean).filter(|url| !url.is_empty()).collect(),
+        ..Neighbourhood::default()
+    }
+}
+
 impl Front {
     pub(crate) fn bind(
         app: &App,
@@ -69,8 +86,21 @@ impl Front {
         )
     }
 
+    /// How this worker finds others and is found.
+    pub(crate) fn neighbourhood(&self, settings: &Settings) -> Neighbourhood {
+        let own = settings.http.advertised_url.as_ref();
+        neighbourhood(
+            settings,
+            own.map_or_else(|| self.url(), |url| url.value.clone()),
+        )
+    }
+
     /// Serves; requests of the app's own routes run where the rest of its code does.
-    pub(crate) fn serve(self, prepared: &Prepared) -> Result<(Server, Arc<Live>), RunError> {
+    pub(crate) fn serve(
+        self,
+        prepared: &Prepared,
+        neighbourhood: Neighbourhood,
+    ) -> Result<(Server, Arc<Live>), RunError> {
         let url = self.url();
         let exposure = Exposure::from(self.bound.address());
         let live = Arc::new(Live::new(self.info, &prepared.spec));
@@ -78,6 +108,7 @@ impl Front {
             exposure,
             executor: Some(prepared.spec.handle.clone()),
             attach: attach(prepared),
+            neighbourhood,
         };
         let router = self.plan.router(live.clone(), surroundings);
         let server = self.bound.serve(router, self.plan.config().server)?;

@@ -24,11 +24,15 @@ use crate::runtime::supervisor::Supervisor;
 use crate::staging::StagedBatch;
 use crate::telemetry::{ClusterLabel, LaneId};
 use crate::web::{
-    AgentCall, Answer, CallReport, Condition, Problem, ProduceRequest, Service, ServiceInfo,
+    AgentCall, Answer, CallReport, Condition, GroupMember, Problem, ProduceRequest, Service,
+    ServiceInfo,
 };
 
 /// The broker must have been heard within this time.
 const BROKER_SILENCE: Duration = Duration::from_secs(30);
+
+/// How long a broker may take to say what topics there are.
+const METADATA: Duration = Duration::from_secs(5);
 
 /// What exists once consumers run.
 struct View {
@@ -79,6 +83,11 @@ impl Live {
 }
 
 impl Live {
+    fn group(&self, cluster: &str, name: &str) -> Option<Arc<GroupStatus>> {
+        let mut groups = self.view.get()?.groups();
+        groups.find(|group| group.cluster == cluster && group.group.as_deref() == Some(name))
+    }
+
     /// What of the group makes no progress, since when, and what it waits for.
     fn stalls(&self, group: &GroupStatus) -> Vec<String> {
         let now = self.env.clock.now();
@@ -351,6 +360,59 @@ impl Service for Live {
         }
         conditions.extend(self.clusters.all().map(contact));
         conditions
+    }
+
+    fn owned(&self, cluster: &str, group: &str) -> Option<Vec<TopicPartition>> {
+        Some(self.group(cluster, group)?.owned())
+    }
+
+    fn rebalances(&self, cluster: &str, group: &str) -> u64 {
+        let status = self.group(cluster, group);
+        status.map_or(0, |status| {
+            status.rebalances.load(std::sync::atomic::Ordering::Relaxed)
+        })
+    }
+
+    fn partitions(&self, cluster: &'static str, topic: String) -> Answer<'_, Result<u32, Problem>> {
+        Box::pin(async move {
+            let found = self.clusters.of(cluster).map_err(Problem::internal)?;
+            let transport = found.transport.clone();
+            let asked = self.handle.spawn_blocking(move || {
+                let found = transport.topics(Some(&topic), METADATA)?;
+                Ok::<_, crate::TransportError>((topic, found))
+            });
+            let (topic, found) = asked.await.map_err(Problem::internal)??;
+            let count = found.first().map(|found| found.partitions);
+            count
+                .and_then(|count| u32::try_from(count).ok())
+                .filter(|count| *count > 0)
+                .ok_or_else(|| {
+                    let text = format!("the broker has no topic `{topic}`");
+                    Problem::unavailable(text, Duration::from_secs(1))
+                })
+        })
+    }
+
+    fn members(
+        &self,
+        cluster: &'static str,
+        group: String,
+    ) -> Answer<'_, Result<Vec<GroupMember>, Problem>> {
+        Box::pin(async move {
+            let admin = self.env.admin.on(cluster).map_err(Problem::internal)?;
+            let described = admin.describe_group(&group).await.map_err(|error| {
+                let text = format!("the broker does not say who is in the group: {error}");
+                Problem::unavailable(text, Duration::from_secs(1))
+            })?;
+            let members = described.members.into_iter().map(|member| {
+                let partitions = member.partitions.iter();
+                let partitions = partitions
+                    .map(|place| TopicPartition::new(&*place.topic, place.partition))
+                    .collect();
+                (member.client_id, partitions)
+            });
+            Ok(members.collect())
+        })
     }
 
     fn metrics(&self) -> String {

@@ -47,7 +47,7 @@ pub(crate) use service::overrides;
 pub use service::run;
 pub(crate) use start::{Prepared, RunOptions, Running};
 #[cfg(all(feature = "web", any(test, feature = "testing")))]
-pub(crate) use {front::attach, front::plan as web_plan, live::Live};
+pub(crate) use {front::attach, front::neighbourhood, front::plan as web_plan, live::Live};
 
 /// The version of an API that states none.
 pub(crate) const DEFAULT_VERSION: &str = "0.1.0";

@@ -161,9 +161,15 @@ impl Service {
         let base_url = Some(front.url());
         #[cfg(not(feature = "web"))]
         let base_url: Option<String> = None;
+        #[cfg(feature = "web")]
+        let neighbourhood = front.neighbourhood(&settings);
+        #[cfg(feature = "web")]
+        let client_id = neighbourhood.client_id();
+        #[cfg(not(feature = "web"))]
+        let client_id = app.name.clone();
         let options = RunOptions {
             overrides,
-            client_id: base_url.clone().unwrap_or_else(|| app.name.clone()),
+            client_id,
             base_url,
             settings,
             clusters,
@@ -182,7 +188,7 @@ impl Service {
         let port = prepared.spec.port.clone();
         let stopping = prepared.shutdown.clone();
         #[cfg(feature = "web")]
-        let (server, live) = front.serve(&prepared)?;
+        let (server, live) = front.serve(&prepared, neighbourhood)?;
         let running = tokio::select! {
             biased;
             () = &mut shutdown => return engine::give_up(&port, drain).await,

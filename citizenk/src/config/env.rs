@@ -15,6 +15,9 @@ pub(super) const HTTP: &str = "CITIZENK_HTTP";
 pub(super) const PREFIX: &str = "CITIZENK_PREFIX";
 pub(super) const HTTP_TOKEN: &str = "CITIZENK_HTTP_TOKEN";
 pub(super) const HTTP_OPEN: &str = "CITIZENK_HTTP_OPEN";
+pub(super) const CLUSTER_SECRET: &str = "CITIZENK_CLUSTER_SECRET";
+pub(super) const PEERS: &str = "CITIZENK_PEERS";
+pub(super) const ADVERTISED_URL: &str = "CITIZENK_ADVERTISED_URL";
 pub(super) const DRAIN: &str = "CITIZENK_DRAIN";
 pub(super) const STALL_AFTER: &str = "CITIZENK_STALL_AFTER";
 pub(super) const PARTITION_BUFFER_BYTES: &str = "CITIZENK_PARTITION_BUFFER_BYTES";
@@ -26,7 +29,7 @@ pub(super) const CONSUMER: &str = "KAFKA_CONSUMER_";
 pub(super) const PRODUCER: &str = "KAFKA_PRODUCER_";
 pub(super) const APP: &str = "APP_";
 
-const ALL: [&str; 17] = [
+const ALL: [&str; 20] = [
     BOOTSTRAP_SERVERS,
     GROUP,
     TOPICS,
@@ -37,6 +40,9 @@ const ALL: [&str; 17] = [
     PREFIX,
     HTTP_TOKEN,
     HTTP_OPEN,
+    CLUSTER_SECRET,
+    PEERS,
+    ADVERTISED_URL,
     DRAIN,
     STALL_AFTER,
     PARTITION_BUFFER_BYTES,

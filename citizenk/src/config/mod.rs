@@ -175,6 +175,12 @@ pub(crate) struct HttpSettings {
     pub(crate) prefix: Setting<String>,
     pub(crate) token: Option<Setting<Secret>>,
     pub(crate) open: Setting<bool>,
+    /// What workers of one service know and nobody else.
+    pub(crate) cluster_secret: Option<Setting<Secret>>,
+    /// Addresses of the workers, where the broker is not asked for them; joined by commas.
+    pub(crate) peers: Option<Setting<String>>,
+    /// Where other workers reach this one, if not at the address it serves.
+    pub(crate) advertised_url: Option<Setting<String>>,
 }
 
 /// Who may send requests that change something.

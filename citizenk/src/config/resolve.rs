@@ -192,7 +192,14 @@ impl Resolver<'_> {
             env::HTTP_TOKEN,
             file.http_token,
         );
+        // Only variables: a secret on a command line is seen by others, and addresses differ per worker.
+        let secret = self.pick("", None, env::CLUSTER_SECRET, None);
         let http = HttpSettings {
+            cluster_secret: self.parse(secret, "cluster_secret", |text| {
+                parse_token(text).map(Secret::new)
+            }),
+            peers: self.pick("", None, env::PEERS, None),
+            advertised_url: self.pick("", None, env::ADVERTISED_URL, None),
             address: self
                 .parse(address, "http.address", HttpAddress::parse)
                 .unwrap_or_default(),

@@ -54,7 +54,7 @@ impl TestApp {
     pub async fn lose_worker(&self, worker: usize) {
         for group in self.groups() {
             for (_, cluster) in self.memories() {
-                cluster.lose_member(&group, &format!("worker-{worker}"));
+                cluster.lose_member(&group, &self.member(worker));
             }
         }
         self.rest().await;
@@ -70,7 +70,7 @@ impl TestApp {
             fatal: true,
         };
         for (_, cluster) in self.memories() {
-            cluster.consumer_error(&format!("worker-{worker}"), &error);
+            cluster.consumer_error(&self.member(worker), &error);
         }
         self.rest().await;
     }

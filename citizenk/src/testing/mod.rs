@@ -18,8 +18,11 @@ mod clusters;
 mod codec;
 mod embedded;
 mod faults;
+mod groups;
 #[cfg(feature = "web")]
 mod live;
+#[cfg(feature = "web")]
+mod net;
 mod stalls;
 #[cfg(test)]
 mod tests;
@@ -31,11 +34,12 @@ pub use clock::block_on;
 use clock::pause_clock;
 pub use codec::TopicCodec;
 pub use embedded::{EmbeddedCluster, SendRefusal};
-#[cfg(feature = "web")]
-pub use live::{TestEvent, TestEvents, TestSocket};
 pub use topic::{DeadLetter, PushRecord, RawPair, SentRecord, TestTopic};
 #[cfg(feature = "web")]
-pub use web::TestResponse;
+pub use {
+    live::{TestEvent, TestEvents, TestSocket},
+    web::TestResponse,
+};
 
 use crate::app::topics::partitions_or;
 use crate::app::{App, Prepared, RunOptions, Running};
@@ -145,6 +149,8 @@ pub struct TestApp {
     workers: BTreeMap<usize, Running>,
     #[cfg(feature = "web")]
     web: BTreeMap<usize, web::TestWeb>,
+    #[cfg(feature = "web")]
+    net: net::TestNet,
     clock: Clock,
     /// Ids of schemas are the test's own.
     schemas: Schemas,
@@ -233,6 +239,8 @@ impl TestAppBuilder {
             workers: BTreeMap::new(),
             #[cfg(feature = "web")]
             web: BTreeMap::new(),
+            #[cfg(feature = "web")]
+            net: net::TestNet::default(),
             clock,
             schemas,
             pushed: std::sync::Mutex::default(),
@@ -299,7 +307,7 @@ impl TestApp {
             let settings = self.settings()?;
             let options = RunOptions {
                 overrides: self.overrides(&settings),
-                client_id: format!("worker-{number}"),
+                client_id: self.member(number),
                 base_url: None,
                 drain: app.drain.unwrap_or(settings.drain.value),
                 settings: settings.clone(),
@@ -311,11 +319,18 @@ impl TestApp {
             };
             let prepared = Prepared::new(&app, options).await?;
             #[cfg(feature = "web")]
-            let web = web::TestWeb::new(&app, &settings, &self.overrides(&settings), &prepared)?;
+            let web = web::TestWeb::new(
+                &app,
+                &settings,
+                &self.overrides(&settings),
+                &prepared,
+                self.net.neighbourhood(number, &settings),
+            )?;
             let running = prepared.start().await?;
             #[cfg(feature = "web")]
             {
                 web.live.started(&running.engine);
+                self.net.join(number, &web);
                 self.web.insert(number, web);
             }
             self.workers.insert(number, running);
@@ -422,82 +437,6 @@ impl TestApp {
         panic!("the app does not come to rest; do its agents feed each other for ever?");
     }
 
-    /// The committed next offsets of the app's own group, by partition.
-    pub fn committed<V, K>(&self, topic: &Topic<V, K>) -> BTreeMap<i32, i64> {
-        let real = self.real(topic.id());
-        let cluster = self.on(topic.cluster);
-        let groups = self.groups_on(topic.cluster);
-        groups
-            .iter()
-            .flat_map(|group| cluster.committed(group, &real))
-            .collect()
-    }
-
-    /// The committed next offsets of any group, by partition; also while nothing runs in it.
-    pub fn committed_by<V, K>(&self, group: &str, topic: &Topic<V, K>) -> BTreeMap<i32, i64> {
-        let real = self.real(topic.id());
-        let committed = self.on(topic.cluster).committed(group, &real);
-        committed.into_iter().collect()
-    }
-
-    fn groups(&self) -> Vec<String> {
-        let mut groups: Vec<String> = self
-            .workers
-            .values()
-            .flat_map(|worker| worker.engine.agents())
-            .filter_map(|agent| agent.plan.group.clone())
-            .collect();
-        groups.sort();
-        groups.dedup();
-        groups
-    }
-
-    /// Everything on the dead-letter topics of the app's agents, in order.
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        let topics: BTreeSet<(&'static str, String)> = self
-            .workers
-            .values()
-            .flat_map(|worker| worker.engine.agents())
-            .flat_map(|agent| {
-                let plan = &agent.plan;
-                [&plan.on_decode, &plan.on_error, &plan.on_produce]
-                    .into_iter()
-                    .filter_map(|policy| policy.dead_letter_topic())
-                    .map(|topic| (topic.cluster, self.real(topic.id())))
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        topics
-            .iter()
-            .flat_map(|(cluster, topic)| self.on(cluster).records(topic))
-            .map(DeadLetter::from_record)
-            .collect()
-    }
-
-    /// The partitions a worker owns in the app's groups.
-    pub fn owned_by(&self, worker: usize) -> Vec<TopicPartition> {
-        let name = format!("worker-{worker}");
-        let groups = self.groups();
-        let members = groups.iter().flat_map(|group| {
-            let all = self.memories();
-            all.flat_map(|(_, cluster)| cluster.members(group))
-        });
-        members
-            .filter(|member| member.client_id == name)
-            .flat_map(|member| member.partitions)
-            .collect()
-    }
-
-    /// Records of the topic that the app's own groups have not committed.
-    pub fn lag<V, K>(&self, topic: &Topic<V, K>) -> i64 {
-        let real = self.real(topic.id());
-        let cluster = self.on(topic.cluster);
-        self.groups_on(topic.cluster)
-            .iter()
-            .map(|group| cluster.lag(group, &[&real]))
-            .sum()
-    }
-
     /// Revokes all partitions of all groups and deals them anew.
     pub async fn rebalance(&self) {
         for group in self.groups() {
@@ -518,6 +457,8 @@ impl TestApp {
     pub async fn stop_worker(&mut self, worker: usize) -> Result<(), RunError> {
         #[cfg(feature = "web")]
         self.web.remove(&worker);
+        #[cfg(feature = "web")]
+        self.net.leave(Some(worker));
         let Some(running) = self.workers.remove(&worker) else {
             panic!("worker {worker} is not running")
         };
@@ -572,6 +513,8 @@ impl TestApp {
     async fn stop_workers(&mut self) -> Result<(), RunError> {
         #[cfg(feature = "web")]
         self.web.clear();
+        #[cfg(feature = "web")]
+        self.net.leave(None);
         let mut result = Ok(());
         for (_, worker) in std::mem::take(&mut self.workers) {
             let stopped = worker.stop().await;

@@ -1,5 +1,6 @@
 //! Requests to a [`TestApp`] without a socket.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,11 +15,11 @@ use crate::app::{App, Live, Overrides, Prepared, attach, web_plan};
 use crate::config::Settings;
 use crate::error::RunError;
 use crate::transport::BrokerKind;
-use crate::web::Surroundings;
+use crate::web::{Neighbourhood, Surroundings};
 
 /// The endpoints of one worker.
 pub(super) struct TestWeb {
-    router: Router,
+    pub(super) router: Router,
     pub(super) live: Arc<Live>,
 }
 
@@ -28,10 +29,14 @@ impl TestWeb {
         settings: &Settings,
         overrides: &Overrides,
         prepared: &Prepared,
+        neighbourhood: Neighbourhood,
     ) -> Result<Self, RunError> {
         let (plan, info) = web_plan(app, settings, overrides, BrokerKind::Memory)?;
         let live = Arc::new(Live::new(info, &prepared.spec));
-        let router = plan.router(live.clone(), Surroundings::test(attach(prepared)));
+        let router = plan.router(
+            live.clone(),
+            Surroundings::test(attach(prepared), neighbourhood),
+        );
         Ok(Self { router, live })
     }
 }
@@ -43,6 +48,8 @@ pub struct TestResponse {
     pub status: u16,
     /// The media type of the body, if there is one.
     pub content_type: Option<String>,
+    /// All headers whose values are text; names in lower case.
+    pub headers: BTreeMap<String, String>,
     /// The body as text.
     pub body: String,
 }
@@ -113,6 +120,18 @@ impl TestApp {
         headers: &[(&str, String)],
         body: Option<String>,
     ) -> TestResponse {
+        let router = self.first_router();
+        self.ask(router, method, path, headers, body).await
+    }
+
+    pub(super) async fn ask(
+        &self,
+        router: Router,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Option<String>,
+    ) -> TestResponse {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -124,11 +143,15 @@ impl TestApp {
             Ok(request) => request,
             Err(error) => panic!("{method} {path} is not a valid request: {error}"),
         };
-        let response = match self.first_router().oneshot(request).await {
+        let response = match router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
         let status: StatusCode = response.status();
+        let headers = response.headers().iter();
+        let headers = headers
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+            .collect();
         let content_type = response
             .headers()
             .get(header::CONTENT_TYPE)
@@ -141,6 +164,7 @@ impl TestApp {
         TestResponse {
             status: status.as_u16(),
             content_type,
+            headers,
             body,
         }
     }

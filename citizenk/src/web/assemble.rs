@@ -28,6 +28,7 @@ use super::openapi;
 use super::port::{Service, ServiceInfo};
 use super::route::RouteDef;
 use super::routers::{Routes, WebLayer, paths_of};
+use super::routing::{self, Neighbourhood, Workers};
 use crate::error::BuildIssue;
 
 /// Puts what the service's own endpoints extract (its state, its producer) into a request.
@@ -40,12 +41,14 @@ pub(crate) struct Surroundings {
     /// with paused time need.
     pub(crate) executor: Option<Handle>,
     pub(crate) attach: Attach,
+    pub(crate) neighbourhood: Neighbourhood,
 }
 
 impl Surroundings {
     /// Of a test without sockets.
-    pub(crate) fn test(attach: Attach) -> Self {
+    pub(crate) fn test(attach: Attach, neighbourhood: Neighbourhood) -> Self {
         Self {
+            neighbourhood,
             exposure: Exposure::Test,
             executor: None,
             attach,
@@ -139,6 +142,7 @@ impl WebPlan {
             exposure,
             executor,
             attach,
+            neighbourhood,
         } = surroundings;
         let config = &self.config;
         let access = Access::new(config, exposure);
@@ -150,6 +154,7 @@ impl WebPlan {
             docs: DocsPage::new(&config.prefix, &config.docs_path),
         });
 
+        let workers = Arc::new(Workers::new(context.service.clone(), neighbourhood));
         let observed = from_fn_with_state(context.service.clone(), observe);
         let user = self
             .user
@@ -158,6 +163,7 @@ impl WebPlan {
             .layer(map_response(errors::explain))
             // Streams look at it before they promise anything.
             .layer(axum::Extension(access.clone()))
+            .layer(axum::Extension(workers.clone()))
             .layer(observed.clone());
         let mut rest = if config.auto {
             auto::router(context.clone())
@@ -185,6 +191,8 @@ impl WebPlan {
             .route("/metrics", get(auto::metrics))
             .with_state(context.clone())
             .layer(map_response(auto::strict));
+        let owned = get(routing::owned).with_state(workers);
+        let metrics = metrics.route(routing::OWNED, owned);
         // Probes come by address, whatever names the service has, and while it is busiest.
         let health = Router::new()
             .route("/health/live", get(auto::live))

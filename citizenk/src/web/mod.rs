@@ -27,6 +27,7 @@ mod port;
 mod problem;
 mod route;
 mod routers;
+mod routing;
 mod server;
 mod stream;
 #[cfg(test)]
@@ -40,13 +41,17 @@ pub use describe::{
 pub use extract::{Json, Path, Query};
 pub(crate) use guard::Exposure;
 pub(crate) use port::{
-    AgentCall, AgentDoc, Answer, CallReport, ClusterDoc, Condition, License, ProduceRequest,
-    RouteDoc, Service, ServiceInfo, TaskDoc, TopicDoc,
+    AgentCall, AgentDoc, Answer, CallReport, ClusterDoc, Condition, GroupMember, License,
+    ProduceRequest, RouteDoc, Service, ServiceInfo, TaskDoc, TopicDoc,
 };
 pub use problem::Problem;
 pub use route::{HttpAnswer, HttpArgument, HttpPart, RouteDef, last, part, respond, route};
 pub use routers::Routes;
 pub(crate) use routers::WebLayer;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use routing::{Carried, Carrier, Lost, Peer};
+pub(crate) use routing::{Goal, Key, Neighbourhood};
+pub use routing::{JointAnswer, KeyPlace, Merge, MergeFn, broadcast_router, merging, topic_router};
 pub(crate) use server::{Bound, Server};
 pub use stream::{IncomingMessage, IntoPair, stream_filter, websocket_in};
 #[cfg(any(test, feature = "testing"))]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Problem;
 use crate::extract::{ProduceError, Sent};
-use crate::record::{Headers, OwnedRecord};
+use crate::record::{Headers, OwnedRecord, TopicPartition};
 use crate::topic::Direction;
 use crate::topic::describe::TopicInfo;
 use crate::transport::BrokerKind;
@@ -198,6 +198,9 @@ pub(crate) struct Condition {
     pub(crate) detail: String,
 }
 
+/// A member's client id and its partitions.
+pub(crate) type GroupMember = (String, Vec<TopicPartition>);
+
 /// An answer that takes time.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -217,6 +220,18 @@ pub(crate) trait Service: Send + Sync + 'static {
     fn health(&self) -> Vec<Condition>;
     /// A request was answered; `route` is the pattern that matched, not the path.
     fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration);
+    /// The partitions this worker's consumer of a group has now; `None` while it has none of that group.
+    fn owned(&self, cluster: &str, group: &str) -> Option<Vec<TopicPartition>>;
+    /// How often that changed.
+    fn rebalances(&self, cluster: &str, group: &str) -> u64;
+    /// How many partitions a topic has, by its name on the broker.
+    fn partitions(&self, cluster: &'static str, topic: String) -> Answer<'_, Result<u32, Problem>>;
+    /// Client ids and partitions of a group's members, as the broker says.
+    fn members(
+        &self,
+        cluster: &'static str,
+        group: String,
+    ) -> Answer<'_, Result<Vec<GroupMember>, Problem>>;
     /// All metrics as OpenMetrics text.
     fn metrics(&self) -> String;
 }

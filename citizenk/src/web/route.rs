@@ -30,6 +30,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::describe::Operation;
+use super::routing::{self, RoutingSpec};
 use crate::agent::Origin;
 use crate::error::BuildIssue;
 use crate::extract::StateRequirement;
@@ -37,7 +38,8 @@ use crate::topic::describe::TopicInfo;
 
 /// Adds to the document what an endpoint is.
 pub(crate) type Describe = Arc<dyn Fn(&mut Operation) + Send + Sync>;
-type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
+pub(super) type Handler =
+    Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
 /// One endpoint: method, path, handler and how to document it.
 #[derive(Clone)]
@@ -49,6 +51,8 @@ pub struct RouteDef {
     pub(crate) tag: Option<String>,
     pub(crate) handler: Handler,
     pub(crate) describe: Describe,
+    /// Where requests for it are answered, if not where they come in.
+    pub(crate) routing: Option<RoutingSpec>,
     /// Topics it writes to by itself.
     pub(crate) sends: Vec<TopicInfo>,
 }
@@ -100,6 +104,7 @@ where
         tag: None,
         handler: Arc::new(move |request| Box::pin(handler(request))),
         describe: Arc::new(describe),
+        routing: None,
         sends: Vec::new(),
     }
 }
@@ -138,7 +143,12 @@ impl RouteDef {
         }
         let filter = MethodFilter::try_from(self.method.clone()).ok()?;
         let handler = self.handler.clone();
-        Some(on(filter, move |request: Request| handler(request)))
+        Some(match self.routing.clone().map(Arc::new) {
+            None => on(filter, move |request: Request| handler(request)),
+            Some(spec) => on(filter, move |request: Request| {
+                routing::serve(spec.clone(), handler.clone(), request)
+            }),
+        })
     }
 }
 

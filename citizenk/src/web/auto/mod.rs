@@ -25,6 +25,7 @@ pub(super) use record::record_parameters;
 use super::extract::{JSON, Json, parse_json, read_body, require_content_type};
 use super::guard::Access;
 use super::port::{AgentCall, ProduceRequest, Service, TopicDoc};
+use super::routing::OWNED;
 use super::{Path, Problem};
 use crate::record::{OwnedRecord, Timestamp};
 use crate::telemetry;
@@ -59,7 +60,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
 
 /// Every path of [`router`] and of the endpoints that are always there; a test compares them.
 pub(super) fn reserved_paths(auto: bool, docs_path: &str) -> Vec<String> {
-    let mut paths: Vec<String> = ["/health/live", "/health/ready", "/metrics"]
+    let mut paths: Vec<String> = ["/health/live", "/health/ready", "/metrics", OWNED]
         .map(str::to_owned)
         .into();
     if auto {

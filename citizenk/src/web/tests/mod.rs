@@ -4,6 +4,7 @@ mod auto;
 mod document;
 mod guards;
 mod routes;
+mod routing;
 mod sockets;
 
 use std::sync::{Arc, Mutex};
@@ -47,6 +48,8 @@ pub(super) struct Fake {
     pub(super) failure: Mutex<Option<ProduceError>>,
     pub(super) silent: bool,
     pub(super) conditions: Mutex<Vec<Condition>>,
+    pub(super) owned: Option<Vec<crate::TopicPartition>>,
+    pub(super) members: Mutex<Vec<GroupMember>>,
 }
 
 pub(super) fn info() -> ServiceInfo {
@@ -108,6 +111,8 @@ impl Fake {
             failure: Mutex::default(),
             silent: false,
             conditions: Mutex::default(),
+            owned: None,
+            members: Mutex::default(),
         }
     }
 }
@@ -153,6 +158,22 @@ impl Service for Fake {
     }
 
     fn answered(&self, _: &'static str, _: &str, _: u16, _: Duration) {}
+
+    fn owned(&self, _: &str, _: &str) -> Option<Vec<crate::TopicPartition>> {
+        self.owned.clone()
+    }
+
+    fn rebalances(&self, _: &str, _: &str) -> u64 {
+        0
+    }
+
+    fn partitions(&self, _: &'static str, _: String) -> Answer<'_, Result<u32, Problem>> {
+        Box::pin(async { Ok(4) })
+    }
+
+    fn members(&self, _: &'static str, _: String) -> Answer<'_, Result<Vec<GroupMember>, Problem>> {
+        Box::pin(async { Ok(self.members.lock().unwrap().clone()) })
+    }
 
     fn metrics(&self) -> String {
         "# EOF\n".into()
@@ -225,6 +246,7 @@ pub(super) fn surroundings(
         attach: Arc::new(|extensions| {
             extensions.insert("attached");
         }),
+        neighbourhood: Neighbourhood::default(),
     }
 }
 

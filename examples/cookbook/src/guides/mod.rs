@@ -8,6 +8,7 @@ pub mod dynamic;
 pub mod errors;
 pub mod middleware;
 pub mod reading;
+pub mod routers;
 pub mod security;
 pub mod streams;
 pub mod topics;

@@ -1,0 +1,276 @@
+//! The other workers of the service, as far as this one knows them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::Request;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout};
+
+use super::carrier::{Carrier, Sockets};
+use super::owner::{Member, Peer};
+use super::sign::Key;
+use super::{hop_header, now};
+use crate::record::TopicPartition;
+use crate::web::Problem;
+use crate::web::port::Service;
+
+/// Where workers tell each other what they have, below the prefix.
+pub(crate) const OWNED: &str = "/cluster/owned/{cluster}/{group}";
+/// How long what is known counts as long as nothing says otherwise.
+const FRESH: Duration = Duration::from_secs(10);
+/// So often at most it is asked for anew.
+const BETWEEN: Duration = Duration::from_millis(200);
+/// How long that may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How this worker finds and is found.
+#[derive(Clone)]
+pub(crate) struct Neighbourhood {
+    /// Where others reach this worker.
+    pub(crate) own: String,
+    pub(crate) key: Key,
+    /// Addresses of workers, where the broker is not asked for them.
+    pub(crate) peers: Vec<String>,
+    pub(crate) carrier: Arc<dyn Carrier>,
+}
+
+impl fmt::Debug for Neighbourhood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Neighbourhood({})", self.own)
+    }
+}
+
+impl Default for Neighbourhood {
+    fn default() -> Self {
+        Self {
+            own: String::new(),
+            key: Key::default(),
+            peers: Vec::new(),
+            carrier: Arc::new(Sockets),
+        }
+    }
+}
+
+impl Neighbourhood {
+    /// What goes into the client id.
+    pub(crate) fn client_id(&self) -> String {
+        self.key.tag(&self.own)
+    }
+}
+
+/// A group on a cluster.
+pub(super) type GroupName = (&'static str, String);
+
+/// A topic on a cluster.
+type TopicName = (&'static str, String);
+
+/// What was known of a group at a time.
+#[derive(Debug)]
+pub(super) struct Known {
+    at: Instant,
+    /// The own rebalances by then: after another one all of it may be wrong.
+    rebalances: u64,
+    pub(super) members: Vec<Member>,
+}
+
+/// Finds workers; one per running app.
+pub(crate) struct Workers {
+    pub(super) service: Arc<dyn Service>,
+    pub(super) hood: Neighbourhood,
+    known: Mutex<BTreeMap<GroupName, Arc<Known>>>,
+    /// Partitions of topics, and when that was asked.
+    counts: Mutex<BTreeMap<TopicName, (Instant, u32)>>,
+    /// One question at a time: who comes meanwhile takes its answer.
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hood.fmt(f)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a worker says it has.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Owned {
+    pub(super) partitions: Vec<(String, i32)>,
+}
+
+impl Workers {
+    pub(crate) fn new(service: Arc<dyn Service>, hood: Neighbourhood) -> Self {
+        Self {
+            service,
+            hood,
+            known: Mutex::default(),
+            counts: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// How many partitions the topic has.
+    pub(super) async fn partitions(
+        &self,
+        cluster: &'static str,
+        topic: &str,
+    ) -> Result<u32, Problem> {
+        let name = (cluster, topic.to_owned());
+        if let Some((at, count)) = lock(&self.counts).get(&name)
+            && at.elapsed() < 6 * FRESH
+        {
+            return Ok(*count);
+        }
+        let asked = self.service.partitions(cluster, topic.to_owned());
+        let count = match timeout(PATIENCE, asked).await {
+            Ok(count) => count?,
+            Err(_) => {
+                return Err(unknown(
+                    "the broker does not say how many partitions there are",
+                ));
+            }
+        };
+        lock(&self.counts).insert(name, (Instant::now(), count));
+        Ok(count)
+    }
+
+    /// Who has what of a group; not older than `than`, or than a while.
+    pub(super) async fn members(
+        &self,
+        group: &GroupName,
+        than: Option<Instant>,
+    ) -> Result<Arc<Known>, Problem> {
+        if let Some(known) = self.fresh(group, than) {
+            return Ok(known);
+        }
+        let _turn = self.asking.lock().await;
+        if let Some(known) = self.fresh(group, than) {
+            return Ok(known);
+        }
+        // During a rebalance everybody is disappointed by every answer.
+        let last = lock(&self.known).get(group).map(|known| known.at);
+        if let Some(last) = last {
+            tokio::time::sleep_until(last + BETWEEN).await;
+        }
+        // Before the question: what happens meanwhile is not in the answer.
+        let (at, rebalances) = (Instant::now(), self.service.rebalances(group.0, &group.1));
+        let members = match timeout(PATIENCE, self.ask(group)).await {
+            Ok(members) => members?,
+            Err(_) => return Err(unknown("nobody says which worker has which partition")),
+        };
+        let known = Arc::new(Known {
+            at,
+            rebalances,
+            members,
+        });
+        lock(&self.known).insert(group.clone(), known.clone());
+        Ok(known)
+    }
+
+    fn fresh(&self, group: &GroupName, than: Option<Instant>) -> Option<Arc<Known>> {
+        let known = lock(&self.known).get(group).cloned()?;
+        let newer = than.is_none_or(|than| known.at >= than);
+        let same = known.rebalances == self.service.rebalances(group.0, &group.1);
+        (newer && same && known.at.elapsed() < FRESH).then_some(known)
+    }
+
+    async fn ask(&self, group: &GroupName) -> Result<Vec<Member>, Problem> {
+        if !self.hood.peers.is_empty() {
+            return Ok(self.ask_peers(group).await);
+        }
+        let found = self.service.members(group.0, group.1.clone()).await?;
+        let mut members = Vec::new();
+        for (client_id, partitions) in found {
+            let vouched = !self.hood.key.is_empty();
+            let peer = match self.hood.key.untag(&client_id) {
+                Some(url) => Peer::parse(url, vouched),
+                None => Err("does not have the tag of this cluster's secret"),
+            };
+            match peer {
+                Ok(peer) => members.push(Member {
+                    peer,
+                    partitions: partitions.into_iter().collect(),
+                }),
+                Err(reason) => {
+                    // Whatever it is, no request goes there.
+                    let member = client_id.split('#').next().unwrap_or_default();
+                    tracing::warn!(
+                        group = group.1,
+                        member,
+                        "a member of the group {reason}; no request goes there"
+                    );
+                }
+            }
+        }
+        Ok(members)
+    }
+
+    /// Asks every worker of the list; those that do not answer have nothing as far as is known.
+    async fn ask_peers(&self, group: &GroupName) -> Vec<Member> {
+        let peers = self.hood.peers.iter().filter(|url| **url != self.hood.own);
+        let asked = peers.filter_map(|url| match Peer::parse(url, !self.hood.key.is_empty()) {
+            Ok(peer) => Some(self.ask_peer(peer, group)),
+            Err(reason) => {
+                tracing::warn!(peer = url, "an address in CITIZENK_PEERS {reason}");
+                None
+            }
+        });
+        let answers = futures_util::future::join_all(asked).await;
+        answers.into_iter().flatten().collect()
+    }
+
+    async fn ask_peer(&self, peer: Peer, (cluster, group): &GroupName) -> Option<Member> {
+        let path = OWNED
+            .replace("{cluster}", cluster)
+            .replace("{group}", group);
+        let hop = hop_header(&self.hood.key, "GET", &path, b"", now(), Vec::new());
+        let request = Request::get(format!("{}{path}", peer.prefix))
+            .header("host", "localhost")
+            .header(super::HOP, hop)
+            .body(Bytes::new())
+            .ok()?;
+        let answer = timeout(PATIENCE / 2, self.hood.carrier.carry(&peer, request)).await;
+        let answer = match answer {
+            Ok(Ok(answer)) if answer.status().is_success() => answer,
+            Ok(Ok(answer)) => {
+                tracing::debug!(peer = peer.url, status = %answer.status(), "it does not say what it has");
+                return Some(Member {
+                    peer,
+                    partitions: Default::default(),
+                });
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(peer = peer.url, %error, "it does not say what it has");
+                return Some(Member {
+                    peer,
+                    partitions: Default::default(),
+                });
+            }
+            Err(_) => {
+                return Some(Member {
+                    peer,
+                    partitions: Default::default(),
+                });
+            }
+        };
+        let owned: Owned = serde_json::from_slice(answer.body()).ok()?;
+        let partitions = owned.partitions.into_iter();
+        Some(Member {
+            peer,
+            partitions: partitions
+                .map(|(topic, partition)| TopicPartition::new(topic, partition))
+                .collect(),
+        })
+    }
+}
+
+/// Nobody knows whose request it is; that passes.
+pub(super) fn unknown(reason: impl Into<String>) -> Problem {
+    Problem::unavailable(reason, Duration::from_secs(1))
+}

@@ -1,0 +1,9 @@
+// There is nothing to follow.
+use ui_tests::*;
+
+#[citizenk::topic_router(key = "id", get = "/orders/{id}")]
+async fn order(Path(id): Path<u32>) -> Json<u32> {
+    Json(id)
+}
+
+fn main() {}
