@@ -45,7 +45,6 @@ use crate::app::topics::partitions_or;
 use crate::app::{App, Prepared, RunOptions, Running};
 use crate::config::{Flags, Settings};
 use crate::error::RunError;
-use crate::record::TopicPartition;
 use crate::runtime::agents::Agents;
 use crate::runtime::worker::Executor;
 use crate::schema::{SchemaSource, Schemas};
