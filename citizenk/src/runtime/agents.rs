@@ -398,6 +398,7 @@ impl AgentHandle {
         let plan = self.member.plan.clone();
         let standing = self.member.seat.positions();
         let shared = self.crew.shared(&self.member);
+        let ends = from == ReadFrom::Latest;
         let find = move || -> Result<BTreeMap<TopicPartition, i64>, TransportError> {
             let own = |id: &TopicPartition| matches!(plan.reads(&id.topic), Some((_, 0)));
             let ids: Vec<TopicPartition> = standing
@@ -425,6 +426,7 @@ impl AgentHandle {
         orders.post(Order::Resume {
             agent: self.member.number,
             positions,
+            ends,
             done,
         });
         self.wake();

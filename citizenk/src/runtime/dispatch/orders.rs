@@ -54,6 +54,8 @@ pub(crate) enum Order {
     Resume {
         agent: AgentNumber,
         positions: BTreeMap<TopicPartition, i64>,
+        /// They are the ends: where others have read beyond meanwhile, the agent begins there.
+        ends: bool,
         done: oneshot::Sender<Result<(), Behind>>,
     },
 }
@@ -126,9 +128,13 @@ impl Dispatcher {
                 }
                 Order::Resume {
                     agent,
-                    positions,
+                    mut positions,
+                    ends,
                     done,
                 } => {
+                    if ends {
+                        self.catch_up(&mut positions);
+                    }
                     let resumed = self.resume_agent(control, agent, &positions);
                     let _ = done.send(resumed);
                 }
@@ -240,6 +246,17 @@ impl Dispatcher {
         }
         if !unread.is_empty() {
             control.pause(&unread);
+        }
+    }
+
+    /// An end that was asked for is a moment old: records that others were handed since then are behind it.
+    fn catch_up(&self, positions: &mut BTreeMap<TopicPartition, i64>) {
+        for (id, wanted) in positions {
+            let state = self.partitions.get(id);
+            let next = state
+                .filter(|state| !state.lanes.is_empty())
+                .and_then(|state| state.next);
+            *wanted = next.map_or(*wanted, |next| next.max(*wanted));
         }
     }
 
