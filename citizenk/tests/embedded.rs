@@ -373,3 +373,53 @@ async fn a_stop_during_the_start_still_delivers_what_hooks_have_sent() {
         assert_eq!(answer.unwrap(), Some(true), "lost at the end");
     }
 }
+
+const LATER: Topic<Job> = Topic::json("later");
+
+#[citizenk::agent(topics = [JOBS])]
+async fn first(job: Event<Job>, State(seen): State<Seen>) -> citizenk::Result<()> {
+    Ok(seen.0.send(job.value.id).await?)
+}
+
+/// Starts an agent of the same group for another topic, which has a record.
+#[citizenk::route(post = "/start")]
+async fn start_later(
+    agents: citizenk::Agents,
+    State(seen): State<Seen>,
+    producer: Producer,
+) -> Result<(), Problem> {
+    let later = citizenk::Agent::builder::<Event<Job>>("later")
+        .topics(&LATER, ["later"])
+        .start_earliest()
+        .handle(move |job: Event<Job>, _| {
+            let seen = seen.clone();
+            async move { Ok::<(), AgentError>(seen.0.send(job.value.id).await?) }
+        });
+    let failed = |error: String| Problem::internal(error);
+    let sent = producer.send(&LATER, &"k".to_owned(), Job { id: 2 }).await;
+    sent.map_err(|error| failed(error.to_string()))?;
+    let started = agents.start(later).await;
+    started.map_err(|error| failed(error.to_string()))?;
+    Ok(())
+}
+
+/// The embedded broker deals partitions a second before a session is over, however soon all have joined.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_reads_one_more_topic_has_it_within_seconds() {
+    let (seen, mut jobs) = mpsc::channel(10);
+    let app = App::new("grows")
+        .state(Seen(seen))
+        .topic(&LATER)
+        .register::<first>()
+        .register::<start_later>();
+    let scene = async {
+        let running = Running::start(app).await;
+        running.send_job(1).await;
+        assert_eq!(jobs.recv().await, Some(1));
+        let answer = http(running.port, "POST /start", "{}").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(jobs.recv().await, Some(2));
+        running.stop().await;
+    };
+    tokio::time::timeout(PATIENCE, scene).await.unwrap();
+}

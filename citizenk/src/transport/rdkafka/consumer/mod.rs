@@ -214,7 +214,7 @@ pub(super) fn start(
     let poll_limit = longest_poll(cluster, &spec);
     let last_drain = spec.drain.min(poll_limit * 4 / 5);
     spec.drain = spec.drain.min(poll_limit / 5);
-    let conf = configure(cluster, &spec)?;
+    let conf = configure(cluster, &spec, broker.is_some())?;
     let polled = match spec.group {
         Some(_) => Polled::Group,
         None => Polled::Own,
@@ -268,6 +268,7 @@ fn check_names(consumer: &str, topics: &[String]) -> Result<(), TransportError> 
 fn configure(
     cluster: &BTreeMap<String, String>,
     spec: &ConsumerSpec,
+    embedded: bool,
 ) -> Result<Conf, TransportError> {
     let mut defaults = vec![
         // A queue that is full is looked at again after this time; librdkafka's 1000 ms stall it.
@@ -288,6 +289,11 @@ fn configure(
     let given = |key| spec.settings.get(key).or_else(|| cluster.get(key));
     if given("group.protocol").is_none_or(|protocol| protocol != "consumer") {
         defaults.push(("partition.assignment.strategy", "cooperative-sticky"));
+        if embedded {
+            // It deals a group's partitions a second before a session is over, however soon all have joined.
+            defaults.push(("session.timeout.ms", "3000"));
+            defaults.push(("heartbeat.interval.ms", "500"));
+        }
     }
     let mut conf = Conf::new("consumer");
     conf.set_all(
