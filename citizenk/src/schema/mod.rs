@@ -1,8 +1,8 @@
 //! What a record's bytes say about their schema, and who knows that schema.
 //!
 //! In: a record's bytes ([`Frame`]), or a value on its way to a topic. Out: the schema they were written with,
-//! from a [`SchemaSource`] (a registry, or the process itself). [`Schemas`] belongs to an app; it has one
-//! [`Wire`] per topic and side (key or value), which remembers what was looked up, so that the next record
+//! from a [`SchemaSource`] (a registry, or the process itself). `Schemas` belongs to an app; it has one
+//! `Wire` per topic and side (key or value), which remembers what was looked up, so that the next record
 //! asks nobody. Nothing here waits: what is not known yet is a [`DecodeError`](crate::DecodeError) with
 //! [`missing_schema`](crate::DecodeError::missing_schema), and the lane, which may wait, fetches it.
 
