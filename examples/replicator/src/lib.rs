@@ -13,6 +13,7 @@ mod demo;
 mod engine;
 mod stats;
 mod store;
+mod ui;
 
 pub use bytes::KeyBytes;
 pub use replicator_domain as domain;
@@ -76,5 +77,6 @@ pub fn app(options: Options) -> App {
     }
     app.state(Engine::new(options))
         .include(api::module())
+        .routes(ui::routes())
         .register::<start>()
 }

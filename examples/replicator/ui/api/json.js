@@ -1,0 +1,140 @@
+/**
+ * JSON without loss: every scalar keeps the text it was written with, every member its place, twice named ones too.
+ *
+ * @typedef {{ kind: "object", members: { key: string, node: Node_ }[] }} ObjectNode
+ * @typedef {{ kind: "array", items: Node_[] }} ArrayNode
+ * @typedef {{ kind: "scalar", raw: string }} ScalarNode
+ * @typedef {ObjectNode | ArrayNode | ScalarNode} Node_
+ */
+
+const SCALAR = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
+const SPACE = /[ \t\r\n]*/y;
+
+/** Deeper values are shown as one text: nobody reads them, and the stack is finite. */
+const DEPTH = 500;
+
+/**
+ * @param {string} text
+ * @returns {Node_}
+ * @throws {SyntaxError} with line and column
+ */
+export function parse(text) {
+  let at = 0;
+  const space = () => {
+    SPACE.lastIndex = at;
+    SPACE.exec(text);
+    at = SPACE.lastIndex;
+  };
+  /** @param {string} what @returns {never} */
+  const fail = (what) => {
+    const before = text.slice(0, at).split("\n");
+    const column = before[before.length - 1].length + 1;
+    throw new SyntaxError(`line ${before.length}, column ${column}: ${what}`);
+  };
+  /** @returns {string} */
+  const scalar = () => {
+    SCALAR.lastIndex = at;
+    const found = SCALAR.exec(text);
+    if (!found) return fail(at < text.length ? `${JSON.stringify(text[at])} is no JSON here` : "the text ends too early");
+    at = SCALAR.lastIndex;
+    return found[0];
+  };
+  /** @param {string} wanted */
+  const eat = (wanted) => {
+    if (text[at] !== wanted) fail(`here must be ${JSON.stringify(wanted)}`);
+    at += 1;
+  };
+  /** @param {number} depth @returns {Node_} */
+  const value = (depth) => {
+    if (depth > DEPTH) fail("nested too deeply");
+    space();
+    const open = text[at];
+    if (open !== "{" && open !== "[") return { kind: "scalar", raw: scalar() };
+    const close = open === "{" ? "}" : "]";
+    at += 1;
+    /** @type {ObjectNode["members"]} */
+    const members = [];
+    /** @type {Node_[]} */
+    const items = [];
+    space();
+    while (text[at] !== close) {
+      if (members.length + items.length > 0) {
+        eat(",");
+        space();
+      }
+      if (open === "{") {
+        if (text[at] !== '"') fail("here must be a name in quotes");
+        const key = scalar();
+        space();
+        eat(":");
+        members.push({ key, node: value(depth + 1) });
+      } else {
+        items.push(value(depth + 1));
+      }
+      space();
+    }
+    at += 1;
+    return open === "{" ? { kind: "object", members } : { kind: "array", items };
+  };
+  const node = value(0);
+  space();
+  if (at < text.length) fail("the text should end here");
+  return node;
+}
+
+/**
+ * @param {Node_} node
+ * @param {string} [indent] Of the lines; none: all in one line.
+ * @param {string} [before]
+ * @returns {string}
+ */
+export function print(node, indent = "", before = "") {
+  if (node.kind === "scalar") return node.raw;
+  const inner = before + indent;
+  const parts =
+    node.kind === "object"
+      ? node.members.map(({ key, node }) => `${key}:${indent ? " " : ""}${print(node, indent, inner)}`)
+      : node.items.map((item) => print(item, indent, inner));
+  const [open, close] = node.kind === "object" ? "{}" : "[]";
+  if (parts.length === 0) return open + close;
+  if (!indent) return open + parts.join(",") + close;
+  return `${open}\n${parts.map((part) => inner + part).join(",\n")}\n${before}${close}`;
+}
+
+/**
+ * @param {Node_ | undefined} node
+ * @param {string} name
+ * @returns {Node_ | undefined} The last one of that name: it is the one that counts.
+ */
+export function member(node, name) {
+  if (node?.kind !== "object") return undefined;
+  return node.members.findLast((member) => JSON.parse(member.key) === name)?.node;
+}
+
+/** @param {Node_ | undefined} node @returns {string | undefined} A string's value. */
+export function text(node) {
+  return node?.kind === "scalar" && node.raw.startsWith('"') ? JSON.parse(node.raw) : undefined;
+}
+
+/** @param {Node_} node @returns {any} */
+function plain(node) {
+  if (node.kind === "array") return node.items.map(plain);
+  if (node.kind === "object") return Object.fromEntries(node.members.map(({ key, node }) => [JSON.parse(key), plain(node)]));
+  const value = JSON.parse(node.raw);
+  return /^-?\d+$/.test(node.raw) && !Number.isSafeInteger(value) ? BigInt(node.raw) : value;
+}
+
+/**
+ * Values to calculate with; whole numbers that JavaScript would round become `bigint`.
+ * @param {string} text
+ */
+export const read = (text) => (/\d{16}/.test(text) ? plain(parse(text)) : JSON.parse(text));
+
+/** @param {string} source @returns {string} Pretty where it is JSON, unchanged where it is not. */
+export function pretty(source) {
+  try {
+    return print(parse(source), "  ");
+  } catch {
+    return source;
+  }
+}

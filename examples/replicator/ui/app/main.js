@@ -1,0 +1,144 @@
+/** The frame around the views: environment, totals, theme, keys. */
+
+import "../components/sparkline.js";
+import "../components/state-badge.js";
+import { toasts } from "../components/toast.js";
+import { dialog } from "../components/dialog.js";
+import { store } from "../store/store.js";
+import { details } from "../views/details.js";
+import { MappingTable } from "../views/table.js";
+import { fill, h, say } from "./dom.js";
+import * as keys from "./keys.js";
+import { follow, go, onRoute, param } from "./route.js";
+import { bytes, clock, count, duration, rate, words } from "./text.js";
+
+const THEMES = ["auto", "light", "dark"];
+
+const theme = () => document.documentElement.dataset.theme ?? "auto";
+
+/** @param {string} wanted */
+function setTheme(wanted) {
+  if (wanted === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = wanted;
+  try {
+    localStorage.setItem("theme", wanted);
+  } catch {
+    // Storage is forbidden: it holds until the page is loaded again.
+  }
+}
+
+/** @param {string} title */
+function fact(title) {
+  const value = h("dd", {}, "–");
+  return { value, element: h("div", {}, h("dt", {}, title), value) };
+}
+
+class App extends HTMLElement {
+  #table = new MappingTable();
+  #page = h("div", { hidden: true });
+  #shownPage = "";
+  #banner = h("div", { class: "banner", hidden: true });
+  #readOnly = h("span", { class: "chip warn", hidden: true }, "read-only");
+  #stale = h("div", { class: "stale", role: "alert", hidden: true });
+  #refused = h("div", { class: "stale", role: "alert", hidden: true });
+  #spoken = h("div", { class: "hidden", "aria-live": "polite" });
+  #facts = {
+    rate: fact("Records/s"),
+    bytes: fact("Bytes/s"),
+    lag: fact("Lag"),
+    queue: fact("In flight"),
+    workers: fact("Workers"),
+    version: fact("Configuration"),
+  };
+  #bytes = { at: 0, sum: 0 };
+
+  connectedCallback() {
+    const themes = h("select", { "aria-label": "Theme", onchange: () => setTheme(themes.value) }, ...THEMES.map((name) => h("option", { value: name }, name)));
+    themes.value = theme();
+    this.append(
+      this.#banner,
+      h(
+        "header",
+        {},
+        h("a", { href: "?", "data-in": true, class: "brand" }, "Replicator"),
+        this.#readOnly,
+        h("dl", { class: "facts" }, ...Object.values(this.#facts).map((fact) => fact.element)),
+        h("div", { class: "settings" }, themes, h("button", { type: "button", class: "quiet", "aria-label": "Keys", onclick: () => this.#help() }, "?")),
+      ),
+      this.#stale,
+      this.#refused,
+      h("main", { id: "main", tabindex: "-1" }, this.#table, this.#page),
+      toasts(),
+      this.#spoken,
+    );
+    this.addEventListener("click", follow);
+    keys.shortcut("/", "Search", () => (go({ mapping: null, tab: null }), this.#table.focusSearch()));
+    keys.shortcut("?", "Show the keys", () => this.#help());
+    keys.shortcut("Escape", "Back to the table", () => param("mapping") && go({ mapping: null, tab: null }, { push: true }));
+    store.addEventListener("tick", () => this.#update());
+    store.addEventListener("states", (event) => {
+      const rows = /** @type {CustomEvent<import("../api/types.js").Row[]>} */ (event).detail;
+      const grave = rows.filter((row) => ["error", "waiting", "disabled", "completed"].includes(row.state));
+      if (grave.length > 0) say(this.#spoken, grave.map((row) => `${row.name} is ${words(row.state)}`).join(", "));
+    });
+    onRoute(() => this.#route());
+    this.#route();
+    store.start();
+  }
+
+  #route() {
+    const name = param("mapping");
+    this.#page.hidden = !name;
+    const wasHidden = this.#table.hidden;
+    this.#table.hidden = Boolean(name);
+    if (wasHidden && !name) store.dispatchEvent(new Event("tick"));
+    if (name === this.#shownPage) return;
+    this.#shownPage = name;
+    fill(this.#page, name ? details(name) : null);
+  }
+
+  #help() {
+    const on = h("input", { type: "checkbox", id: "keys-on", onchange: () => keys.turn(on.checked) });
+    on.checked = keys.areOn();
+    const list = keys.all().flatMap(({ key, what }) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]);
+    void dialog("Keys", [h("dl", { class: "keys" }, ...list), h("p", {}, on, " ", h("label", { for: "keys-on" }, "Single keys do something"))]);
+  }
+
+  #update() {
+    const { service } = store;
+    this.#stale.hidden = store.staleSince === null;
+    if (store.staleSince !== null) say(this.#stale, `Stale since ${clock(store.staleSince)}. ${store.trouble}`);
+    if (!service) return;
+    this.#environment(service);
+    const rows = [...store.rows.values()];
+    const sum = (/** @type {(row: import("../api/types.js").Row) => number} */ value) => rows.reduce((all, row) => all + Number(value(row)), 0);
+    const at = store.stats[0]?.time_ms ?? 0;
+    const total = sum((row) => row.bytes_out);
+    const seconds = (at - this.#bytes.at) / 1000;
+    if (this.#bytes.at > 0 && seconds > 0 && !document.hidden) say(this.#facts.bytes.value, bytes(Math.max(0, (total - this.#bytes.sum) / seconds)));
+    if (seconds > 0) this.#bytes = { at, sum: total };
+    say(this.#facts.rate.value, rate(sum((row) => row.rate_out)));
+    say(this.#facts.lag.value, count(sum((row) => row.lag)));
+    say(this.#facts.queue.value, count(sum((row) => row.queue)));
+    say(this.#facts.workers.value, `${store.stats.length} of ${service.worker[1]}`);
+    say(this.#facts.version.value, `“${service.comment || "no comment"}”, ${duration(Date.now() - service.since)} ago`);
+    this.#facts.version.value.title = `version ${service.version}`;
+  }
+
+  /** @param {import("../api/types.js").Service} service */
+  #environment(service) {
+    this.#banner.hidden = !service.environment;
+    if (service.environment) say(this.#banner, service.environment);
+    document.title = service.environment ? `${service.environment} · Replicator` : "Replicator";
+    if (service.colour && CSS.supports("color", service.colour) && this.#banner.dataset.colour !== service.colour) {
+      this.#banner.dataset.colour = service.colour;
+      this.#banner.style.setProperty("border-color", service.colour);
+    }
+    this.#readOnly.hidden = !service.read_only;
+    this.#refused.hidden = service.refused.length === 0;
+    const places = service.refused.map((issue) => `${issue.origin}${issue.place ? `, line ${issue.place.line}, column ${issue.place.column}` : ""}: ${issue.message}`);
+    say(this.#refused, `The files on disk cannot be used; the configuration before them keeps running. ${places.join(" · ")}`);
+  }
+}
+
+customElements.define("replicator-app", App);
