@@ -36,10 +36,13 @@ const FILES: &[(&str, &str)] = files![
     "app/text.js",
     "components/curl.js",
     "components/dialog.js",
+    "components/diff.js",
+    "components/issues.js",
     "components/line-chart.js",
     "components/mapping-row.js",
     "components/message-list.js",
     "components/message-pane.js",
+    "components/save-panel.js",
     "components/sparkline.js",
     "components/state-badge.js",
     "components/toast.js",
@@ -47,9 +50,12 @@ const FILES: &[(&str, &str)] = files![
     "store/switch.js",
     "views/columns.js",
     "views/details.js",
+    "views/edit.js",
+    "views/filter.js",
     "views/messages.js",
     "views/overview.js",
     "views/table.js",
+    "views/values.js",
 ];
 
 const SHELL: &str = include_str!("../ui/index.html");

@@ -74,6 +74,7 @@ class App extends HTMLElement {
     this.addEventListener("click", follow);
     keys.shortcut("/", "Search", () => (go({ mapping: null, tab: null }), this.#table.focusSearch()));
     keys.shortcut("?", "Show the keys", () => this.#help());
+    keys.shortcut("e", "Edit the mapping", () => param("mapping") && go({ tab: "edit" }, { push: true }));
     keys.shortcut("Escape", "Back to the table", () => param("mapping") && go({ mapping: null, tab: null }, { push: true }));
     store.addEventListener("tick", () => this.#update());
     store.addEventListener("states", (event) => {

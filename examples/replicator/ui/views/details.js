@@ -5,13 +5,19 @@ import { mappingAddress, onRoute, param } from "../app/route.js";
 import { copyAsCurl } from "../components/curl.js";
 import { store } from "../store/store.js";
 import { switchCall, switchMapping } from "../store/switch.js";
+import { edit } from "./edit.js";
+import { filter } from "./filter.js";
 import { messages } from "./messages.js";
 import { MappingOverview } from "./overview.js";
+import { values } from "./values.js";
 
 /** @type {Record<string, { title: string, make: (name: string) => Node }>} */
 const TABS = {
   overview: { title: "Overview", make: (name) => new MappingOverview(name) },
   messages: { title: "Messages", make: messages },
+  filter: { title: "Filter", make: filter },
+  values: { title: "Value mappings", make: values },
+  edit: { title: "Edit", make: edit },
 };
 
 export class MappingDetails extends HTMLElement {

@@ -1,0 +1,203 @@
+/** Saving a text: what it changes, what follows, why, and what if somebody was quicker. */
+
+import { ask, get, Problem } from "../api/client.js";
+import { fill, h, say, unique } from "../app/dom.js";
+import { store } from "../store/store.js";
+import { copyAsCurl } from "./curl.js";
+import { diff } from "./diff.js";
+import { issueList } from "./issues.js";
+import { toast } from "./toast.js";
+
+/**
+ * @typedef {object} Saving
+ * @property {HTMLTextAreaElement} area
+ * @property {() => Promise<{ text: string, version: string }>} load What is saved now.
+ * @property {(text: string) => any} draft For `/api/validate`.
+ * @property {(text: string, comment: string) => import("../api/client.js").Call} call
+ */
+
+const SOON = 200;
+
+export class SavePanel extends HTMLElement {
+  #issues = h("div", {});
+  #effects = h("div", { "aria-live": "polite" });
+  #diff = h("div", {});
+  #conflict = h("div", {});
+  #status = h("p", { class: "muted", role: "status" });
+  #comment = h("input", { required: true, maxlength: 500, autocomplete: "off", placeholder: "why this changes" });
+  #save = h("button", { class: "primary", disabled: true }, "Save");
+  /** @type {{ text: string, version: string }} */
+  #base = { text: "", version: "" };
+  #valid = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #turn = 0;
+
+  /** @param {Saving} [saving] */
+  constructor(saving) {
+    super();
+    this.saving = saving;
+  }
+
+  /** @returns {Saving} */
+  get #of() {
+    if (!this.saving) throw new Error("a save panel is made with what it saves");
+    return this.saving;
+  }
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    const id = unique();
+    this.#comment.id = id;
+    this.#comment.addEventListener("input", () => this.#allow());
+    this.#of.area.addEventListener("input", () => this.#changed());
+    this.#of.area.addEventListener("keydown", (event) => {
+      if ((event.ctrlKey || event.metaKey) && event.key === "s") {
+        event.preventDefault();
+        this.#comment.value.trim() ? void this.#send() : this.#comment.focus();
+      }
+    });
+    this.append(
+      this.#conflict,
+      this.#status,
+      this.#issues,
+      this.#effects,
+      this.#diff,
+      h(
+        "form",
+        { class: "tools", hidden: store.readOnly, onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), void this.#send()) },
+        h("label", { for: id }, "Comment"),
+        this.#comment,
+        this.#save,
+        copyAsCurl("save", () => this.#call()),
+      ),
+    );
+    void this.#begin();
+  }
+
+  disconnectedCallback() {
+    clearTimeout(this.#timer);
+  }
+
+  get #isChanged() {
+    return this.#of.area.value !== this.#base.text;
+  }
+
+  #call() {
+    return { ...this.#of.call(this.#of.area.value, this.#comment.value.trim()), version: this.#base.version };
+  }
+
+  async #begin() {
+    try {
+      this.#put(await this.#of.load());
+    } catch (error) {
+      say(this.#status, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** @param {{ text: string, version: string }} saved */
+  #put(saved) {
+    this.#base = saved;
+    this.#of.area.value = saved.text;
+    // Whoever follows what is typed follows this, too.
+    this.#of.area.dispatchEvent(new Event("input"));
+  }
+
+  #allow() {
+    this.#save.disabled = store.readOnly || !this.#valid || !this.#isChanged || !this.#comment.value.trim();
+    this.#save.title = !this.#comment.value.trim() ? "Say why this changes." : "";
+  }
+
+  /** @param {number} [wait] */
+  #changed(wait = SOON) {
+    this.#valid = false;
+    this.#allow();
+    say(this.#status, "Checking …");
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#check(), wait);
+  }
+
+  async #check() {
+    const turn = ++this.#turn;
+    const text = this.#of.area.value;
+    fill(this.#diff, this.#isChanged ? h("details", { open: true }, h("summary", {}, "Difference"), diff(this.#base.text, text)) : null);
+    if (!this.#isChanged) {
+      fill(this.#issues);
+      fill(this.#effects);
+      return say(this.#status, store.readOnly ? "This service is read-only." : "Nothing is changed.");
+    }
+    try {
+      /** @type {import("../api/types.js").Verdict} */
+      const verdict = await get({ path: "validate", body: this.#of.draft(text) });
+      if (turn !== this.#turn) return;
+      this.#valid = verdict.valid;
+      fill(this.#issues, issueList(verdict.issues));
+      const effects = verdict.changes.map((change) =>
+        h("li", {}, h("strong", {}, change.kind), ` “${change.name}”`, change.fields?.length ? ` (${change.fields.join(", ")})` : "", change.consequences.length ? `: ${change.consequences.join("; ")}` : ""),
+      );
+      fill(this.#effects, effects.length ? h("h3", {}, "What it does") : null, h("ul", {}, ...effects));
+      say(this.#status, verdict.valid ? (effects.length ? "It can be saved." : "It can be saved; no mapping changes.") : "It cannot be saved like this.");
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      fill(this.#effects);
+      fill(this.#issues, h("p", { class: "problem" }, error instanceof Error ? error.message : String(error)));
+      say(this.#status, "It cannot be saved like this.");
+    }
+    this.#allow();
+  }
+
+  async #send() {
+    if (this.#save.disabled) return;
+    this.#save.disabled = true;
+    try {
+      await ask(this.#call());
+      toast("Saved.");
+      this.#comment.value = "";
+      fill(this.#conflict);
+      await this.#begin();
+      await store.refresh();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.isConflict) await this.#meet();
+      else {
+        fill(this.#issues, error.issues.length ? issueList(error.issues) : h("p", { class: "problem" }, error.message));
+        this.#allow();
+      }
+    }
+  }
+
+  /** Somebody else was quicker: all three are shown, and nothing is overwritten. */
+  async #meet() {
+    let theirs;
+    try {
+      theirs = await this.#of.load();
+    } catch (error) {
+      return say(this.#status, error instanceof Error ? error.message : String(error));
+    }
+    const [base, mine] = [this.#base.text, this.#of.area.value];
+    const untouched = base === theirs.text;
+    const take = () => {
+      this.#put(theirs);
+      fill(this.#conflict);
+    };
+    const keep = () => {
+      this.#base = theirs;
+      fill(this.#conflict);
+      this.#changed(0);
+      this.#of.area.focus();
+    };
+    fill(
+      this.#conflict,
+      h(
+        "section",
+        { class: "panel conflict", role: "alert" },
+        h("h2", {}, "Somebody else has changed the configuration"),
+        h("p", {}, untouched ? "This text is still as you found it; something else was changed. You can go on." : "This text was changed too. Nothing is overwritten until you decide."),
+        untouched ? null : h("div", { class: "panes" }, h("div", {}, h("h3", {}, "What they changed"), diff(base, theirs.text)), h("div", {}, h("h3", {}, "What yours would change of theirs"), diff(theirs.text, mine))),
+        h("div", { class: "actions" }, h("button", { type: "button", onclick: take }, "Take theirs"), h("button", { type: "button", class: "primary", onclick: keep }, "Go on with mine")),
+      ),
+    );
+  }
+}
+
+customElements.define("save-panel", SavePanel);

@@ -1,0 +1,185 @@
+// The page of a mapping. How to run this: support.mjs.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { CUSTOMERS, ITALY, URL_, api, change, context, open, page, row, shot } from "./support.mjs";
+
+test("U15 U16: the page of a mapping has charts of its past, its partitions and its fields", async () => {
+  await open();
+  await page.getByRole("link", { name: CUSTOMERS }).click();
+  await page.getByRole("heading", { name: CUSTOMERS }).waitFor();
+  await page.getByText(/Records a second from .* now in/).waitFor({ state: "attached" });
+  await page.getByRole("region", { name: "Partitions" }).getByRole("rowheader", { name: "customers" }).nth(2).waitFor();
+  await page.getByText('"identities"').waitFor();
+  await shot("overview");
+  await page.getByLabel("Range").selectOption("60");
+  assert.equal(new URL(page.url()).searchParams.get("range"), "60");
+  await page.goBack();
+  await row(CUSTOMERS).waitFor();
+});
+
+test("U15: what cannot be read is told where it belongs, and an error of a mapping is written out", async () => {
+  await page.route("**/history*", (route) => route.abort());
+  await change("stats*", (stats) => stats[0].mappings.forEach((row) => Object.assign(row, { state: "error", detail: "the topic `x` has no partition 7" })));
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}`);
+  await page.getByText(/Cannot be read: The service does not answer/).waitFor();
+  await page.getByText("the topic `x` has no partition 7").waitFor();
+  await shot("error");
+});
+
+test("U17: records of source and target side by side, filtered, and live with a pause", async () => {
+  await open(`?mapping=${encodeURIComponent(ITALY)}&tab=messages`);
+  const panes = page.locator("message-pane");
+  await panes.nth(1).getByText(/20 shown/).waitFor();
+  await panes.nth(0).getByText(/20 shown/).waitFor();
+  await page.getByLabel("where").fill("value.country == 'nowhere'");
+  await page.getByRole("button", { name: "Read" }).click();
+  await panes.nth(0).getByText(/0 shown · 20 scanned/).waitFor();
+  await page.getByLabel("where").fill("value.country ==");
+  await page.keyboard.press("Enter");
+  await panes.nth(0).getByText(/Cannot be read: line 1, column/).waitFor();
+  await page.getByLabel("where").fill("");
+  await page.getByLabel("Show").selectOption("live");
+  await page.getByRole("button", { name: "Read" }).click();
+  await panes.nth(0).getByText(/Live: [1-9]/).waitFor();
+  await panes.nth(0).getByRole("button", { name: "Pause" }).click();
+  await panes.nth(0).getByText(/\(paused\)/).waitFor();
+  await panes.nth(0).getByRole("button", { name: "Stop" }).click();
+});
+
+test("U18: 64-bit numbers and members of the same name are shown as they were written", async () => {
+  const line = `{"timestamp":1,"key":"k","value":{"id":9007199254740993,"id":-0.10,"x":1e400},"partition":0,"offset":9223372036854775806,"topic":"t"}`;
+  await page.route("**/api/messages*", (route) =>
+    route.fulfill({ contentType: "application/json", body: `{"messages":[${line}],"scanned":1,"filter_errors":0,"truncated":false,"timed_out":true,"elapsed_ms":1}` }),
+  );
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}&tab=messages`);
+  const pane = page.locator("message-pane").first();
+  await pane.getByText(/these are not all/).waitFor();
+  await pane.locator("summary").click();
+  const shown = await pane.locator("pre").textContent();
+  assert.equal(shown, `{\n  "id": 9007199254740993,\n  "id": -0.10,\n  "x": 1e400\n}`);
+  assert.match(await pane.textContent(), /0:9223372036854775806/);
+});
+
+test("U22: keys open, close and can be switched off", async () => {
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}`);
+  await page.getByRole("heading", { name: CUSTOMERS }).waitFor();
+  await page.keyboard.press("Escape");
+  await row(CUSTOMERS).waitFor();
+  await page.keyboard.press("?");
+  await page.getByLabel("Single keys do something").click();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  assert.equal(await page.getByRole("dialog").count(), 0);
+});
+
+test("U26: an action is copied as curl", async () => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}`);
+  await page.getByRole("button", { name: "Copy as curl: switching this mapping" }).click();
+  await page.getByText("Copied as curl.").waitFor();
+  const text = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(text, /^curl -X POST -H 'If-Match: "[0-9a-f]{16}"' .*\/api\/mappings\/customers%20with%20the%20ids%20of%20staging\/disable'$/);
+});
+
+test("U9: a filter is tried on real records and on your own, and an error shows its column", async () => {
+  await open(`?mapping=${encodeURIComponent(ITALY)}&tab=filter`);
+  await page.getByText(/% of 20 records are taken .* µs each/).waitFor();
+  const expression = page.getByLabel(/^JMESPath expression/);
+  await expression.fill("value.country == 'IT'");
+  await page.getByText("✓ kept").first().waitFor();
+  await page.getByText("– left out").first().waitFor();
+  await shot("filter");
+  await expression.fill("value.country ==");
+  await page.getByText(/line 1, column 17/).waitFor();
+  assert.equal(await expression.getAttribute("aria-invalid"), "true");
+  await expression.fill("value.id == `9007199254740993`");
+  await page.getByText("Records of your own").click();
+  await page.getByLabel("Last records of").selectOption("");
+  await page.getByLabel("One JSON record a line").fill('{"key":"1","value":{"id":9007199254740993}}\n{"key":"2","value":{"id":1}}');
+  await page.getByText(/50 % of 2 records/).waitFor();
+  await page.getByText('{"id":9007199254740993}', { exact: true }).first().waitFor();
+});
+
+test("U10: value mappings are shown before and after on real records, dropped ones too", async () => {
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}&tab=values`);
+  await page.getByText("✎ changed").first().waitFor();
+  await page.getByText("✕ dropped (-1000)").first().waitFor();
+  await page.locator(".diff .added", { hasText: "test-gold" }).first().waitFor();
+  await shot("values");
+  await page.getByLabel(/^Tables for records/).fill('{"value.plan": {"gold": "other-gold"}}');
+  await page.locator(".diff .added", { hasText: "other-gold" }).first().waitFor();
+  await page.getByText("It can be saved; no mapping changes.").waitFor();
+  await page.getByLabel(/^Tables for records/).fill('{"value.plan": {');
+  await page.getByText("It cannot be saved like this.").waitFor();
+  assert.ok(await page.getByRole("button", { name: "Save", exact: true }).isDisabled());
+});
+
+test("U6 U8 U12: a mapping is edited as JSON without loss, checked, shown as a difference, saved with a comment", async () => {
+  const name = `to edit ${Date.now()}`;
+  const mapping = { name, enabled: false, source_topic_name: "orders", target_topic_name: "orders", mine: { a: [1] } };
+  assert.equal((await api("mappings", { mapping, comment: "a test" })).status, 200);
+  await open(`?mapping=${encodeURIComponent(name)}&tab=edit`);
+  const area = page.getByLabel("This mapping, as JSON");
+  await page.getByText("Nothing is changed.").waitFor();
+  const text = await area.inputValue();
+  assert.match(text, /"mine"/);
+  await area.fill(text.replace('"target_topic_name": "orders"', '"target_topic_name": "italy", "valid_jmespath": "value.country =="'));
+  await page.locator(".issues .problem", { hasText: "valid_jmespath" }).waitFor();
+  const save = page.getByRole("button", { name: "Save", exact: true });
+  assert.ok(await save.isDisabled());
+  await area.fill(text.replace('"target_topic_name": "orders"', '"target_topic_name": "italy"').replace('"enabled": false', '"enabled": true'));
+  await page.getByText(/changed.*enabled.*target_topic_name.*starts at the latest record/).waitFor();
+  await page.locator(".diff .added", { hasText: "italy" }).waitFor();
+  assert.ok(await save.isDisabled());
+  await page.getByLabel("Comment").fill("to Italy");
+  await shot("edit");
+  await page.keyboard.press("Enter");
+  await page.getByText("Saved.", { exact: true }).waitFor();
+  await page.getByText("Nothing is changed.").waitFor();
+  const saved = await api(`mappings/${encodeURIComponent(name)}`);
+  assert.deepEqual([saved.body.mapping.target_topic_name, saved.body.mapping.mine], ["italy", { a: [1] }]);
+  await fetch(new URL(`api/mappings/${encodeURIComponent(name)}?comment=done`, URL_), { method: "DELETE", headers: { "if-match": "*" } });
+});
+
+test("U13: who saves what somebody else has changed sees all three and overwrites nothing by chance", async () => {
+  const name = `to meet at ${Date.now()}`;
+  const mapping = { name, enabled: false, source_topic_name: "orders", target_topic_name: "orders" };
+  assert.equal((await api("mappings", { mapping, comment: "a test" })).status, 200);
+  await open(`?mapping=${encodeURIComponent(name)}&tab=edit`);
+  await page.getByText("Nothing is changed.").waitFor();
+  const area = page.getByLabel("This mapping, as JSON");
+  const text = await area.inputValue();
+  const path = `mappings/${encodeURIComponent(name)}`;
+  assert.equal((await api(path, { mapping: { ...mapping, group: "theirs" }, comment: "quicker" }, "PUT")).status, 200);
+  const mine = text.replace('"target_topic_name": "orders"', '"target_topic_name": "italy"');
+  await area.fill(mine);
+  await page.getByText("It can be saved.").waitFor();
+  await page.getByLabel("Comment").fill("mine");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByRole("heading", { name: "Somebody else has changed the configuration" }).waitFor();
+  await page.locator(".conflict .added", { hasText: "theirs" }).waitFor();
+  await page.locator(".conflict .added", { hasText: "italy" }).waitFor();
+  await shot("conflict");
+  assert.equal(await area.inputValue(), mine);
+  assert.equal((await api(path)).body.mapping.group, "theirs");
+  await page.getByRole("button", { name: "Go on with mine" }).click();
+  await page.getByText("It can be saved.").waitFor();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("Saved.", { exact: true }).waitFor();
+  assert.equal((await api(path)).body.mapping.target_topic_name, "italy");
+  await fetch(new URL(`api/${path}?comment=done`, URL_), { method: "DELETE", headers: { "if-match": "*" } });
+});
+
+test("U11: a mapping of a template leads to the template", async () => {
+  await open(`?mapping=${encodeURIComponent(ITALY)}`);
+  await page.getByRole("heading", { name: ITALY }).waitFor();
+  await page.getByRole("link", { name: "Overview" }).waitFor();
+  await page.keyboard.press("e");
+  await page.getByText(/comes from the template “staging”/).waitFor();
+  const area = page.getByLabel(/^The template “staging”/);
+  await page.getByText("Nothing is changed.").waitFor();
+  await area.fill((await area.inputValue()).replace("`100`", "`150`"));
+  await page.getByText(/changed “large orders from Italy” \(valid_jmespath\)/).waitFor();
+});
