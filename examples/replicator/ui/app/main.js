@@ -5,6 +5,7 @@ import "../components/state-badge.js";
 import { toasts } from "../components/toast.js";
 import { dialog } from "../components/dialog.js";
 import { store } from "../store/store.js";
+import { create } from "../views/edit.js";
 import { details } from "../views/details.js";
 import { MappingTable } from "../views/table.js";
 import { fill, h, say } from "./dom.js";
@@ -72,10 +73,11 @@ class App extends HTMLElement {
       this.#spoken,
     );
     this.addEventListener("click", follow);
-    keys.shortcut("/", "Search", () => (go({ mapping: null, tab: null }), this.#table.focusSearch()));
+    keys.shortcut("/", "Search", () => (go({ mapping: null, tab: null, new: null }), this.#table.focusSearch()));
     keys.shortcut("?", "Show the keys", () => this.#help());
+    keys.shortcut("n", "New mapping", () => store.readOnly || go({ new: "1" }, { push: true, clear: true }));
     keys.shortcut("e", "Edit the mapping", () => param("mapping") && go({ tab: "edit" }, { push: true }));
-    keys.shortcut("Escape", "Back to the table", () => param("mapping") && go({ mapping: null, tab: null }, { push: true }));
+    keys.shortcut("Escape", "Back to the table", () => (param("mapping") || param("new")) && go({ mapping: null, tab: null, new: null }, { push: true }));
     store.addEventListener("tick", () => this.#update());
     store.addEventListener("states", (event) => {
       const rows = /** @type {CustomEvent<import("../api/types.js").Row[]>} */ (event).detail;
@@ -89,13 +91,15 @@ class App extends HTMLElement {
 
   #route() {
     const name = param("mapping");
-    this.#page.hidden = !name;
+    const page = name ? `mapping ${name}` : param("new") ? "new" : "";
+    this.#page.hidden = !page;
     const wasHidden = this.#table.hidden;
-    this.#table.hidden = Boolean(name);
-    if (wasHidden && !name) store.dispatchEvent(new Event("tick"));
-    if (name === this.#shownPage) return;
-    this.#shownPage = name;
-    fill(this.#page, name ? details(name) : null);
+    this.#table.hidden = Boolean(page);
+    if (wasHidden && !page) store.dispatchEvent(new Event("tick"));
+    // A form has to know whether anything may be changed.
+    if (page === this.#shownPage || (page && !store.service)) return;
+    this.#shownPage = page;
+    fill(this.#page, name ? details(name) : page ? create() : null);
   }
 
   #help() {
@@ -110,6 +114,7 @@ class App extends HTMLElement {
     this.#stale.hidden = store.staleSince === null;
     if (store.staleSince !== null) say(this.#stale, `Stale since ${clock(store.staleSince)}. ${store.trouble}`);
     if (!service) return;
+    this.#route();
     this.#environment(service);
     const rows = [...store.rows.values()];
     const sum = (/** @type {(row: import("../api/types.js").Row) => number} */ value) => rows.reduce((all, row) => all + Number(value(row)), 0);

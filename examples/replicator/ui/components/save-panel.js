@@ -14,6 +14,7 @@ import { toast } from "./toast.js";
  * @property {() => Promise<{ text: string, version: string }>} load What is saved now.
  * @property {(text: string) => any} draft For `/api/validate`.
  * @property {(text: string, comment: string) => import("../api/client.js").Call} call
+ * @property {(text: string) => void} [saved] Goes on from here; none: it is edited further.
  */
 
 const SOON = 200;
@@ -154,8 +155,10 @@ export class SavePanel extends HTMLElement {
       toast("Saved.");
       this.#comment.value = "";
       fill(this.#conflict);
-      await this.#begin();
+      const text = this.#of.area.value;
       await store.refresh();
+      if (this.#of.saved) this.#of.saved(text);
+      else await this.#begin();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.isConflict) await this.#meet();

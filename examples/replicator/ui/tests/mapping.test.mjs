@@ -137,7 +137,6 @@ test("U6 U8 U12: a mapping is edited as JSON without loss, checked, shown as a d
   await shot("edit");
   await page.keyboard.press("Enter");
   await page.getByText("Saved.", { exact: true }).waitFor();
-  await page.getByText("Nothing is changed.").waitFor();
   const saved = await api(`mappings/${encodeURIComponent(name)}`);
   assert.deepEqual([saved.body.mapping.target_topic_name, saved.body.mapping.mine], ["italy", { a: [1] }]);
   await fetch(new URL(`api/mappings/${encodeURIComponent(name)}?comment=done`, URL_), { method: "DELETE", headers: { "if-match": "*" } });
@@ -182,4 +181,32 @@ test("U11: a mapping of a template leads to the template", async () => {
   await page.getByText("Nothing is changed.").waitFor();
   await area.fill((await area.inputValue()).replace("`100`", "`150`"));
   await page.getByText(/changed “large orders from Italy” \(valid_jmespath\)/).waitFor();
+});
+
+test("U14 U22: a mapping is added by keys, and deleted by typing its name", async () => {
+  const name = `added ${Date.now()}`;
+  await open();
+  await page.getByRole("link", { name: "New mapping" }).waitFor();
+  await page.keyboard.press("n");
+  const area = page.getByLabel("The new mapping, as JSON");
+  await page.getByText("Nothing is changed.").waitFor();
+  await area.fill((await area.inputValue()).replace('"name": ""', `"name": "${name}"`));
+  await page.getByText("It cannot be saved like this.").waitFor();
+  await area.fill((await area.inputValue()).replaceAll('topic_name": ""', 'topic_name": "orders"'));
+  await page.getByText("It can be saved.", { exact: true }).waitFor();
+  await page.getByText(`added “${name}”`).waitFor();
+  await area.press("Control+s");
+  await page.keyboard.type("one more");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name }).waitFor();
+  await page.getByRole("link", { name: "Edit" }).click();
+  await page.getByRole("button", { name: "Delete …" }).click();
+  const agree = page.getByRole("dialog").getByRole("button", { name: "Delete" });
+  assert.ok(await agree.isDisabled());
+  await page.getByLabel(/^Type its name/).fill(name);
+  await page.getByRole("dialog").getByLabel("Comment").fill("no more");
+  await shot("delete");
+  await agree.click();
+  await page.getByText("is deleted.").waitFor();
+  assert.equal((await api(`mappings/${encodeURIComponent(name)}`)).status, 404);
 });

@@ -31,6 +31,7 @@ export class MappingTable extends HTMLElement {
     h("option", { value: "" }, "all"),
     ...STATES.map((state) => h("option", { value: state }, words(state))),
   );
+  #new = h("a", { href: "?new=1", "data-in": true, class: "button", hidden: true }, "New mapping");
   #shown = h("span", { class: "muted", role: "status" });
   #table = h("table", { class: "mappings" });
   #empty = h("div", { class: "empty", hidden: true });
@@ -60,6 +61,7 @@ export class MappingTable extends HTMLElement {
         h("label", { for: "state" }, "State"),
         this.#state,
         this.#shown,
+        this.#new,
       ),
       h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of mappings" }, this.#table),
       this.#empty,
@@ -92,6 +94,7 @@ export class MappingTable extends HTMLElement {
       if (mine) head.setAttribute("aria-sort", sort.startsWith("-") ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     }
+    this.#new.hidden = store.readOnly;
     const rows = this.#wanted();
     const now = store.stats[0]?.time_ms ?? Date.now();
     for (const row of rows) {
@@ -178,7 +181,7 @@ export class MappingTable extends HTMLElement {
       none: [h("p", {}, "No mapping fits."), h("button", { type: "button", onclick: () => go({ q: null, state: null }) }, "Show all")],
       first: [
         h("h2", {}, "No mappings yet"),
-        h("p", {}, "A mapping says what is read and what is written. Write the first one into the mapping file:"),
+        h("p", {}, "A mapping says what is read and what is written. ", store.readOnly ? "" : h("a", { href: "?new=1", "data-in": true }, "Add the first one here"), store.readOnly ? "Write" : ", or write", " it into the mapping file:"),
         h("pre", { class: "code" }, '{\n  "mappings": [\n    { "name": "orders", "source_topic_name": "orders", "target_topic_name": "orders" }\n  ]\n}'),
         h("p", {}, "It is read again by itself; the topics must exist on both clusters."),
       ],
