@@ -218,7 +218,8 @@ impl Agents {
     /// this worker is given first; such as come later go on from the group's committed offsets.
     ///
     /// # Errors
-    /// As [`Agents::start`] and [`AgentHandle::resume`].
+    /// As [`Agents::start`] and [`AgentHandle::resume`]; the agent does not run then. A worker that has no
+    /// partitions of it within ten seconds answers all the same: it starts there when they come.
     pub async fn start_from(
         &self,
         agent: AgentDef,
@@ -242,7 +243,14 @@ impl Agents {
         };
         let mut waiting = self.crew()?.spec.handle.spawn(waiting);
         match tokio::time::timeout(FIRST_PARTITIONS, &mut waiting).await {
-            Ok(Ok(resumed)) => resumed.map(|()| handle),
+            Ok(Ok(Ok(()))) => Ok(handle),
+            Ok(Ok(Err(error))) => {
+                // What has failed to start leaves nothing behind, its name least of all.
+                if let Err(left) = handle.stop().await {
+                    tracing::warn!(agent = handle.name(), error = %left, "stopping an agent that could not start");
+                }
+                Err(error)
+            }
             Ok(Err(_)) => Err(AgentsError::Ended),
             Err(_) => Ok(handle),
         }

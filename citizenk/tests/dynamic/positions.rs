@@ -148,6 +148,27 @@ fn a_start_from_a_position_wins_over_the_commit() {
 }
 
 #[test]
+fn a_start_that_is_refused_leaves_nothing_behind() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen)).start().await.unwrap();
+        flow(&app, &ORDERS, 0..10).await;
+        seen.take();
+        let (agents, late) = (app.agents(), reader("late", &["orders"], &seen));
+        let refused = agents.start_from(late.clone(), ReadFrom::Earliest).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("late"), "{refused}");
+        assert!(agents.get("late").is_none());
+        flow(&app, &ORDERS, 10..12).await;
+        assert_eq!(seen.take(), said("static", 10..12));
+        agents.start(late).await.unwrap();
+        flow(&app, &ORDERS, 12..13).await;
+        assert_eq!(seen.take().len(), 2, "both read on");
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
 fn a_drain_handles_what_was_handed_over() {
     block_on(async {
         let (seen, gate) = (Seen::default(), Arc::new(Semaphore::new(0)));
