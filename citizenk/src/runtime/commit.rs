@@ -17,7 +17,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 pub(crate) struct CommitPace {
     /// Zero: at every look.
     every: Duration,
-    due: Instant,
+    /// `None`: nothing is committed here.
+    due: Option<Instant>,
     in_flight: bool,
     failures: u32,
 }
@@ -26,7 +27,17 @@ impl CommitPace {
     pub(crate) fn new(every: Duration, now: Instant) -> Self {
         Self {
             every,
-            due: now + every,
+            due: Some(now + every),
+            in_flight: false,
+            failures: 0,
+        }
+    }
+
+    /// For who commits nothing: without a group, or where transactions do.
+    pub(crate) fn never() -> Self {
+        Self {
+            every: Duration::ZERO,
+            due: None,
             in_flight: false,
             failures: 0,
         }
@@ -34,9 +45,9 @@ impl CommitPace {
 
     /// Whether a commit is to be sent now, of what there is to commit; the next one is due an interval later.
     pub(crate) fn is_due(&mut self, now: Instant) -> bool {
-        let due = !self.in_flight && now >= self.due;
+        let due = !self.in_flight && self.due.is_some_and(|due| now >= due);
         if due {
-            self.due = now + self.every;
+            self.due = Some(now + self.every);
         }
         due
     }
@@ -60,19 +71,21 @@ impl CommitPace {
         };
         // 2^10 times the first pause is beyond every interval.
         let pause = AGAIN * (1 << self.failures.min(10));
-        self.due = now + pause.min(most);
+        self.due = self.due.map(|_| now + pause.min(most));
         self.failures += 1;
     }
 
     /// Does not wait for the interval.
     pub(crate) fn hurry(&mut self, now: Instant) {
-        self.due = now;
+        self.due = self.due.map(|_| now);
     }
 
-    /// How long until the next commit is due; `None`: there is no time to wait for.
+    /// How long until the next commit is due; `None`: there is no time to wait for, as long as one is on its
+    /// way, whose end is heard of.
     pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
         let every_look = self.every.is_zero() && self.failures == 0;
-        (!every_look).then(|| self.due.saturating_duration_since(now))
+        let due = self.due.filter(|_| !every_look && !self.in_flight)?;
+        Some(due.saturating_duration_since(now))
     }
 }
 
@@ -81,6 +94,21 @@ mod tests {
     use super::*;
 
     const EVERY: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn who_has_nothing_to_commit_is_never_woken_for_it() {
+        let now = Instant::now();
+        let late = now + 10 * EVERY;
+        let mut pace = CommitPace::never();
+        pace.hurry(now);
+        assert_eq!((pace.wait(late), pace.is_due(late)), (None, false));
+        let mut pace = CommitPace::new(EVERY, now);
+        assert!(pace.is_due(now + EVERY));
+        pace.sent();
+        assert_eq!(pace.wait(late), None, "it ends by itself");
+        pace.ended(true, late);
+        assert_eq!(pace.wait(late), Some(Duration::ZERO));
+    }
 
     #[test]
     fn a_commit_that_failed_is_tried_again_soon_and_then_less_and_less() {

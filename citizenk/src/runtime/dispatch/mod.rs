@@ -119,7 +119,10 @@ impl Dispatcher {
         Self {
             agents: agents.into_iter().map(|a| (a.number, a)).collect(),
             leaving: Vec::new(),
-            commits: CommitPace::new(cx.commit_every, now),
+            commits: match (&cx.group, &cx.book) {
+                (Some(_), None) => CommitPace::new(cx.commit_every, now),
+                _ => CommitPace::never(),
+            },
             look_due: now,
             partitions: HashMap::new(),
             waiting_for_ends,
@@ -161,7 +164,7 @@ impl Dispatcher {
     }
 
     fn commit_if_due(&mut self, control: &mut dyn Control, now: Instant) {
-        if self.cx.group.is_none() || self.cx.book.is_some() || !self.commits.is_due(now) {
+        if !self.commits.is_due(now) {
             return;
         }
         let offsets = self.committable(self.partitions.keys());
