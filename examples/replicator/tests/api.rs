@@ -135,6 +135,36 @@ async fn mappings_are_added_changed_switched_and_deleted() -> citizenk::Result<(
 }
 
 #[tokio::test]
+async fn nobody_overwrites_what_they_have_not_seen() -> citizenk::Result<()> {
+    let (folder, app) = service(&[]).await;
+    let tag = version(&app).await;
+    let edit = |filter: &str| {
+        let mapping = with(mapping("a", "A", "B"), json!({ "valid_jmespath": filter }));
+        json!({ "mapping": mapping, "comment": filter })
+    };
+    // At once: one of them is first.
+    let (left, right) = (edit("left"), edit("right"));
+    let (left, right) = tokio::join!(
+        send(&app, "PUT", "/api/mappings/a", &tag, &left),
+        send(&app, "PUT", "/api/mappings/a", &tag, &right),
+    );
+    let mut answers = [left.status, right.status];
+    answers.sort_unstable();
+    assert_eq!(answers, [200, 409]);
+
+    // By hand, and not read yet.
+    let tag = version(&app).await;
+    folder.mappings(&json!([
+        mapping("a", "A", "B"),
+        mapping("by hand", "X", "Y")
+    ]));
+    let late = send(&app, "PUT", "/api/mappings/a", &tag, &edit("late")).await;
+    assert_eq!(late.status, 409, "{}", late.body);
+    assert!(folder.read("mappings.json").contains("by hand"));
+    Ok(app.stop().await?)
+}
+
+#[tokio::test]
 async fn drafts_are_checked_and_templates_and_tables_saved() -> citizenk::Result<()> {
     let (_folder, app) = service(&[]).await;
     let draft = json!({

@@ -10,7 +10,7 @@ use super::{Change, Tagged, refused, writable};
 use crate::domain::config::{MappingFile, Origin};
 use crate::domain::replay::Speed;
 use crate::domain::{Issue, Mapping};
-use crate::engine::Engine;
+use crate::engine::{Config, Engine};
 use crate::store::Which;
 
 /// A mapping and why it is saved.
@@ -28,7 +28,7 @@ pub(crate) struct Edit {
 #[serde(default)]
 pub(crate) struct Why {
     /// Why.
-    comment: String,
+    pub(crate) comment: String,
 }
 
 /// What came of a change.
@@ -40,13 +40,20 @@ pub(crate) struct Saved {
     pub(crate) issues: Vec<Issue>,
 }
 
-/// Saves texts that were checked, and lets them count.
+/// Saves what `edit` makes of the configuration, and lets it count. One change at a time, and the files are read
+/// before: none overwrites what whoever makes it has not seen.
 pub(crate) async fn save(
     engine: &Engine,
+    change: &Change<'_>,
     which: Which,
-    text: Option<String>,
-    comment: &str,
+    edit: impl FnOnce(&Config) -> Result<Option<String>, Problem>,
 ) -> Result<Tagged<Saved>, Problem> {
+    change.check(engine)?;
+    let _turn = engine.editing.lock().await;
+    engine.reload().await;
+    let config = engine.config();
+    change.matches(&config.version)?;
+    let text = edit(&config)?;
     let mut snapshot = engine.store.read().map_err(Problem::internal)?;
     match (&which, &text) {
         (Which::Mappings, Some(text)) => snapshot.mappings.clone_from(text),
@@ -70,7 +77,7 @@ pub(crate) async fn save(
     }
     engine
         .store
-        .save(which, text.as_deref(), comment, engine.now())
+        .save(which, text.as_deref(), change.comment, engine.now())
         .map_err(Problem::internal)?;
     let issues = engine.reload().await;
     let version = engine.config().version.clone();
@@ -83,11 +90,14 @@ async fn change(
     comment: &str,
     edit: impl FnOnce(&mut MappingFile) -> Result<(), Problem>,
 ) -> Result<Tagged<Saved>, Problem> {
-    Change { headers, comment }.check(engine)?;
-    let mut file = engine.config().loaded.file.clone();
-    edit(&mut file)?;
-    comment.trim().clone_into(&mut file.comment);
-    save(engine, Which::Mappings, Some(file.text()), comment).await
+    let change = Change { headers, comment };
+    save(engine, &change, Which::Mappings, |config| {
+        let mut file = config.loaded.file.clone();
+        edit(&mut file)?;
+        comment.trim().clone_into(&mut file.comment);
+        Ok(Some(file.text()))
+    })
+    .await
 }
 
 /// Adds a mapping.

@@ -49,7 +49,11 @@ impl Change<'_> {
                 Problem::unprocessable("say in `comment` why this changes").field("comment")
             );
         }
-        let version = engine.config().version.clone();
+        self.matches(&engine.config().version)
+    }
+
+    /// Whether it is made of this version, which is the newest.
+    pub(crate) fn matches(&self, version: &str) -> Result<(), Problem> {
         let given = self
             .headers
             .get(IF_MATCH)

@@ -7,7 +7,7 @@ use citizenk::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::edit::{Saved, save};
+use super::edit::{Saved, Why, save};
 use super::{Change, Tagged};
 use crate::domain::diff::{self, diff};
 use crate::domain::{Issue, Loaded, is_file_name};
@@ -21,14 +21,6 @@ pub(crate) struct NewText {
     text: String,
     /// Why.
     #[serde(default)]
-    comment: String,
-}
-
-/// Why something changes.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub(crate) struct Because {
-    /// Why.
     comment: String,
 }
 
@@ -57,12 +49,31 @@ pub(crate) async fn save_file(
     headers: HeaderMap,
     Json(new): Json<NewText>,
 ) -> Result<Tagged<Saved>, Problem> {
-    Change {
-        headers: &headers,
-        comment: &new.comment,
-    }
-    .check(&engine)?;
-    save(&engine, Which::Mappings, Some(new.text), &new.comment).await
+    put(&engine, &headers, Which::Mappings, new).await
+}
+
+async fn put(
+    engine: &Engine,
+    headers: &HeaderMap,
+    which: Which,
+    new: NewText,
+) -> Result<Tagged<Saved>, Problem> {
+    let NewText { text, comment } = new;
+    let comment = &comment;
+    save(engine, &Change { headers, comment }, which, |_| {
+        Ok(Some(text))
+    })
+    .await
+}
+
+async fn remove(
+    engine: &Engine,
+    headers: &HeaderMap,
+    which: Which,
+    why: &Why,
+) -> Result<Tagged<Saved>, Problem> {
+    let comment = &why.comment;
+    save(engine, &Change { headers, comment }, which, |_| Ok(None)).await
 }
 
 fn named(name: &str) -> Result<String, Problem> {
@@ -87,18 +98,7 @@ pub(crate) async fn save_template(
     headers: HeaderMap,
     Json(new): Json<NewText>,
 ) -> Result<Tagged<Saved>, Problem> {
-    Change {
-        headers: &headers,
-        comment: &new.comment,
-    }
-    .check(&engine)?;
-    save(
-        &engine,
-        Which::Template(named(&name)?),
-        Some(new.text),
-        &new.comment,
-    )
-    .await
+    put(&engine, &headers, Which::Template(named(&name)?), new).await
 }
 
 /// Deletes a template that nobody uses.
@@ -107,14 +107,9 @@ pub(crate) async fn delete_template(
     State(engine): State<Engine>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    Query(why): Query<Because>,
+    Query(why): Query<Why>,
 ) -> Result<Tagged<Saved>, Problem> {
-    Change {
-        headers: &headers,
-        comment: &why.comment,
-    }
-    .check(&engine)?;
-    save(&engine, Which::Template(named(&name)?), None, &why.comment).await
+    remove(&engine, &headers, Which::Template(named(&name)?), &why).await
 }
 
 /// The value mappings, by source topic.
@@ -137,18 +132,7 @@ pub(crate) async fn save_topic_mapping(
     headers: HeaderMap,
     Json(new): Json<NewText>,
 ) -> Result<Tagged<Saved>, Problem> {
-    Change {
-        headers: &headers,
-        comment: &new.comment,
-    }
-    .check(&engine)?;
-    save(
-        &engine,
-        Which::TopicMapping(named(&name)?),
-        Some(new.text),
-        &new.comment,
-    )
-    .await
+    put(&engine, &headers, Which::TopicMapping(named(&name)?), new).await
 }
 
 /// Deletes the value mappings of a source topic.
@@ -157,20 +141,9 @@ pub(crate) async fn delete_topic_mapping(
     State(engine): State<Engine>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    Query(why): Query<Because>,
+    Query(why): Query<Why>,
 ) -> Result<Tagged<Saved>, Problem> {
-    Change {
-        headers: &headers,
-        comment: &why.comment,
-    }
-    .check(&engine)?;
-    save(
-        &engine,
-        Which::TopicMapping(named(&name)?),
-        None,
-        &why.comment,
-    )
-    .await
+    remove(&engine, &headers, Which::TopicMapping(named(&name)?), &why).await
 }
 
 /// Texts to check; what is missing is as it is.
@@ -263,15 +236,16 @@ pub(crate) async fn restore(
     State(engine): State<Engine>,
     Path(id): Path<i64>,
     headers: HeaderMap,
-    Json(why): Json<Because>,
+    Json(why): Json<Why>,
 ) -> Result<Tagged<Saved>, Problem> {
-    Change {
+    let change = Change {
         headers: &headers,
         comment: &why.comment,
-    }
-    .check(&engine)?;
+    };
+    // Before anything is told to who may not change it.
+    change.check(&engine)?;
     let versions = engine.store.versions().map_err(Problem::internal)?;
     let found = versions.into_iter().find(|version| version.id == id);
     let version = found.ok_or_else(|| Problem::not_found(format!("there is no version {id}")))?;
-    save(&engine, version.which, version.text, &why.comment).await
+    save(&engine, &change, version.which, |_| Ok(version.text)).await
 }

@@ -114,6 +114,8 @@ pub(crate) struct Inner {
     pub(crate) runs: Mutex<BTreeMap<RunKey, Live>>,
     pub(crate) groups: Mutex<BTreeMap<String, GroupInfo>>,
     pub(crate) started: OnceLock<i64>,
+    /// Held by who edits the files, from the look at them until they count.
+    pub(crate) editing: tokio::sync::Mutex<()>,
     /// One change at a time.
     turn: tokio::sync::Mutex<()>,
     pub(crate) ticked: tokio::sync::watch::Sender<u64>,
@@ -145,6 +147,7 @@ impl Engine {
             runs: Mutex::default(),
             groups: Mutex::default(),
             started: OnceLock::new(),
+            editing: tokio::sync::Mutex::new(()),
             turn: tokio::sync::Mutex::new(()),
             ticked: tokio::sync::watch::Sender::new(0),
             lags: Mutex::default(),
