@@ -192,7 +192,7 @@ impl Dispatcher {
     fn pace(&mut self, control: &mut dyn Control, now: Instant) -> Pace {
         let mut full = Vec::new();
         let mut resting = Vec::new();
-        let (mut hungry, mut empty, mut overdrawn) = (false, false, false);
+        let mut overdrawn = false;
         for (partition, state) in &mut self.partitions {
             overdrawn |= state.is_overdrawn();
             if state.paused {
@@ -207,13 +207,6 @@ impl Dispatcher {
                 }
             } else {
                 state.full_since = None;
-                // An empty lane is hungry only where the broker has something for it.
-                let is_empty = state.queued() == 0;
-                empty |= is_empty;
-                hungry |= is_empty
-                    && state
-                        .end(partition, control)
-                        .is_some_and(|end| state.next.is_none_or(|next| end > next));
             }
         }
         let until_commit = self.commits.wait(now).unwrap_or(LOOK_EVERY);
@@ -229,8 +222,7 @@ impl Dispatcher {
         if full.is_empty() {
             return Pace { wait, take: true };
         }
-        if hungry || empty {
-            let patience = if hungry { PATIENCE } else { LONG_PATIENCE };
+        if let Some(patience) = self.patience(control) {
             let patient = now.checked_sub(patience);
             full.retain(|(_, since)| patient.is_some_and(|limit| *since <= limit));
             if !full.is_empty() {
@@ -242,6 +234,24 @@ impl Dispatcher {
             wait: wait.min(PATIENCE),
             take: false,
         }
+    }
+
+    /// How long full lanes may hold up the others: not long where one is hungry, for ever where none is empty.
+    /// An empty lane is hungry only where the broker has something for it. Asked only when a lane is full: each
+    /// end is a search among the client's topics.
+    fn patience(&self, control: &mut dyn Control) -> Option<Duration> {
+        let mut patience = None;
+        for (partition, state) in &self.partitions {
+            if state.paused || state.full_since.is_some() || state.queued() > 0 {
+                continue;
+            }
+            let end = state.end(partition, control);
+            if end.is_some_and(|end| state.next.is_none_or(|next| end > next)) {
+                return Some(PATIENCE);
+            }
+            patience = Some(LONG_PATIENCE);
+        }
+        patience
     }
 
     fn pause(&mut self, control: &mut dyn Control, full: Vec<(TopicPartition, Instant)>) {
