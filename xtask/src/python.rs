@@ -7,28 +7,23 @@ use std::time::Duration;
 
 use crate::failure::{Failure, OrFail, Result};
 use crate::kafka::{BOOTSTRAP_VARIABLE, Kafka};
+use crate::real::Tests;
 use crate::registry::Registry;
 use crate::workspace::Workspace;
 use crate::{process, real};
 
 pub(crate) const INSTALL_PYTHON: &str = "Python 3.10 or later with venv (Debian: python3-venv)";
 const LIMIT: Duration = Duration::from_secs(5 * 60);
-const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Pinned, as every tool is.
 const CLIENT: &str = "confluent-kafka==2.12.1";
 const TEST: &str = "a_group_moves_from_python_to_ours_and_loses_nothing";
 
 /// The same with what speaks to schema registries.
 const SCHEMAS_CLIENT: &str = "confluent-kafka[avro,json,schemaregistry]==2.12.1";
-const SCHEMAS: &[&str] = &[
-    "test",
-    "-p",
-    "citizenk",
-    "--features",
-    "testing,avro,registry",
-    "--test",
-    "real_schemas",
-];
+const SCHEMAS: Tests = Tests {
+    features: "testing,avro,registry",
+    target: &["--test", "real_schemas"],
+};
 
 /// The Python of an environment that has the package; made once per version of it.
 pub(crate) fn with(environment: &Path, package: &str) -> Result<PathBuf> {
@@ -71,13 +66,10 @@ pub(crate) fn member(workspace: &Workspace) -> Result<()> {
     let folder = workspace.target().join("python-member");
     fs::create_dir_all(&folder).or_fail(|| format!("create {}", folder.display()))?;
     let python = with(&folder.join("venv"), CLIENT)?;
-    let mut build = workspace.cargo();
-    build.args(real::GROUPS).arg("--no-run");
-    process::run(build, "building the test of a mixed group", BUILD_LIMIT)?;
+    real::GROUPS.build(workspace, "the test of a mixed group")?;
     let kafka = Kafka::start_temporary(workspace, 1)?;
-    let mut test = workspace.cargo();
-    test.args(real::GROUPS)
-        .args(["--", "--exact", TEST])
+    let mut test = real::GROUPS.command(workspace);
+    test.args(["--", "--exact", TEST])
         .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
         .env("CITIZENK_REAL_KAFKA", "1")
         .env("CITIZENK_PYTHON", python);
@@ -89,14 +81,11 @@ pub(crate) fn schemas(workspace: &Workspace) -> Result<()> {
     let folder = workspace.target().join("python-schemas");
     fs::create_dir_all(&folder).or_fail(|| format!("create {}", folder.display()))?;
     let python = with(&folder.join("venv"), SCHEMAS_CLIENT)?;
-    let mut build = workspace.cargo();
-    build.args(SCHEMAS).arg("--no-run");
-    process::run(build, "building the tests of schemas", BUILD_LIMIT)?;
+    SCHEMAS.build(workspace, "the tests of schemas")?;
     let registry = Registry::start_temporary(workspace)?;
     let kafka = Kafka::start_temporary(workspace, 1)?;
-    let mut test = workspace.cargo();
-    test.args(SCHEMAS)
-        .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
+    let mut test = SCHEMAS.command(workspace);
+    test.env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
         .env("CITIZENK_REAL_KAFKA", "1")
         .env("CITIZENK_REAL_REGISTRY", registry.url())
         .env("CITIZENK_PYTHON", python);

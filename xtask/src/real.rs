@@ -1,6 +1,7 @@
 //! Tier R: the library's own conformance and fault tests against a real Kafka, and its cases of a schema registry
 //! against a real one.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::failure::{Failure, Result};
@@ -11,102 +12,61 @@ use crate::workspace::Workspace;
 
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// Also what `python-member` runs.
-pub(crate) const GROUPS: &[&str] = &[
-    "test",
-    "-p",
-    "citizenk",
-    "--features",
-    "testing",
-    "--test",
-    "real_groups",
-];
+/// Tests of the library, built with these features: which target, and perhaps what their names have.
+#[derive(Clone, Copy)]
+pub(crate) struct Tests {
+    pub(crate) features: &'static str,
+    pub(crate) target: &'static [&'static str],
+}
+
+impl Tests {
+    const fn of(target: &'static [&'static str]) -> Self {
+        let features = "testing";
+        Self { features, target }
+    }
+
+    /// `cargo test` of them.
+    pub(crate) fn command(self, workspace: &Workspace) -> Command {
+        let mut command = workspace.cargo();
+        command
+            .args(["test", "-p", "citizenk", "--features", self.features])
+            .args(self.target);
+        command
+    }
+
+    /// A compile error needs no Kafka, and building does not count against the tests' time.
+    pub(crate) fn build(self, workspace: &Workspace, what: &str) -> Result<()> {
+        let mut command = self.command(workspace);
+        command.arg("--no-run");
+        process::run(command, &format!("building {what}"), BUILD_LIMIT)
+    }
+}
+
 const TESTS: &str = "citizenk/tests/real.rs";
-const TARGETS: [&[&str]; 6] = [
+/// Also what `python-member` runs.
+pub(crate) const GROUPS: Tests = Tests::of(&["--test", "real_groups"]);
+const ALL: [Tests; 6] = [
     // The cases that every broker passes, on this one.
-    &[
-        "test",
-        "-p",
-        "citizenk",
-        "--features",
-        "testing",
-        "--test",
-        "conformance",
-        "real_runs",
-    ],
-    &[
-        "test",
-        "-p",
-        "citizenk",
-        "--features",
-        "testing",
-        "--test",
-        "real",
-    ],
+    Tests::of(&["--test", "conformance", "real_runs"]),
+    Tests::of(&["--test", "real"]),
     GROUPS,
-    &[
-        "test",
-        "-p",
-        "citizenk",
-        "--features",
-        "testing",
-        "--test",
-        "real_admin",
-    ],
-    &[
-        "test",
-        "-p",
-        "citizenk",
-        "--features",
-        "testing",
-        "--test",
-        "real_retries",
-    ],
+    Tests::of(&["--test", "real_admin"]),
+    Tests::of(&["--test", "real_retries"]),
     // Of the transport's own tests, those that need a real broker: `real`, `real_transactions` and `reads`.
-    &[
-        "test",
-        "-p",
-        "citizenk",
-        "--features",
-        "testing",
-        "--lib",
-        "rdkafka::tests::rea",
-    ],
+    Tests::of(&["--lib", "rdkafka::tests::rea"]),
 ];
-
 /// Two clusters, one of which the test ends.
-const CLUSTERS: &[&str] = &[
-    "test",
-    "-p",
-    "citizenk",
-    "--features",
-    "testing",
-    "--test",
-    "real_clusters",
-];
-
+const CLUSTERS: Tests = Tests::of(&["--test", "real_clusters"]);
 /// Who clients are and whom they trust.
-const SECURED: &[&str] = &[
-    "test",
-    "-p",
-    "citizenk",
-    "--features",
-    "testing,oauth",
-    "--test",
-    "real_secured",
-];
-
+const SECURED: Tests = Tests {
+    features: "testing,oauth",
+    target: &["--test", "real_secured"],
+};
 /// The cases that every schema registry passes, on a real one.
-const REGISTRY: &[&str] = &[
-    "test",
-    "-p",
-    "citizenk",
-    "--features",
-    "testing,registry",
-    "--test",
-    "registry",
-    "real_runs",
-];
+const REGISTRY: Tests = Tests {
+    features: "testing,registry",
+    target: &["--test", "registry", "real_runs"],
+};
 
 /// The command line of a Java with Kafka's classes, one word a line.
 fn tool(kafka: &Kafka) -> Result<String> {
@@ -123,21 +83,13 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
             "there are no tests against a real Kafka: {TESTS} does not exist"
         )));
     }
-    // Built first: a compile error needs no Kafka, and building does not count against the tests' time.
-    for target in TARGETS.into_iter().chain([SECURED, CLUSTERS, REGISTRY]) {
-        let mut build = workspace.cargo();
-        build.args(target).arg("--no-run");
-        process::run(
-            build,
-            "building the tests against a real Kafka",
-            BUILD_LIMIT,
-        )?;
+    for tests in ALL.into_iter().chain([SECURED, CLUSTERS, REGISTRY]) {
+        tests.build(workspace, "the tests against a real Kafka")?;
     }
     {
         let registry = Registry::start_temporary(workspace)?;
-        let mut tests = workspace.cargo();
+        let mut tests = REGISTRY.command(workspace);
         tests
-            .args(REGISTRY)
             .args(["--", "--test-threads=4"])
             .args(filter)
             .env("CITIZENK_REAL_REGISTRY", registry.url());
@@ -145,9 +97,8 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
     }
     {
         let kafka = Kafka::start_secured(workspace)?;
-        let mut tests = workspace.cargo();
+        let mut tests = SECURED.command(workspace);
         tests
-            .args(SECURED)
             .args(["--", "--test-threads=4"])
             .args(filter)
             .env("CITIZENK_SECURED_KAFKA", kafka.folder())
@@ -156,21 +107,17 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
         process::run(tests, "the tests against a secured Kafka", LIMIT)?;
     }
     let kafka = Kafka::start_temporary(workspace, 1)?;
-    for target in TARGETS {
-        let mut tests = workspace.cargo();
-        tests
-            .args(target)
-            .args(["--", "--test-threads=4"])
-            .args(filter);
+    for tests in ALL {
+        let mut tests = tests.command(workspace);
+        tests.args(["--", "--test-threads=4"]).args(filter);
         tests
             .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
             .env("CITIZENK_REAL_KAFKA", "1");
         process::run(tests, "the tests against a real Kafka", LIMIT)?;
     }
     let second = Kafka::start_temporary(workspace, 1)?;
-    let mut tests = workspace.cargo();
+    let mut tests = CLUSTERS.command(workspace);
     tests
-        .args(CLUSTERS)
         .arg("--")
         .args(filter)
         .env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
