@@ -5,6 +5,7 @@
 //! starts a thread that destroys it, because destroying may wait for a broker and must hold up neither
 //! a worker that drops a chunk nor the end of the program.
 
+use std::collections::HashSet;
 use std::ffi::{c_char, c_int};
 use std::fmt;
 use std::ptr;
@@ -269,13 +270,39 @@ impl Client {
         timeout: Duration,
     ) -> Result<Vec<TopicMetadata>, TransportError> {
         let topic = only.map(|name| self.topic(name)).transpose()?;
-        let rkt = topic.as_ref().map_or(ptr::null_mut(), TopicHandle::raw);
+        self.ask(topic.is_none(), topic.as_ref(), timeout)
+    }
+
+    /// Asks a broker for these topics, all in one request; those that do not exist are left out. Blocks.
+    pub(super) fn metadata_of(
+        self: &Arc<Self>,
+        names: &[String],
+        timeout: Duration,
+    ) -> Result<Vec<TopicMetadata>, TransportError> {
+        // One request cannot name some topics, but it can ask for those that the client knows.
+        let known: Result<Vec<_>, _> = names.iter().map(|name| self.topic(name)).collect();
+        let known = known?;
+        let mut topics = self.ask(false, None, timeout)?;
+        drop(known);
+        let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+        topics.retain(|topic| names.contains(topic.name.as_str()));
+        Ok(topics)
+    }
+
+    /// All topics, this one, or those that the client knows.
+    fn ask(
+        &self,
+        all: bool,
+        only: Option<&TopicHandle>,
+        timeout: Duration,
+    ) -> Result<Vec<TopicMetadata>, TransportError> {
+        let rkt = only.map_or(ptr::null_mut(), TopicHandle::raw);
         let mut raw = ptr::null();
         // SAFETY: client and topic are alive; `raw` is filled on success.
         let code = unsafe {
             rd::rd_kafka_metadata(
                 self.rk,
-                c_int::from(only.is_none()),
+                c_int::from(all),
                 rkt,
                 &raw mut raw,
                 millis(timeout),

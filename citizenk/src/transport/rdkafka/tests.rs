@@ -6,6 +6,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::bindings as rd;
+
+use super::embedded::EmbeddedBroker;
 use super::*;
 use crate::record::{Chunk, RecordRef, Timestamp, TopicPartition};
 use crate::staging::{OutputTopic, StagedBatch};
@@ -382,4 +385,26 @@ fn value(record: &RecordRef) -> usize {
         .expect("text")
         .parse()
         .expect("a number")
+}
+
+/// From here on.
+fn count_requests(broker: &EmbeddedBroker) {
+    // SAFETY: the cluster is alive.
+    unsafe { rd::rd_kafka_mock_start_request_tracking(broker.cluster()) };
+}
+
+/// How many requests of each kind the embedded broker has got.
+fn requests(broker: &EmbeddedBroker) -> BTreeMap<i16, usize> {
+    let mut kinds = BTreeMap::new();
+    let mut count = 0;
+    // SAFETY: the cluster is alive; the requests are copies, destroyed once after their use.
+    unsafe {
+        let all = rd::rd_kafka_mock_get_requests(broker.cluster(), &raw mut count);
+        for index in 0..count {
+            let kind = rd::rd_kafka_mock_request_api_key(*all.add(index));
+            *kinds.entry(kind).or_default() += 1;
+        }
+        rd::rd_kafka_mock_request_destroy_array(all, count);
+    }
+    kinds
 }

@@ -45,24 +45,18 @@ pub(super) fn start(shared: &Arc<Shared>, name: &str) -> Result<(), TransportErr
 
 /// Reports the topics that exist; answers whether all do.
 fn look(shared: &Shared, topics: &[String]) -> bool {
-    let mut found = Vec::new();
-    for topic in topics {
-        match shared.client.metadata(Some(topic), TIMEOUT) {
-            Ok(metadata) => {
-                found.extend(
-                    metadata
-                        .into_iter()
-                        .filter(|known| known.name == *topic)
-                        .map(|known| (known.name, known.partitions)),
-                );
-            }
-            // That the broker cannot be reached comes to the polling thread as an error of its own.
-            Err(error) => tracing::debug!(%error, topic, "looking for partitions"),
+    let found = match shared.client.metadata_of(topics, TIMEOUT) {
+        Ok(found) => found,
+        // That the broker cannot be reached comes to the polling thread as an error of its own.
+        Err(error) => {
+            tracing::debug!(%error, topics = topics.len(), "looking for partitions");
+            return false;
         }
-    }
+    };
     let complete = found.len() == topics.len();
     if !found.is_empty() {
-        *lock(&shared.found) = found;
+        let found = found.into_iter();
+        *lock(&shared.found) = found.map(|topic| (topic.name, topic.partitions)).collect();
         shared.wake();
     }
     complete

@@ -69,3 +69,27 @@ fn without_a_group_a_topic_is_waited_for_and_a_lost_position_found_again() {
     consumer.close(PATIENCE);
     ends(transport);
 }
+
+#[test]
+fn without_a_group_many_topics_are_looked_for_together() {
+    const METADATA: i16 = 3;
+    const TOPICS: usize = 40;
+    let transport = broker();
+    let names: Vec<String> = (0..TOPICS).map(|index| format!("t{index}")).collect();
+    for name in &names {
+        transport.create_topic(name, 1).expect("created");
+    }
+    let broker = transport.embedded.as_ref().expect("embedded");
+    count_requests(broker);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let consumer = Consumer::start(&transport, spec(None, &names));
+    let mut assigned = 0;
+    while assigned < TOPICS {
+        assigned += consumer.assigned().len();
+    }
+    let asked = requests(broker)[&METADATA];
+    // The client asks on its own behalf as well, but not for each.
+    assert!(asked < TOPICS / 2, "{asked} requests for {TOPICS} topics");
+    consumer.close(PATIENCE);
+    ends(transport);
+}

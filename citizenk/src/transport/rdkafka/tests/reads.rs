@@ -1,6 +1,5 @@
 //! Bounded reads by the real client: what the broker sees of them, what is left of them, and where they end.
 
-use rdkafka::bindings as rd;
 use tokio::runtime::Runtime;
 
 use super::real::{cluster, fresh};
@@ -47,22 +46,6 @@ fn read(runtime: &Runtime, read: Read<Option<RawBytes>>) -> Vec<usize> {
     all.into_iter().map(value).collect()
 }
 
-/// How many requests of each kind the embedded broker has got.
-fn requests(broker: &EmbeddedBroker) -> BTreeMap<i16, usize> {
-    let mut kinds = BTreeMap::new();
-    let mut count = 0;
-    // SAFETY: the cluster is alive; the requests are copies, destroyed once after their use.
-    unsafe {
-        let all = rd::rd_kafka_mock_get_requests(broker.cluster(), &raw mut count);
-        for index in 0..count {
-            let kind = rd::rd_kafka_mock_request_api_key(*all.add(index));
-            *kinds.entry(kind).or_default() += 1;
-        }
-        rd::rd_kafka_mock_request_destroy_array(all, count);
-    }
-    kinds
-}
-
 #[test]
 fn the_broker_sees_no_group_of_a_read() {
     const LIST_OFFSETS: i16 = 2;
@@ -74,8 +57,7 @@ fn the_broker_sees_no_group_of_a_read() {
     transport.create_topic("a", 2).expect("created");
     fill(&transport, "a", 0, 0..100);
     let broker = transport.embedded.as_ref().expect("embedded");
-    // SAFETY: the cluster is alive.
-    unsafe { rd::rd_kafka_mock_start_request_tracking(broker.cluster()) };
+    count_requests(broker);
     let (runtime, reader) = (runtime(), reader(&transport));
     assert_eq!(read(&runtime, reader.raw("a")).len(), 100);
     assert_eq!(read(&runtime, reader.raw("a").last(3)), [97, 98, 99]);
