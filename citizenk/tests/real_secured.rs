@@ -229,6 +229,23 @@ fn what_acls_deny_is_named() {
 }
 
 #[test]
+fn where_acls_deny_every_group_a_service_without_one_runs() {
+    let Some(kafka) = Kafka::find() else { return };
+    // Whoever asks for a group is refused, so the absence below says something.
+    let group = format!("open-{}", kafka.run);
+    let mut running = kafka.plain("carol").group(&group).start();
+    running.until(&["Group authorization failed"]);
+    running.stop().shows_no_secret();
+    let mut running = kafka.plain("carol").with("GROUPLESS", "1").start();
+    running.until(&["saw 1"]);
+    running.until_ready();
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.text);
+    assert!(!ended.text.contains("authorization"), "{}", ended.text);
+    ended.shows_no_secret();
+}
+
+#[test]
 fn a_transactional_id_that_is_denied_ends_the_service() {
     let Some(kafka) = Kafka::find() else { return };
     // May read the group, but not write under its transactional ids.

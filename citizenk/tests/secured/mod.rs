@@ -55,6 +55,12 @@ pub(crate) fn signed(subject: &str, life: i64) -> String {
     format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims))
 }
 
+/// The same without a consumer group.
+#[citizenk::agent(topics = [ORDERS], group = none)]
+async fn look(order: Event<Order>) {
+    println!("saw {}", order.value.id);
+}
+
 #[derive(Parser)]
 enum Commands {
     #[command(flatten)]
@@ -75,7 +81,6 @@ pub(crate) fn serve() {
     }
     let mut app = App::new("secured")
         .register::<send>()
-        .register::<receive>()
         .oauth_token(async |_cx| {
             let life: i64 = number("TOKEN_LIFE").unwrap_or(3600);
             let says: i64 = number("TOKEN_SAYS").unwrap_or(life);
@@ -86,6 +91,11 @@ pub(crate) fn serve() {
             };
             Ok::<_, std::io::Error>(OauthToken::new(signed("alice", life), expires))
         });
+    app = if std::env::var_os("GROUPLESS").is_some() {
+        app.register::<look>()
+    } else {
+        app.register::<receive>()
+    };
     if std::env::var_os("EXACTLY_ONCE").is_some() {
         app = app.guarantee(citizenk::Guarantee::ExactlyOnce);
     }

@@ -22,8 +22,8 @@ const LISTENERS: [(&str, &str); 5] = [
     ("OAUTH", "SASL_SSL"),
 ];
 pub(crate) const PORTS: usize = LISTENERS.len();
-/// Of users of PLAIN and SCRAM; `alice` and `dave` may do everything, `bob` what ACLs allow.
-const USERS: [&str; 3] = ["alice", "bob", "dave"];
+/// Of users of PLAIN and SCRAM; `alice` and `dave` may do everything, `bob` and `carol` what ACLs allow.
+const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
 /// The password of a user.
 fn password(user: &str) -> String {
@@ -187,22 +187,45 @@ pub(crate) fn lay_out(folder: &Path, open: u16, controller: u16, ports: &[u16]) 
     Ok(text)
 }
 
-/// What `bob` may do, as arguments of Kafka's tool `acls`.
-pub(crate) const ACLS: [&[&str]; 1] = [&[
-    "--add",
-    "--allow-principal",
-    "User:bob",
-    "--operation",
-    "All",
-    "--resource-pattern-type",
-    "prefixed",
-    "--topic",
-    "open-",
-    "--group",
-    "open-",
-    "--transactional-id",
-    "open-",
-]];
+/// As arguments of Kafka's tool `acls`: `bob` may use what begins with `open-`, `carol` only topics that do, and no
+/// group at all.
+pub(crate) const ACLS: [&[&str]; 3] = [
+    &[
+        "--add",
+        "--allow-principal",
+        "User:bob",
+        "--operation",
+        "All",
+        "--resource-pattern-type",
+        "prefixed",
+        "--topic",
+        "open-",
+        "--group",
+        "open-",
+        "--transactional-id",
+        "open-",
+    ],
+    &[
+        "--add",
+        "--allow-principal",
+        "User:carol",
+        "--operation",
+        "All",
+        "--resource-pattern-type",
+        "prefixed",
+        "--topic",
+        "open-",
+    ],
+    &[
+        "--add",
+        "--deny-principal",
+        "User:carol",
+        "--operation",
+        "All",
+        "--group",
+        "*",
+    ],
+];
 
 #[cfg(test)]
 mod tests {
