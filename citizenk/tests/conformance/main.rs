@@ -53,6 +53,19 @@ fn on_embedded<F: Future<Output = ()>>(case: impl FnOnce(Broker) -> F) {
 }
 
 fn on_real<F: Future<Output = ()>>(name: &str, case: impl FnOnce(Broker) -> F) {
+    on_real_with(&[], name, case);
+}
+
+/// KIP-848, where the broker deals the partitions.
+fn on_newer<F: Future<Output = ()>>(name: &str, case: impl FnOnce(Broker) -> F) {
+    on_real_with(&["group.protocol=consumer"], &format!("newer-{name}"), case);
+}
+
+fn on_real_with<F: Future<Output = ()>>(
+    consumer: &'static [&'static str],
+    name: &str,
+    case: impl FnOnce(Broker) -> F,
+) {
     if std::env::var_os("CITIZENK_REAL_KAFKA").is_none() {
         return;
     }
@@ -61,7 +74,11 @@ fn on_real<F: Future<Output = ()>>(name: &str, case: impl FnOnce(Broker) -> F) {
         .duration_since(SystemTime::UNIX_EPOCH)
         .expect("after 1970");
     let run = format!("{name}-{}", now.as_nanos());
-    in_real_time(case(Broker::Real { servers, run }));
+    in_real_time(case(Broker::Real {
+        servers,
+        run,
+        consumer,
+    }));
 }
 
 macro_rules! table {
@@ -172,6 +189,48 @@ mod refusal_runs {
     #[test]
     fn a_refusal_that_stops_commits_nothing_behind_it() {
         super::in_real_time(refusals::a_refusal_that_stops_commits_nothing_behind_it());
+    }
+}
+
+/// What a change of subscription or of members does depends on the protocol of the group.
+mod newer_real_runs {
+    use super::cases::{dynamic, groups};
+    use super::on_newer;
+
+    #[test]
+    fn a_start_and_a_stop_leave_another_agent_alone() {
+        on_newer(
+            "alone",
+            dynamic::a_start_and_a_stop_leave_another_agent_alone,
+        );
+    }
+
+    #[test]
+    fn many_starts_are_one_rebalance() {
+        on_newer("many", dynamic::many_starts_are_one_rebalance);
+    }
+
+    #[test]
+    fn a_paused_agent_goes_on_where_it_is_told() {
+        on_newer("paused", dynamic::a_paused_agent_goes_on_where_it_is_told);
+    }
+
+    #[test]
+    fn a_topic_of_another_agent_is_joined_where_the_group_is() {
+        on_newer(
+            "joined",
+            dynamic::a_topic_of_another_agent_is_joined_where_the_group_is,
+        );
+    }
+
+    #[test]
+    fn two_workers_share_and_one_takes_over() {
+        on_newer("shared", groups::two_workers_share_and_one_takes_over);
+    }
+
+    #[test]
+    fn a_restart_goes_on_at_the_commit() {
+        on_newer("restart", groups::a_restart_goes_on_at_the_commit);
     }
 }
 

@@ -94,7 +94,12 @@ impl Got {
 pub(crate) enum Broker {
     Memory,
     Embedded,
-    Real { servers: String, run: String },
+    Real {
+        servers: String,
+        run: String,
+        /// Settings of the service's consumers.
+        consumer: &'static [&'static str],
+    },
 }
 
 /// A broker with topics, and at most one service on it (of one or more workers).
@@ -117,8 +122,16 @@ impl Broker {
         match self {
             Self::Memory => World::Memory(Box::new(Memory::open(workers, topics).await)),
             Self::Embedded => World::Kafka(Box::new(Kafka::embedded(workers, topics))),
-            Self::Real { servers, run } => {
-                World::Kafka(Box::new(Kafka::real(servers, run, workers, topics).await))
+            Self::Real {
+                servers,
+                run,
+                consumer,
+            } => {
+                let mut kafka = Kafka::real(servers, run, workers, topics).await;
+                for setting in consumer {
+                    kafka.with_consumer(setting);
+                }
+                World::Kafka(Box::new(kafka))
             }
         }
     }
