@@ -6,12 +6,14 @@ use crate::failure::{Failure, Result};
 use crate::kafka::{INSTALL_JAVA, INSTALL_MAVEN};
 use crate::python::INSTALL_PYTHON;
 use crate::workspace::{Workspace, under_ci};
-use crate::{faults, openapi, process, python, real};
+use crate::{browser, faults, openapi, process, python, real};
 
 struct Tier {
     name: &'static str,
     /// Programs and what to install for them.
     needs: &'static [(&'static str, &'static str)],
+    /// Whether it sees to them by itself where it may.
+    installs: bool,
     run: fn(&Workspace) -> Result<()>,
 }
 
@@ -30,20 +32,23 @@ const FAULT_ROWS: [&str; 11] = [
     "B19",
 ];
 
-const TIERS: [Tier; 5] = [
+const TIERS: [Tier; 6] = [
     Tier {
         name: "real",
         needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
+        installs: false,
         run: |workspace| real::run(workspace, &[]),
     },
     Tier {
         name: "faults",
         needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
+        installs: false,
         run: |workspace| faults::run(workspace, &FAULT_ROWS.map(str::to_owned)),
     },
     Tier {
         name: "openapi-check",
         needs: &[("python3", INSTALL_PYTHON)],
+        installs: false,
         run: openapi::run,
     },
     Tier {
@@ -53,6 +58,7 @@ const TIERS: [Tier; 5] = [
             ("mvn", INSTALL_MAVEN),
             ("python3", INSTALL_PYTHON),
         ],
+        installs: false,
         run: python::member,
     },
     Tier {
@@ -62,7 +68,14 @@ const TIERS: [Tier; 5] = [
             ("mvn", INSTALL_MAVEN),
             ("python3", INSTALL_PYTHON),
         ],
+        installs: false,
         run: python::schemas,
+    },
+    Tier {
+        name: "ui",
+        needs: &browser::NEEDS,
+        installs: true,
+        run: |workspace| browser::run(workspace, &browser::Options::all()),
     },
 ];
 
@@ -74,7 +87,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             .filter_map(|(program, install)| process::find_program(program, install).err())
             .map(|failure| failure.to_string())
             .collect();
-        if missing.is_empty() {
+        if missing.is_empty() || (tier.installs && browser::may_install()) {
             println!("--- {}", tier.name);
             let begun = Instant::now();
             (tier.run)(workspace)?;

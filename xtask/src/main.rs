@@ -1,11 +1,12 @@
 //! Developer commands: `cargo xtask --help`.
 //!
 //! Whatever needs more than Rust and a C toolchain (Java for a real Kafka, Python for the OpenAPI
-//! validator, valgrind for instruction counts) lives here and not in `cargo test --workspace`. Each
+//! validator, Chromium for pages, valgrind for instruction counts) lives here and not in `cargo test --workspace`. Each
 //! command fetches what it needs from the package registries' ordinary clients, keeps it below the
 //! target directory, is bounded in time and stops what it started.
 
 mod bench;
+mod browser;
 mod ci;
 mod faults;
 mod misuse;
@@ -86,6 +87,8 @@ enum Task {
     PythonMember,
     /// Records between confluent-kafka-python and ours, with a real Kafka and schema registry (needs Python 3)
     PythonSchemas,
+    /// The pages of the examples in a real browser (needs Node.js and Chromium)
+    Ui(browser::Options),
     /// The tiers that `.ci/run` adds to `cargo test --workspace`
     Ci,
     /// Print the cargo features that lints and tests switch on, as one `--features` value
@@ -121,6 +124,7 @@ fn run(task: Task) -> Result<()> {
         Task::OpenapiCheck => openapi::run(&workspace),
         Task::PythonMember => python::member(&workspace),
         Task::PythonSchemas => python::schemas(&workspace),
+        Task::Ui(options) => browser::run(&workspace, &options),
         Task::Ci => ci::run(&workspace),
         Task::Features => {
             println!("{}", workspace.features().join(","));
