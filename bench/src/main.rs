@@ -6,6 +6,7 @@
 //! Every contestant runs in a process of its own (`child`), in turns, and reports its CPU time, wall
 //! time and memory; the table and its last line are made from the medians. See docs/benchmarks.md.
 
+mod agents;
 mod allocations;
 mod child;
 mod cluster;
@@ -56,6 +57,8 @@ enum Bench {
     Latency(latency::Options),
     /// Handlers that wait, many at once, beside the time they would take with no runtime at all
     Concurrency(concurrency::Options),
+    /// Agents that start and stop while a service runs, and what a thousand cost that have nothing to do
+    Agents(agents::Options),
     /// A RustStream service beside ours; `cargo xtask bench rival` builds it
     Rival(rival::Options),
     /// What citizenk itself adds to a record: instructions, allocations
@@ -67,6 +70,8 @@ enum Bench {
     Child(Run),
     #[command(hide = true)]
     Echo(latency::EchoRun),
+    #[command(hide = true)]
+    Idle(agents::IdleRun),
     #[command(hide = true)]
     Wait(concurrency::WaitRun),
 }
@@ -119,6 +124,8 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Concurrency(options) => concurrency::run(&options),
         Bench::Child(run) => contest::run(&run),
         Bench::Echo(run) => latency::echo(&run),
+        Bench::Agents(options) => agents::run(&options),
+        Bench::Idle(run) => agents::idle(&run),
         Bench::Wait(run) => concurrency::wait(&run),
     }
 }
