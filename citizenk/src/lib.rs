@@ -80,8 +80,8 @@ pub use runtime::lane::{Agent, AgentDef};
 #[cfg(feature = "avro")]
 pub mod avro {
     pub use crate::schema::avro::{
-        AsString, AvroCodec, AvroReader, AvroSchema, AvroType, AvroWith, Decimal, Micros,
-        SchemaBuilder,
+        AsString, AvroCodec, AvroReader, AvroRecord, AvroSchema, AvroType, AvroValue,
+        AvroValueCodec, AvroValueReader, AvroWith, Decimal, Micros, SchemaBuilder,
     };
 }
 

@@ -207,6 +207,7 @@ impl AgentBuilder<Undecoded, EventBatch> {
             decode: Some(DecodeFn::Plain(Undecoded::decode)),
             encode: None,
             from_json: None,
+            to_json: None,
             schema: |generator| generator.subschema_for::<RawBytes>(),
             own: None,
             in_registry: false,

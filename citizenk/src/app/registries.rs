@@ -133,9 +133,13 @@ pub(crate) mod with {
     use crate::app::{App, Assembled, Overrides};
     use crate::config::Settings;
     use crate::error::{BuildError, BuildIssue, RunError};
-    use crate::registry::{NewSchema, Registry, RegistrySource, SettleError};
+    use crate::registry::{
+        NewSchema, RegisteredSchema, Registry, RegistryError, RegistrySource, SettleError,
+    };
     use crate::runtime::produce::TopicNames;
-    use crate::schema::{OwnSchema, SchemaKind, SchemaMode, SchemaSource, Schemas};
+    use crate::schema::{
+        OwnSchema, SchemaKind, SchemaMode, SchemaSource, Schemas, Side, SubjectStrategy,
+    };
     use crate::topic::Direction;
     use crate::topic::describe::TopicInfo;
 
@@ -233,6 +237,21 @@ pub(crate) mod with {
             .collect()
     }
 
+    fn names_of(app: &App, assembled: &Assembled, writes: Writes<'_>) -> BTreeSet<&'static str> {
+        match writes {
+            Writes::App => written(app, assembled),
+            #[cfg(any(test, feature = "testing"))]
+            Writes::Test => written(app, assembled),
+            Writes::Topic(name) => assembled
+                .topics
+                .keys()
+                .copied()
+                .filter(|known| *known == name)
+                .collect(),
+            Writes::Nothing => BTreeSet::new(),
+        }
+    }
+
     /// One schema that is to have an id.
     pub(crate) struct Entry<'a> {
         pub(crate) topic: &'a TopicInfo,
@@ -253,18 +272,7 @@ pub(crate) mod with {
         assembled: &'a Assembled,
         writes: Writes<'_>,
     ) -> Result<Vec<Entry<'a>>, BuildError> {
-        let written = match writes {
-            Writes::App => written(app, assembled),
-            #[cfg(any(test, feature = "testing"))]
-            Writes::Test => written(app, assembled),
-            Writes::Topic(name) => assembled
-                .topics
-                .keys()
-                .copied()
-                .filter(|known| *known == name)
-                .collect(),
-            Writes::Nothing => BTreeSet::new(),
-        };
+        let written = names_of(app, assembled, writes);
         let mut entries = Vec::new();
         let mut issues = Vec::new();
         for topic in super::framed(assembled) {
@@ -338,26 +346,105 @@ pub(crate) mod with {
 
         /// Asks for the id as the mode says; again while the registry does not answer.
         async fn settle(&self, registry: &Registry) -> Result<u32, SettleError> {
-            let mut pause = FIRST_PAUSE;
-            for _ in 1..TRIES {
-                match registry
-                    .settle(&self.subject, &self.schema, self.mode)
-                    .await
-                {
-                    Err(SettleError::Registry(error)) if error.is_retriable() => {
-                        tracing::warn!(
-                            registry = self.registry, subject = self.subject, %error, ?pause,
-                            "the schema registry does not answer; it is asked again"
-                        );
-                        tokio::time::sleep(pause).await;
-                        pause *= 2;
-                    }
+            let mut patience = Patience::of(self.registry, &self.subject);
+            loop {
+                let settled = registry.settle(&self.subject, &self.schema, self.mode);
+                match settled.await {
+                    Err(SettleError::Registry(error)) if patience.lasts(&error).await => {}
                     settled => return settled,
                 }
             }
-            registry
-                .settle(&self.subject, &self.schema, self.mode)
-                .await
+        }
+    }
+
+    /// How often a registry that does not answer is asked again.
+    struct Patience<'a> {
+        registry: &'a str,
+        subject: &'a str,
+        tries: u32,
+        pause: Duration,
+    }
+
+    impl<'a> Patience<'a> {
+        fn of(registry: &'a str, subject: &'a str) -> Self {
+            Self {
+                registry,
+                subject,
+                tries: 1,
+                pause: FIRST_PAUSE,
+            }
+        }
+
+        /// Waits, unless another try is of no use.
+        async fn lasts(&mut self, error: &RegistryError) -> bool {
+            if !error.is_retriable() || self.tries == TRIES {
+                return false;
+            }
+            tracing::warn!(
+                registry = self.registry, subject = self.subject, %error, pause = ?self.pause,
+                "the schema registry does not answer; it is asked again"
+            );
+            tokio::time::sleep(self.pause).await;
+            self.pause *= 2;
+            self.tries += 1;
+            true
+        }
+    }
+
+    async fn newest(
+        registry: &Registry,
+        subject: &str,
+    ) -> Result<Option<Arc<RegisteredSchema>>, RegistryError> {
+        match registry.latest(subject).await? {
+            Some(latest) => registry.fetch(latest.id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The newest schema of a topic's values, where the program does not know it; `None`: it is not needed, or there
+    /// is none and it need not be there.
+    async fn latest(
+        topic: &TopicInfo,
+        real: &str,
+        registry: &Registry,
+        written: bool,
+    ) -> Result<Option<(OwnSchema, u32)>, SettleError> {
+        if topic.direction == Direction::Input {
+            return Ok(None);
+        }
+        let side = Side::Value;
+        if topic.wire.strategy != SubjectStrategy::TopicName {
+            let message = "only a subject of the topic's name is known before the schema is; let `.subjects(..)` out";
+            return Err(SettleError::Mistake(message.to_owned()));
+        }
+        let subject = format!("{real}-{}", side.name());
+        let mut patience = Patience::of(topic.wire.registry, &subject);
+        let found = loop {
+            match newest(registry, &subject).await {
+                Ok(found) => break found,
+                // What is not said to be written is no reason to end a start.
+                Err(_) if !written => break None,
+                Err(error) if patience.lasts(&error).await => {}
+                Err(error) => return Err(error.into()),
+            }
+        };
+        match found {
+            Some(found) if found.kind() == SchemaKind::Avro => {
+                let own = OwnSchema {
+                    topic: real.to_owned(),
+                    side,
+                    schema: found.schema().clone(),
+                };
+                Ok(Some((own, found.id())))
+            }
+            Some(found) if written => Err(SettleError::Mistake(format!(
+                "the newest version of subject `{subject}` is a schema of {}, not Avro",
+                found.kind()
+            ))),
+            None if written => Err(SettleError::Mistake(format!(
+                "subject `{subject}` has no version to write with; register one first"
+            ))),
+            _ => Ok(None),
         }
     }
 
@@ -408,15 +495,41 @@ pub(crate) mod with {
         });
         let mut issues = Vec::new();
         let mut failed = None;
+        let mut fail = |registry: &str, error: RegistryError| {
+            failed.get_or_insert(RunError::Startup {
+                component: format!("schema registry `{registry}`"),
+                reason: error.to_string(),
+            });
+        };
         for (entry, error) in join_all(asked).await.into_iter().flatten() {
             match error {
                 SettleError::Mistake(message) => issues.push(entry.issue(&message)),
-                SettleError::Registry(error) => {
-                    failed.get_or_insert(RunError::Startup {
-                        component: format!("schema registry `{}`", entry.registry),
-                        reason: error.to_string(),
-                    });
+                SettleError::Registry(error) => fail(entry.registry, error),
+            }
+        }
+        let written = names_of(app, assembled, writes);
+        let newest = super::framed(assembled)
+            .into_iter()
+            .filter(|topic| topic.takes_latest());
+        let newest = newest.map(async |topic| {
+            let source = sources.get(topic.wire.registry)?;
+            let real = overrides.names.real(topic.name);
+            let written = written.contains(topic.name);
+            match latest(topic, &real, &source.registry, written).await {
+                Ok(Some((own, id))) => {
+                    source.settled(&own, id);
+                    None
                 }
+                Ok(None) => None,
+                Err(error) => Some((topic, error)),
+            }
+        });
+        for (topic, error) in join_all(newest).await.into_iter().flatten() {
+            match error {
+                SettleError::Mistake(message) => {
+                    issues.push(BuildIssue::new(format!("topic `{}`", topic.name), message));
+                }
+                SettleError::Registry(error) => fail(topic.wire.registry, error),
             }
         }
         match (BuildError::from_issues(issues), failed) {

@@ -75,4 +75,10 @@ impl SchemaSource for RegistrySource {
         let found = ids.iter().find(|(schema, _)| **schema == *own.schema);
         found.map(|(_, id)| *id)
     }
+
+    fn latest(&self, topic: &str, side: Side) -> Option<(u32, Arc<SchemaText>)> {
+        let known = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let (schema, id) = known.get(&(topic.to_owned(), side))?.last()?;
+        Some((*id, schema.clone()))
+    }
 }

@@ -63,3 +63,9 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], _: &Wire) -> Result<T, D
     let frame = Frame::parse(bytes).map_err(|error| DecodeError::new(NAME, error))?;
     serde_json::from_slice(frame.body).map_err(|source| DecodeError::json(&source, frame.body))
 }
+
+/// The JSON without what stands before it.
+pub(crate) fn shown(bytes: &[u8], _: &Wire) -> Result<Vec<u8>, DecodeError> {
+    let frame = Frame::parse(bytes).map_err(|error| DecodeError::new(NAME, error))?;
+    Ok(frame.body.to_vec())
+}

@@ -24,4 +24,4 @@ pub use source::{
     Fetched, OwnSchema, ResolvedReference, SchemaError, SchemaKind, SchemaSource, SchemaText, Side,
 };
 pub use strategy::SubjectStrategy;
-pub(crate) use wire::{SchemaFn, Schemas, Wire, WireOptions, WireSpec};
+pub(crate) use wire::{SchemaFn, Schemas, ValueSchema, Wire, WireOptions, WireSpec};

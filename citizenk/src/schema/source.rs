@@ -166,4 +166,10 @@ pub trait SchemaSource: fmt::Debug + Send + Sync {
     /// The id that values of this schema are written with, if it is known: registered or looked up at the
     /// start.
     fn id_of(&self, own: &OwnSchema) -> Option<u32>;
+
+    /// The newest schema of a topic (its name on the broker) and its id, for topics whose schema no program
+    /// knows; looked up at the start. By default there is none.
+    fn latest(&self, _topic: &str, _side: Side) -> Option<(u32, Arc<SchemaText>)> {
+        None
+    }
 }

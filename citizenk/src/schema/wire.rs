@@ -25,6 +25,24 @@ pub(crate) struct WireOptions {
     pub(crate) mode: Option<SchemaMode>,
     /// Under which subject it stands.
     pub(crate) strategy: SubjectStrategy,
+    /// Where the schema of values is from.
+    pub(crate) schema: ValueSchema,
+}
+
+/// Where the schema of a topic's values is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ValueSchema {
+    /// The Rust type is the schema, or there is none.
+    Type,
+    /// This is it.
+    #[cfg(feature = "avro")]
+    Text(&'static str),
+    /// It stands in a file.
+    #[cfg(feature = "avro")]
+    File(&'static str),
+    /// The newest of the subject.
+    #[cfg(feature = "avro")]
+    Registry,
 }
 
 impl WireOptions {
@@ -33,6 +51,7 @@ impl WireOptions {
         earlier: &[],
         mode: None,
         strategy: SubjectStrategy::TopicName,
+        schema: ValueSchema::Type,
     };
 }
 
@@ -122,6 +141,8 @@ impl Schemas {
             json: AppendList::default(),
             #[cfg(feature = "avro")]
             avro: AppendList::default(),
+            #[cfg(feature = "avro")]
+            untyped: super::avro::Untyped::default(),
         }
     }
 }
@@ -174,6 +195,9 @@ pub(crate) struct Wire {
     /// By the Rust type of the values; nearly always one.
     #[cfg(feature = "avro")]
     pub(crate) avro: AppendList<super::avro::Typed>,
+    /// Of values without a Rust type, and of those who look on.
+    #[cfg(feature = "avro")]
+    pub(crate) untyped: super::avro::Untyped,
 }
 
 impl fmt::Debug for Wire {
@@ -215,6 +239,19 @@ impl Wire {
                 "the {} schema of topic `{}` has no id: it is not registered; topics that an agent, timer or hook names with `sends` or `output` are registered when the service starts",
                 own.side.name(),
                 own.topic
+            )
+        })
+    }
+}
+
+#[cfg(feature = "avro")]
+impl Wire {
+    /// The newest schema of the topic in its registry, as it was at the start.
+    pub(crate) fn latest(&self) -> Result<(u32, Arc<SchemaText>), String> {
+        self.source.latest(&self.real, self.spec.side).ok_or_else(|| {
+            format!(
+                "topic `{}` is written with the newest schema of its registry, which nobody has asked for: topics that an agent, timer or hook names with `sends` or `output` get theirs when the service starts",
+                self.real
             )
         })
     }

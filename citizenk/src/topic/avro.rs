@@ -8,11 +8,11 @@ use crate::codec::{Decode, DecodeFn, EncodeFn, Json, KeyCodec, TextKey};
 use crate::schema::WireOptions;
 use crate::schema::avro::{
     self, AvroType, decode_bare, decode_framed, decode_single_object, encode_bare, encode_framed,
-    encode_single_object, own_schema,
+    encode_single_object, own_schema, shown,
 };
 
 /// The media type of Avro bytes.
-const MEDIA_TYPE: &str = "application/avro";
+pub(super) const MEDIA_TYPE: &str = "application/avro";
 
 impl<V, K> Topic<V, K> {
     /// A topic of Avro values that name their schema in a registry (Confluent's wire format).
@@ -93,7 +93,11 @@ impl<V, K> Topic<V, K> {
             media_type: MEDIA_TYPE,
             decode: Some(decode),
             encode: Some(encode),
-            from_json: Some(<V as Decode<Json>>::decode),
+            from_json: Some(DecodeFn::Plain(<V as Decode<Json>>::decode)),
+            to_json: match in_registry {
+                true => Some(shown),
+                false => None,
+            },
             schema: |generator| generator.subschema_for::<V>(),
             own: Some(own_schema::<V>),
             in_registry,

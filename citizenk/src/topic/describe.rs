@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::codec::{DecodeFn, KeyCodec};
+use crate::codec::KeyCodec;
 
-use super::{Declared, Direction, Partitioner, Topic, TopicId};
+use super::{Declared, Direction, Partitioner, ToJson, Topic, TopicId};
 use crate::error::DecodeError;
 use crate::schema::{OwnSchema, SchemaFn, Schemas, Side, WireOptions, WireSpec};
 use crate::staging::OutputTopic;
@@ -29,6 +29,15 @@ struct Own {
 }
 
 impl Own {
+    /// The program does not know it: it is the registry's newest.
+    fn is_registrys(&self) -> bool {
+        #[cfg(feature = "avro")]
+        return self.spec.side == Side::Value
+            && self.spec.options.schema == crate::schema::ValueSchema::Registry;
+        #[cfg(not(feature = "avro"))]
+        false
+    }
+
     fn resolved(&self, real: &str) -> Result<OwnSchema, String> {
         Ok(OwnSchema {
             topic: real.to_owned(),
@@ -69,6 +78,7 @@ pub(crate) struct TopicInfo {
     /// own type first, so that a wrong field is an error here and not in a consumer.
     check_value: Transcode,
     key_from_text: KeyFromText,
+    to_json: Option<ToJson>,
     /// Those of the app, once the topic is part of one.
     schemas: Schemas,
 }
@@ -84,7 +94,7 @@ impl TopicInfo {
         let topic = *topic;
         let (encode, key) = (topic.encode, topic.key);
         // What arrives as text is the topic's own format, unless that is none for people.
-        let text = topic.from_json.map(DecodeFn::Plain).or(topic.decode);
+        let text = topic.from_json.or(topic.decode);
         Self {
             name: topic.id().text(),
             plain: topic.name,
@@ -102,6 +112,7 @@ impl TopicInfo {
             schema: topic.schema,
             wire: topic.wire,
             takes_json: topic.from_json.is_some(),
+            to_json: topic.to_json,
             schemas: Schemas::none(),
             own: [
                 topic.own.map(|schema| Own {
@@ -158,6 +169,19 @@ impl TopicInfo {
         (self.check_value)(text, out, &self.schemas)
     }
 
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_shown_as_json(&self) -> bool {
+        self.to_json.is_some()
+    }
+
+    /// JSON text of a value's bytes; `None`: they are for people as they are, or for nobody.
+    #[cfg(feature = "cli")]
+    pub(crate) fn value_as_json(&self, bytes: &[u8]) -> Option<Result<Vec<u8>, DecodeError>> {
+        let to_json = self.to_json?;
+        let wire = self.schemas.wire(&self.side(Side::Value));
+        Some(to_json(bytes, wire))
+    }
+
     /// Appends a key's bytes in the topic's format.
     pub(crate) fn key_from_text(&self, text: &str, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         (self.key_from_text)(text, out, &self.schemas)
@@ -165,8 +189,13 @@ impl TopicInfo {
 
     /// The schemas that its keys and values are written with; `real` is the topic's name on the broker.
     pub(crate) fn own_schemas(&self, real: &str) -> Result<Vec<OwnSchema>, String> {
-        let known = self.own.iter().flatten();
+        let known = self.own.iter().flatten().filter(|own| !own.is_registrys());
         known.map(|own| own.resolved(real)).collect()
+    }
+
+    /// The schema of values is the newest the registry has.
+    pub(crate) fn takes_latest(&self) -> bool {
+        self.own.iter().flatten().any(Own::is_registrys)
     }
 
     /// The same, for documents; empty for formats without schemas.
@@ -185,7 +214,8 @@ impl TopicInfo {
     /// Those of them that stand in a registry.
     #[cfg(feature = "registry")]
     pub(crate) fn registered_schemas(&self, real: &str) -> Result<Vec<OwnSchema>, String> {
-        let known = self.own.iter().flatten().filter(|own| own.in_registry);
+        let known = self.own.iter().flatten();
+        let known = known.filter(|own| own.in_registry && !own.is_registrys());
         known.map(|own| own.resolved(real)).collect()
     }
 

@@ -12,10 +12,12 @@ use crate::codec::{
 };
 use crate::config::split_name;
 use crate::error::{DecodeError, EncodeError};
-use crate::schema::{SchemaFn, Schemas, Side, WireOptions, WireSpec};
+use crate::schema::{SchemaFn, Schemas, Side, Wire, WireOptions, WireSpec};
 
 #[cfg(feature = "avro")]
 mod avro;
+#[cfg(feature = "avro")]
+mod avro_value;
 pub(crate) mod describe;
 mod framed;
 pub(crate) mod input;
@@ -39,8 +41,8 @@ pub enum Direction {
     Bidir,
 }
 
-/// Reads a value from the JSON that people write.
-pub(crate) type FromJson<V> = fn(&[u8]) -> Result<V, DecodeError>;
+/// JSON text of a value's bytes, for those who look on.
+pub(crate) type ToJson = fn(&[u8], &Wire) -> Result<Vec<u8>, DecodeError>;
 
 /// A topic's name, value type, key type, formats and partitioner: one constant used to consume, send,
 /// route, test and document.
@@ -61,7 +63,9 @@ pub struct Topic<V, K = String> {
     pub(crate) decode: Option<DecodeFn<V>>,
     pub(crate) encode: Option<EncodeFn<V>>,
     /// From the JSON of an HTTP body or a command line, where that is not the topic's own format.
-    pub(crate) from_json: Option<FromJson<V>>,
+    pub(crate) from_json: Option<DecodeFn<V>>,
+    /// For those who look on, where the topic's own format is none for people.
+    pub(crate) to_json: Option<ToJson>,
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
     /// The schema of values, in formats that have one.
     pub(crate) own: Option<SchemaFn>,
@@ -156,6 +160,7 @@ impl<V, K> Topic<V, K> {
             decode: Some(DecodeFn::Plain(<V as Decode<C>>::decode)),
             encode: Some(EncodeFn::Plain(<V as Encode<C>>::encode)),
             from_json: None,
+            to_json: None,
             schema: |generator| generator.subschema_for::<V>(),
             own: None,
             in_registry: false,
@@ -181,6 +186,7 @@ impl<V, K> Topic<V, K> {
             decode: Some(DecodeFn::Plain(<V as Decode<Json>>::decode)),
             encode: None,
             from_json: None,
+            to_json: None,
             schema: |generator| generator.subschema_for::<V>(),
             own: None,
             in_registry: false,
@@ -206,6 +212,7 @@ impl<V, K> Topic<V, K> {
             decode: None,
             encode: Some(EncodeFn::Plain(<V as Encode<Json>>::encode)),
             from_json: None,
+            to_json: None,
             schema: |generator| generator.subschema_for::<V>(),
             own: None,
             in_registry: false,

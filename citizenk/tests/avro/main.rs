@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod topics;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -45,7 +45,8 @@ fn printed(app: &App, settings: &Settings) -> Result<Value, RunError> {
         let real = settings.real_topic(topic.name);
         // Checked when the app was assembled.
         let own = topic.own_schemas(&real).unwrap_or_default();
-        if !own.iter().any(|own| own.side == crate::schema::Side::Value)
+        if !topic.takes_latest()
+            && !own.iter().any(|own| own.side == crate::schema::Side::Value)
             && let Some(schema) = plain(topic)
         {
             entries.push(json!({

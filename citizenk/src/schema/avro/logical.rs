@@ -91,18 +91,23 @@ numbers! {
     NaiveTime, Own: i32, "int", "time-millis",
         |time| millis_of(time), |number| time_of(i64::from(number) * 1_000);
     NaiveTime, Micros: i64, "long", "time-micros",
-        |time| i64::from(time.num_seconds_from_midnight()) * 1_000_000 + i64::from(time.nanosecond() % 1_000_000_000 / 1_000),
+        |time| micros_of(time),
         |number| time_of(number);
 }
 
-fn millis_of(time: &NaiveTime) -> i32 {
+pub(super) fn millis_of(time: &NaiveTime) -> i32 {
     let millis =
         time.num_seconds_from_midnight() * 1_000 + time.nanosecond() % 1_000_000_000 / 1_000_000;
     // A day has 86,400,000 of them.
     i32::try_from(millis).unwrap_or(i32::MAX)
 }
 
-fn time_of(micros: i64) -> Option<NaiveTime> {
+pub(super) fn micros_of(time: &NaiveTime) -> i64 {
+    i64::from(time.num_seconds_from_midnight()) * 1_000_000
+        + i64::from(time.nanosecond() % 1_000_000_000 / 1_000)
+}
+
+pub(super) fn time_of(micros: i64) -> Option<NaiveTime> {
     let micros = u64::try_from(micros).ok()?;
     let seconds = u32::try_from(micros / 1_000_000).ok()?;
     let nanos = u32::try_from(micros % 1_000_000).ok()? * 1_000;
@@ -194,7 +199,7 @@ impl<const PRECISION: u32, const SCALE: u32> AvroWith<Number> for Decimal<PRECIS
     }
 }
 
-fn digits(mantissa: i128) -> u32 {
+pub(super) fn digits(mantissa: i128) -> u32 {
     mantissa
         .unsigned_abs()
         .checked_ilog10()
@@ -202,7 +207,7 @@ fn digits(mantissa: i128) -> u32 {
 }
 
 /// Two's complement without the bytes that only repeat the sign.
-fn shortest(bytes: &[u8; 16]) -> &[u8] {
+pub(super) fn shortest(bytes: &[u8; 16]) -> &[u8] {
     let mut start = 0;
     while start < 15 {
         let repeats = match bytes[start] {
@@ -218,7 +223,7 @@ fn shortest(bytes: &[u8; 16]) -> &[u8] {
     &bytes[start..]
 }
 
-fn unscaled(bytes: &[u8]) -> Option<i128> {
+pub(super) fn unscaled(bytes: &[u8]) -> Option<i128> {
     let start = 16usize.checked_sub(bytes.len())?;
     let fill = if bytes.first().is_some_and(|byte| *byte >= 0x80) {
         0xFF

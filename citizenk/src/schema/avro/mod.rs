@@ -8,10 +8,13 @@
 mod builder;
 mod codec;
 mod form;
+mod generic;
 mod logical;
 mod model;
 mod record;
 mod resolve;
+mod untyped;
+mod value;
 
 pub use builder::{FieldName, Fields, SchemaBuilder, TypeName};
 pub use codec::{AvroCodec, AvroReader, AvroSchema};
@@ -22,6 +25,11 @@ pub(crate) use codec::{
 pub use form::{AvroType, AvroWith, Decoded, Encoded, Own};
 pub use logical::{AsString, Decimal, Micros};
 pub use record::{Branch, Position, present, read, skip, unknown};
+pub use untyped::{AvroValueCodec, AvroValueReader};
+pub(crate) use untyped::{
+    Untyped, decode_value, encode_value, own_schema_of_value, shown, value_from_json,
+};
+pub use value::{AvroRecord, AvroValue};
 
 /// The name of the codec.
 pub(crate) const NAME: &str = "avro";

@@ -179,13 +179,7 @@ impl Resolver<'_> {
         let Kind::Union(branches) = to.kind(reader) else {
             return self.matched(writer, reader, Label::Plain);
         };
-        let kind = from.kind(writer);
-        let fits = |wanted: &dyn Fn(Id) -> bool| branches.iter().copied().find(|id| wanted(*id));
-        let found = fits(&|id| is_same(kind, to.kind(id)))
-            // A record that was renamed: the only one there is.
-            .or_else(|| fits(&|id| kind.word() == to.kind(id).word()))
-            .or_else(|| fits(&|id| is_promotable(kind, to.kind(id))));
-        let Some(found) = found else {
+        let Some(found) = branch_of(from, writer, to, reader) else {
             let (from, to) = (from.title(writer), to.title(reader));
             self.mismatch(format!("written as {from}, which {to} does not admit"));
             return SchemaKey::from_idx(0);
@@ -202,14 +196,7 @@ impl Resolver<'_> {
         let mut fields = Vec::with_capacity(from.len());
         let mut read = vec![false; to.len()];
         for (index, field) in from.iter().enumerate() {
-            let position = to
-                .iter()
-                .position(|other| other.name == field.name)
-                .or_else(|| {
-                    to.iter()
-                        .position(|other| other.aliases.contains(&field.name))
-                })
-                .filter(|position| !read[*position]);
+            let position = position_of(field, to).filter(|position| !read[*position]);
             fields.push(match position {
                 Some(position) => {
                     read[position] = true;
@@ -327,6 +314,29 @@ impl Resolver<'_> {
             ));
         }
     }
+}
+
+/// The type that one of the writer's, which is no union, is read as: the reader's, or a branch of it.
+pub(super) fn branch_of(from: &Model, writer: Id, to: &Model, reader: Id) -> Option<Id> {
+    let Kind::Union(branches) = to.kind(reader) else {
+        return Some(reader);
+    };
+    let kind = from.kind(writer);
+    let fits = |wanted: &dyn Fn(Id) -> bool| branches.iter().copied().find(|id| wanted(*id));
+    fits(&|id| is_same(kind, to.kind(id)))
+        // A record that was renamed: the only one there is.
+        .or_else(|| fits(&|id| kind.word() == to.kind(id).word()))
+        .or_else(|| fits(&|id| is_promotable(kind, to.kind(id))))
+}
+
+/// Where the reader has one of the writer's fields.
+pub(super) fn position_of(field: &Field, to: &[Field]) -> Option<usize> {
+    let named = to.iter().position(|other| other.name == field.name);
+    let aliased = || {
+        to.iter()
+            .position(|other| other.aliases.contains(&field.name))
+    };
+    named.or_else(aliased)
 }
 
 fn leaf(kind: &Kind, label: Label) -> RegularType {

@@ -53,7 +53,8 @@ impl Filter {
         Ok(Self::Value(path, is))
     }
 
-    pub(super) fn admits(&self, record: &Record) -> bool {
+    /// `value` is the record's as people read it.
+    pub(super) fn admits(&self, record: &Record, value: Option<&[u8]>) -> bool {
         match self {
             Self::Key(key) => record.key_bytes() == Some(key),
             Self::Header(name, is) => record
@@ -61,8 +62,7 @@ impl Filter {
                 .iter()
                 .any(|(header, value)| header == name && value == Some(is.as_bytes())),
             Self::Value(path, is) => {
-                let bytes = record.value.as_ref().map(AsRef::as_ref);
-                let value = bytes.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
+                let value = value.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
                 value.is_some_and(|value| at(&value, path) == Some(is))
             }
         }
@@ -90,7 +90,9 @@ mod tests {
             .with_key([0, 0, 0, 7])
             .with_header("tenant", "a")
             .with_header("tenant", "b");
-        Filter::parse(filter, &topic).unwrap().admits(&record)
+        Filter::parse(filter, &topic)
+            .unwrap()
+            .admits(&record, record.value.as_ref().map(AsRef::as_ref))
     }
 
     #[test]

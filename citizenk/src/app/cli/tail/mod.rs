@@ -5,6 +5,7 @@
 
 mod filter;
 mod print;
+mod values;
 
 use std::future::Future;
 use std::io::{self, IsTerminal};
@@ -26,6 +27,7 @@ use crate::time::Clock;
 use filter::Filter;
 pub(crate) use print::Format;
 use print::Printer;
+use values::Values;
 
 /// How often a long search says how far it is.
 const SAY: Duration = Duration::from_secs(2);
@@ -40,8 +42,11 @@ pub(super) async fn tail(
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let mut topic = known_topic(app, settings, &args.topic)?;
-    if args.filter.iter().any(|filter| filter.starts_with("key=")) {
-        topic = with_ids(app, settings, &topic, false).await?;
+    let by_key = args.filter.iter().any(|filter| filter.starts_with("key="));
+    match with_ids(app, settings, &topic, false).await {
+        Ok(known) => topic = known,
+        Err(error) if by_key => return Err(error),
+        Err(error) => eprintln!("warning: values are shown as bytes: {error}"),
     }
     let clock = Clock::system();
     let reader = Reader::over(clusters, settings, format!("{}-tail", app.name));
@@ -50,8 +55,17 @@ pub(super) async fn tail(
     let read = within(read, args, &clock)?;
     let filters = args.filter.iter().map(|text| Filter::parse(text, &topic));
     let filters: Vec<Filter> = filters.collect::<Result<_, _>>()?;
-    let mut printer = Printer::new(topic, args.format);
-    let scanned = print_all(read.stream(), &filters, args.max, &mut printer, stop).await;
+    let mut printer = Printer::new(topic.clone(), args.format);
+    let mut values = Values::new(topic);
+    let scanned = print_all(
+        read.stream(),
+        &filters,
+        args.max,
+        &mut printer,
+        &mut values,
+        stop,
+    )
+    .await;
     match scanned {
         // A reader that has seen enough (`| head`) is no error.
         Err(Ended::Output(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -105,6 +119,7 @@ async fn print_all(
     filters: &[Filter],
     max: Option<u64>,
     printer: &mut Printer,
+    values: &mut Values,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Ended> {
     let mut say = tokio::time::interval_at(Instant::now() + SAY, SAY);
@@ -127,8 +142,13 @@ async fn print_all(
             item = stream.next() => match item {
                 None => break,
                 Some(Ok(record)) => {
-                    if filters.iter().all(|filter| filter.admits(&record)) {
-                        printer.print(&record)?;
+                    let value = tokio::select! {
+                        value = values.of(&record) => value,
+                        () = &mut stop => break,
+                    };
+                    let value = value.as_deref();
+                    if filters.iter().all(|filter| filter.admits(&record, value)) {
+                        printer.print(&record, value)?;
                         shown += 1;
                     }
                 }

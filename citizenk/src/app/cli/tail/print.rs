@@ -44,8 +44,8 @@ impl Printer {
         !self.out.is_empty()
     }
 
-    pub(super) fn print(&mut self, record: &Record) -> io::Result<()> {
-        let value = record.value.as_ref().map(AsRef::as_ref);
+    /// `value` is the record's as people read it.
+    pub(super) fn print(&mut self, record: &Record, value: Option<&[u8]>) -> io::Result<()> {
         match self.format {
             Format::Table => {
                 let line = table(record, value);
@@ -55,8 +55,8 @@ impl Printer {
                 let object = object(&self.topic, record, value);
                 self.out.extend_from_slice(object.to_string().as_bytes());
             }
-            Format::Raw => match value {
-                Some(value) => self.out.extend_from_slice(value),
+            Format::Raw => match &record.value {
+                Some(value) => self.out.extend_from_slice(value.as_ref()),
                 None => return Ok(()),
             },
         }
@@ -126,7 +126,7 @@ fn object(topic: &TopicInfo, record: &Record, value: Option<&[u8]>) -> Value {
     object.insert("timestamp".to_owned(), json!(time(record)));
     put(&mut object, "key", record.key_bytes());
     let parsed = value
-        .filter(|_| topic.media_type == Json::MEDIA_TYPE)
+        .filter(|_| topic.media_type == Json::MEDIA_TYPE || topic.is_shown_as_json())
         .and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
     match parsed {
         Some(parsed) => {
