@@ -125,7 +125,7 @@ pub use web::Problem;
 #[cfg(feature = "web")]
 pub mod http {
     pub use crate::web::{
-        ApiInput, ApiOutput, Json, Merge, Operation, Path, Problem, Query, Routes,
+        ApiInput, ApiOutput, Bridge, Json, Merge, Operation, Path, Problem, Query, Routes,
     };
 }
 

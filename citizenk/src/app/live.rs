@@ -221,25 +221,7 @@ impl Service for Live {
     }
 
     fn produce(&self, request: ProduceRequest) -> Answer<'_, Result<Sent, ProduceError>> {
-        let mut batch = StagedBatch::default();
-        {
-            let mut writer = batch.record(0);
-            if let Some(key) = &request.key {
-                writer.key_bytes(key);
-            }
-            for (name, value) in request.headers.iter() {
-                writer.header(name, value);
-            }
-            crate::telemetry::trace::inject(|name, value| {
-                if request.headers.get(name).is_none() {
-                    writer.header(name, Some(value.as_bytes()));
-                }
-            });
-            writer
-                .partition(request.partition)
-                .timestamp(request.timestamp)
-                .finish(request.value.as_deref());
-        }
+        let batch = request.staged();
         let topic = request.topic.to_owned();
         let declared = self.info.topic(request.topic).map(|doc| doc.info.output());
         let producer = self.env.producer.clone();

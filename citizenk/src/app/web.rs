@@ -10,15 +10,16 @@ use tower::{Layer, Service};
 use super::front::printable_servers;
 use super::{App, Assembled};
 use crate::config::{HttpAccess, Settings};
-use crate::error::BuildError;
-use crate::http::Routes;
+use crate::error::{AgentError, BuildError};
+use crate::extract::StateRequirement;
+use crate::http::{Bridge, Routes};
 use crate::policy::Policy;
 use crate::runtime::plan::AgentPlan;
 use crate::topic::describe::TopicInfo;
 use crate::transport::BrokerKind;
 use crate::web::{
-    AgentDoc, ClusterDoc, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc, WebConfig,
-    WebLayer, WebPlan,
+    AgentDoc, ClusterDoc, Hubs, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc,
+    WebConfig, WebLayer, WebPlan,
 };
 
 /// Routers and layers an app brings along.
@@ -49,6 +50,20 @@ impl App {
     {
         self.web.layers.push(WebLayer::new(layer));
         self
+    }
+
+    /// Adds endpoints for topics that clients choose by name. See [`Bridge`](crate::http::Bridge).
+    #[must_use]
+    pub fn bridge(mut self, bridge: Bridge) -> Self {
+        for route in bridge.routes() {
+            self = self.component(route);
+        }
+        // Shared by all bridges of the app; made anew each time it starts.
+        let hubs = StateRequirement::of::<Hubs>().id;
+        if self.states.iter().any(|entry| entry.what.id == hubs) {
+            return self;
+        }
+        self.state_with(async |_| Ok::<_, AgentError>(Hubs::default()))
     }
 
     /// Checks routes and makes the document.

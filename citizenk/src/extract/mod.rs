@@ -28,7 +28,9 @@ pub(crate) use outputs::{OutputTable, OutputTarget};
 pub use partitions::Partitions;
 pub(crate) use producer::{LoneReply, ProducePort, ProduceReply};
 pub use producer::{ProduceError, Producer, ProducerRecord, Sending, Sent};
-pub(crate) use reader::{Begin, Counts, Found, FoundStream, ReadPort, ReadRequest};
+pub(crate) use reader::{
+    Begin, Counts, Extent, Extents, Found, FoundStream, Offsets, ReadPort, ReadRequest,
+};
 pub use reader::{Position, PositionError, Progress, Read, ReadError, Reader, RecordStream};
 pub use record::{Key, Meta};
 pub use state::State;

@@ -103,15 +103,20 @@ impl Streams {
         if let Some(stream) = streams.get(name) {
             return stream.clone();
         }
-        let stream = Stream(Arc::new(Inner {
+        let stream = self.unlisted(name);
+        streams.insert(name.to_owned(), stream.clone());
+        stream
+    }
+
+    /// A stream for who asks alone, which ends with its last clone; counted under this name.
+    pub(crate) fn unlisted(&self, name: &str) -> Stream {
+        Stream(Arc::new(Inner {
             name: name.to_owned(),
             run: run_id(),
             ring: Mutex::new(Ring::new(SlowClient::MOST, MOST_BYTES)),
             head: watch::channel(0).0,
             metrics: self.metrics.stream(name),
-        }));
-        streams.insert(name.to_owned(), stream.clone());
-        stream
+        }))
     }
 }
 

@@ -15,6 +15,7 @@
 mod arguments;
 mod assemble;
 mod auto;
+mod bridge;
 mod config;
 mod describe;
 mod errors;
@@ -34,6 +35,8 @@ mod stream;
 mod tests;
 
 pub(crate) use assemble::{Attach, Surroundings, WebPlan};
+pub use bridge::Bridge;
+pub(crate) use bridge::Hubs;
 pub(crate) use config::{Token, WebConfig};
 pub use describe::{
     ApiInput, ApiOutput, InputProbe, NoInputProbe, NoOutputProbe, Operation, OutputProbe, Probe,

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::Problem;
 use crate::extract::{ProduceError, Sent};
 use crate::record::{Headers, OwnedRecord, TopicPartition};
+use crate::staging::StagedBatch;
 use crate::topic::Direction;
 use crate::topic::describe::TopicInfo;
 use crate::transport::BrokerKind;
@@ -171,6 +172,32 @@ pub(crate) struct ProduceRequest {
     pub(crate) partition: Option<i32>,
     /// Milliseconds since the Unix epoch; `None`: now.
     pub(crate) timestamp: Option<i64>,
+}
+
+impl ProduceRequest {
+    /// The record as the producer takes it, with the current trace.
+    pub(crate) fn staged(&self) -> StagedBatch {
+        let mut batch = StagedBatch::default();
+        {
+            let mut writer = batch.record(0);
+            if let Some(key) = &self.key {
+                writer.key_bytes(key);
+            }
+            for (name, value) in self.headers.iter() {
+                writer.header(name, value);
+            }
+            crate::telemetry::trace::inject(|name, value| {
+                if self.headers.get(name).is_none() {
+                    writer.header(name, Some(value.as_bytes()));
+                }
+            });
+            writer
+                .partition(self.partition)
+                .timestamp(self.timestamp)
+                .finish(self.value.as_deref());
+        }
+        batch
+    }
 }
 
 /// A record posted to an agent.

@@ -8,8 +8,9 @@ mod error;
 mod position;
 mod stream;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,10 +34,28 @@ use crate::topic::Topic;
 /// How long a read waits for the next record before it gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// An offset of each partition.
+pub(crate) type Offsets = BTreeMap<i32, i64>;
+
+/// What a partition has, and what of it a read would give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// The first offset that is kept.
+    pub(crate) low: i64,
+    pub(crate) from: i64,
+    /// The end.
+    pub(crate) high: i64,
+}
+
+pub(crate) type Extents =
+    Pin<Box<dyn Future<Output = Result<BTreeMap<i32, Extent>, ReadError>> + Send>>;
+
 /// Where a read begins.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Begin {
     At(Position),
+    /// At these offsets; partitions that are not named at their first record.
+    Each(Arc<Offsets>),
     /// So many records before the end, over all partitions.
     Last(u64),
     /// So many records before the end of each partition.
@@ -54,6 +73,8 @@ pub(crate) struct ReadRequest {
     pub(crate) partitions: BTreeSet<i32>,
     pub(crate) begin: Begin,
     pub(crate) to: Position,
+    /// In place of `to`, for the partitions named.
+    pub(crate) ends: Option<Arc<Offsets>>,
     /// Go on behind `to`, for ever.
     pub(crate) follow: bool,
     pub(crate) patience: Duration,
@@ -75,6 +96,8 @@ pub(crate) type FoundStream = Pin<Box<dyn Stream<Item = Result<Found, ReadError>
 pub(crate) trait ReadPort: Send + Sync {
     /// Nothing is asked of the cluster before the stream is polled.
     fn open(&self, request: ReadRequest) -> FoundStream;
+    /// What the request's beginning means now.
+    fn extents(&self, request: ReadRequest) -> Extents;
     /// The clusters there are; the first is meant where none is named.
     fn clusters(&self) -> Vec<&'static str> {
         vec![DEFAULT_CLUSTER]
@@ -180,6 +203,7 @@ impl Reader {
                 partitions: BTreeSet::new(),
                 begin: Begin::At(Position::Earliest),
                 to: Position::Latest,
+                ends: None,
                 follow: false,
                 patience: PATIENCE,
                 counts: Arc::default(),
@@ -287,6 +311,22 @@ impl<T: 'static> Read<T> {
         self
     }
 
+    /// What becomes of each value.
+    pub(crate) fn and_then<U>(
+        self,
+        change: impl Fn(T) -> Result<U, DecodeError> + Send + Sync + 'static,
+    ) -> Read<U> {
+        let decode = self.decode;
+        Read {
+            port: self.port,
+            request: self.request,
+            decode: Arc::new(move |payload| {
+                let value = decode(payload)?;
+                Ok(value.map(&change).transpose()?)
+            }),
+        }
+    }
+
     /// Tombstones too, as `None`.
     pub fn tombstones(self) -> Read<Option<T>> {
         let decode = self.decode;
@@ -317,6 +357,23 @@ impl<T: 'static> Read<T> {
         let counts = self.request.counts.clone();
         let found = self.port.open(self.request);
         RecordStream::new(found, self.decode, counts)
+    }
+
+    /// At these offsets; partitions that are not named at their first record.
+    pub(crate) fn each_from(mut self, offsets: Offsets) -> Self {
+        self.request.begin = Begin::Each(Arc::new(offsets));
+        self
+    }
+
+    /// Up to before these offsets; partitions that are not named up to their end as it is now.
+    pub(crate) fn each_to(mut self, offsets: Offsets) -> Self {
+        self.request.ends = Some(Arc::new(offsets));
+        self
+    }
+
+    /// What the beginning means now, of each partition.
+    pub(crate) fn extents(self) -> Extents {
+        self.port.extents(self.request)
     }
 
     /// The records undecoded, a chunk at a time.

@@ -147,6 +147,7 @@ fn request(cluster: &'static str, question: &Question) -> ReadRequest {
         partitions: [question.partition.partition].into(),
         begin: Begin::At(question.next.map_or(Position::Earliest, Position::Offset)),
         to: Position::Offset(question.end),
+        ends: None,
         follow: false,
         patience: PATIENCE,
         counts: Arc::<Counts>::default(),

@@ -1,7 +1,7 @@
 //! What the positions of a request mean, at the moment the read begins.
 
 use super::{ANSWER, Job, Span};
-use crate::extract::{Begin, Position, ReadError, ReadRequest};
+use crate::extract::{Begin, Offsets, Position, ReadError, ReadRequest};
 use crate::transport::Spot;
 
 /// One partition's.
@@ -72,7 +72,15 @@ pub(super) fn find(job: &Job, request: &ReadRequest) -> Result<Bounds, ReadError
     let highs = job.offsets(&partitions, Spot::End)?;
     let from = match request.begin {
         Begin::At(position) => position,
-        Begin::Last(_) | Begin::LastEach(_) => Position::Earliest,
+        Begin::Each(_) | Begin::Last(_) | Begin::LastEach(_) => Position::Earliest,
+    };
+    let each = match &request.begin {
+        Begin::Each(offsets) => Some(&**offsets),
+        _ => None,
+    };
+    let named = |offsets: Option<&Offsets>, partition: i32| {
+        let offset = offsets.and_then(|offsets| offsets.get(&partition).copied());
+        offset.map(Position::Offset)
     };
     // A read that goes on has no other end than what was there when it began.
     let to = if request.follow {
@@ -92,6 +100,8 @@ pub(super) fn find(job: &Job, request: &ReadRequest) -> Result<Bounds, ReadError
         .map(|(partition, ((low, high), times))| {
             let low = low.unwrap_or(0);
             let high = high.unwrap_or(low).max(low);
+            let from = named(each, partition).unwrap_or(from);
+            let to = named(request.ends.as_deref(), partition).unwrap_or(to);
             Raw {
                 partition,
                 low,

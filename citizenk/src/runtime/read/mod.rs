@@ -19,7 +19,9 @@ use futures_util::stream::{self, StreamExt};
 use futures_util::{FutureExt, TryFutureExt};
 
 use crate::config::TopicNames;
-use crate::extract::{Begin, Counts, Found, FoundStream, ReadError, ReadPort, ReadRequest};
+use crate::extract::{
+    Begin, Counts, Extent, Extents, Found, FoundStream, ReadError, ReadPort, ReadRequest,
+};
 use crate::record::TopicPartition;
 use crate::runtime::clusters::Clusters;
 use crate::transport::{BrokerKind, Spot, Transport, TransportError};
@@ -67,22 +69,35 @@ pub(crate) struct AllReads {
     pub(crate) names: TopicNames,
 }
 
-impl ReadPort for AllReads {
-    fn open(&self, request: ReadRequest) -> FoundStream {
-        let cluster = match self.clusters.of(request.cluster) {
-            Ok(cluster) => cluster,
-            Err(source) => {
-                let topic = request.topic;
-                return stream::iter([Err(ReadError::Transport { topic, source })]).boxed();
-            }
-        };
-        let reads = Reads {
+impl AllReads {
+    fn of(&self, request: &ReadRequest) -> Result<Reads, ReadError> {
+        let found = self.clusters.of(request.cluster);
+        let cluster = found.map_err(|source| ReadError::Transport {
+            topic: request.topic.clone(),
+            source,
+        })?;
+        Ok(Reads {
             transport: cluster.transport.clone(),
             settings: cluster.consumer_settings.clone(),
             client_id: self.client_id.clone(),
             names: self.names.clone(),
-        };
-        reads.open(request)
+        })
+    }
+}
+
+impl ReadPort for AllReads {
+    fn open(&self, request: ReadRequest) -> FoundStream {
+        match self.of(&request) {
+            Ok(reads) => reads.open(request),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    fn extents(&self, request: ReadRequest) -> Extents {
+        match self.of(&request) {
+            Ok(reads) => reads.extents(request),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 
     fn clusters(&self) -> Vec<&'static str> {
@@ -100,20 +115,42 @@ struct Job {
     counts: Arc<Counts>,
 }
 
-impl ReadPort for Reads {
-    fn open(&self, request: ReadRequest) -> FoundStream {
+impl Reads {
+    fn job(&self, request: &ReadRequest) -> Job {
         let topic = if request.on_broker {
             request.topic.as_str().into()
         } else {
             self.names.real(&request.topic).into()
         };
-        let job = Job {
+        Job {
             reads: self.clone(),
             topic,
             patience: request.patience,
             counts: request.counts.clone(),
-        };
+        }
+    }
+}
+
+impl ReadPort for Reads {
+    fn open(&self, request: ReadRequest) -> FoundStream {
+        let job = self.job(&request);
         job.begin(request).try_flatten_stream().boxed()
+    }
+
+    fn extents(&self, request: ReadRequest) -> Extents {
+        let job = self.job(&request);
+        Box::pin(async move {
+            let asked = job.clone();
+            let bounds = job.on_thread(move || bounds::find(&asked, &request));
+            let all = bounds.await?.all.into_iter();
+            let extent = |bound: bounds::Bound| {
+                let bounds::Bound {
+                    low, from, high, ..
+                } = bound;
+                (bound.partition, Extent { low, from, high })
+            };
+            Ok(all.map(extent).collect())
+        })
     }
 }
 
@@ -125,7 +162,7 @@ impl Job {
             .await?;
         let deleted = self.deleted(&bounds);
         let (each, over_all) = match request.begin {
-            Begin::At(_) => {
+            Begin::At(_) | Begin::Each(_) => {
                 let spans = bounds.spans(request.follow);
                 return Ok(stream::iter(deleted)
                     .chain(self.read(spans, request.new_partitions())?)

@@ -178,15 +178,7 @@ async fn send(
         let known: Vec<_> = topics.map(|topic| topic.info.name).collect();
         return Err(unknown("topic", &topic, &known).with("topics", known));
     };
-    let (query, value) = read_record(&topic.info, request).await?;
-    let record = ProduceRequest {
-        topic: topic.info.name,
-        key: query.key_bytes(&topic.info)?,
-        value,
-        partition: query.partition,
-        timestamp: query.timestamp,
-        headers: query.headers,
-    };
+    let record = posted(&topic.info, request).await?;
     let sent = within(context.answer_timeout, context.service.produce(record)).await??;
     Ok(Json(json!({
         "topic": topic.info.name,
@@ -238,6 +230,19 @@ async fn call(
     Ok(Json(report).into_response())
 }
 
+/// A record posted to a topic.
+pub(super) async fn posted(topic: &TopicInfo, request: Request) -> Result<ProduceRequest, Problem> {
+    let (query, value) = read_record(topic, request).await?;
+    Ok(ProduceRequest {
+        topic: topic.name,
+        key: query.key_bytes(topic)?,
+        value,
+        partition: query.partition,
+        timestamp: query.timestamp,
+        headers: query.headers,
+    })
+}
+
 /// Query and value of a posted record, the value checked as the topic's own type.
 async fn read_record(
     topic: &TopicInfo,
@@ -262,7 +267,10 @@ async fn read_record(
     Ok((query, Some(value)))
 }
 
-async fn within<T>(timeout: Duration, answer: impl Future<Output = T>) -> Result<T, Problem> {
+pub(super) async fn within<T>(
+    timeout: Duration,
+    answer: impl Future<Output = T>,
+) -> Result<T, Problem> {
     tokio::time::timeout(timeout, answer).await.map_err(|_| {
         Problem::new(
             StatusCode::GATEWAY_TIMEOUT,
@@ -274,7 +282,7 @@ async fn within<T>(timeout: Duration, answer: impl Future<Output = T>) -> Result
     })
 }
 
-fn unknown(kind: &str, name: &str, known: &[&str]) -> Problem {
+pub(super) fn unknown(kind: &str, name: &str, known: &[&str]) -> Problem {
     Problem::not_found(format!(
         "this service has no {kind} `{name}`; it has {}",
         list(known)

@@ -17,7 +17,9 @@ use axum::http::{HeaderMap, Method, Uri};
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 
+pub(super) use events::response as event_stream;
 pub use inbound::{IncomingMessage, IntoPair, websocket_in};
+pub(super) use socket::{PING, Pulse, Socket, accept, wants_websocket};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use socket::{TestPipe, TestUpgrade};
 
@@ -166,7 +168,7 @@ impl Client {
 }
 
 /// The app's environment, for a request of a page of this site while the service runs.
-fn admitted(parts: &Parts) -> Result<&Env, Problem> {
+pub(super) fn admitted(parts: &Parts) -> Result<&Env, Problem> {
     if let Some(access) = parts.extensions.get::<Access>() {
         access.own_page(&parts.headers)?;
     }
@@ -185,7 +187,7 @@ fn stopping() -> Problem {
 }
 
 /// The id a client had last, and the rest of its query string.
-fn asked(headers: &HeaderMap, uri: &Uri) -> (Option<String>, String) {
+pub(super) fn asked(headers: &HeaderMap, uri: &Uri) -> (Option<String>, String) {
     const NAME: &str = "last_event_id";
     let mut last = headers
         .get("last-event-id")

@@ -21,7 +21,7 @@ use crate::web::Problem;
 use crate::web::server::Place;
 
 /// How often a client is asked for a sign of life.
-pub(super) const PING: Duration = Duration::from_secs(20);
+pub(in crate::web) const PING: Duration = Duration::from_secs(20);
 /// How long it may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a client may take to answer a close frame.
@@ -32,9 +32,9 @@ const READ_BUFFER: usize = 4 * 1024;
 const WRITE_BUFFER: usize = 64 * 1024 * 1024;
 
 /// The subprotocol whose messages tell ids and gaps.
-pub(super) const ENVELOPE: &str = "citizenk.v1";
+pub(in crate::web) const ENVELOPE: &str = "citizenk.v1";
 
-pub(super) enum Socket {
+pub(in crate::web) enum Socket {
     Real(Box<WebSocket>),
     #[cfg(any(test, feature = "testing"))]
     Test(TestPipe),
@@ -74,11 +74,11 @@ impl fmt::Debug for Socket {
 
 /// The client is gone.
 #[derive(Debug)]
-pub(super) struct Gone;
+pub(in crate::web) struct Gone;
 
 impl Socket {
     /// The next message; `None`: the client is gone.
-    pub(super) async fn recv(&mut self) -> Option<Message> {
+    pub(in crate::web) async fn recv(&mut self) -> Option<Message> {
         match self {
             Self::Real(socket) => match socket.recv().await {
                 Some(Ok(Message::Close(_))) | None => None,
@@ -98,7 +98,7 @@ impl Socket {
     }
 
     /// Sends a message; waits until the client takes it.
-    pub(super) async fn send(&mut self, message: Message) -> Result<(), Gone> {
+    pub(in crate::web) async fn send(&mut self, message: Message) -> Result<(), Gone> {
         match self {
             Self::Real(socket) => socket.send(message).await.map_err(|error| {
                 tracing::debug!(%error, "websocket");
@@ -110,7 +110,7 @@ impl Socket {
     }
 
     /// Asks for a sign of life.
-    pub(super) async fn ping(&mut self) -> Result<(), Gone> {
+    pub(in crate::web) async fn ping(&mut self) -> Result<(), Gone> {
         match self {
             Self::Real(_) => self.send(Message::Ping(bytes::Bytes::new())).await,
             // It is in this process.
@@ -125,7 +125,7 @@ impl Socket {
     }
 
     /// Says goodbye and waits a moment for the answer.
-    pub(super) async fn close(mut self, code: u16, reason: &'static str) {
+    pub(in crate::web) async fn close(mut self, code: u16, reason: &'static str) {
         let frame = CloseFrame {
             code,
             reason: reason.into(),
@@ -141,7 +141,7 @@ impl Socket {
 }
 
 /// What a client says is watched: neither too little nor too much.
-pub(super) struct Pulse {
+pub(in crate::web) struct Pulse {
     heard: Instant,
     window: Instant,
     in_window: u32,
@@ -151,7 +151,7 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// `most` messages within ten seconds are welcome.
-    pub(super) fn new(socket: &Socket, most: u32) -> Self {
+    pub(in crate::web) fn new(socket: &Socket, most: u32) -> Self {
         let now = Instant::now();
         Self {
             heard: now,
@@ -163,7 +163,7 @@ impl Pulse {
     }
 
     /// A message came; whether that may go on.
-    pub(super) fn heard(&mut self) -> bool {
+    pub(in crate::web) fn heard(&mut self) -> bool {
         self.heard = Instant::now();
         if self.heard - self.window > Duration::from_secs(10) {
             self.window = self.heard;
@@ -173,14 +173,14 @@ impl Pulse {
         self.in_window <= self.most
     }
 
-    pub(super) fn is_silent(&self) -> bool {
+    pub(in crate::web) fn is_silent(&self) -> bool {
         self.watched && self.heard.elapsed() > SILENCE
     }
 }
 
 /// Answers a request for a websocket; `serve` runs with it once the client has the answer. Messages of a
 /// client have at most `largest` bytes.
-pub(super) async fn accept<F>(
+pub(in crate::web) async fn accept<F>(
     parts: &mut Parts,
     largest: usize,
     serve: impl FnOnce(Socket, bool) -> F + Send + 'static,
@@ -215,6 +215,16 @@ where
         serve(Socket::Real(Box::new(socket)), envelope).await;
         drop(place);
     }))
+}
+
+/// Whether a request asks for a websocket.
+pub(in crate::web) fn wants_websocket(parts: &Parts) -> bool {
+    #[cfg(any(test, feature = "testing"))]
+    if parts.extensions.get::<TestUpgrade>().is_some() {
+        return true;
+    }
+    let upgrade = parts.headers.get(axum::http::header::UPGRADE);
+    upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn refused(rejection: WebSocketUpgradeRejection) -> Problem {

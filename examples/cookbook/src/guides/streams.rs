@@ -52,6 +52,15 @@ pub async fn positions(Json(position): Json<Position>) -> Result<(String, Positi
 }
 // [/in]
 
+// [bridge]
+use citizenk::http::Bridge;
+
+/// Positions in and out, by the topic's name.
+pub fn fleet() -> App {
+    App::new("fleet").bridge(Bridge::new().topic(&POSITIONS))
+}
+// [/bridge]
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,189 @@
+//! The consumer that all live clients of a topic share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
+use tokio::task::AbortHandle;
+
+use super::BridgeTopic;
+use super::places::Places;
+use super::wire::{Mark, record, unreadable};
+use crate::extract::{Env, Position, ReadError, RecordStream};
+use crate::fanout::{SlowClient, Stream, Subscriber};
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A bridge and a topic.
+type Id = (u64, &'static str);
+type Slot = Arc<AsyncMutex<Weak<Hub>>>;
+
+/// The hubs of a running app, and how many clients may read beside them.
+#[derive(Clone, Default)]
+pub(crate) struct Hubs(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    slots: Mutex<BTreeMap<Id, Slot>>,
+    pools: Mutex<BTreeMap<u64, Arc<Semaphore>>>,
+}
+
+impl fmt::Debug for Hubs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hubs")
+    }
+}
+
+impl Hubs {
+    /// The places for clients of a bridge that catch up.
+    pub(super) fn pool(&self, bridge: u64, most: usize) -> Arc<Semaphore> {
+        let mut pools = lock(&self.0.pools);
+        let new = || Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        pools.entry(bridge).or_insert_with(new).clone()
+    }
+
+    /// The topic's hub. It runs as long as somebody holds it.
+    pub(super) async fn hub(
+        &self,
+        bridge: u64,
+        topic: &BridgeTopic,
+        env: &Env,
+    ) -> Result<Arc<Hub>, ReadError> {
+        let slot = lock(&self.0.slots)
+            .entry((bridge, topic.info.name))
+            .or_default()
+            .clone();
+        // Held while it starts: all who come meanwhile get this one.
+        let mut slot = slot.lock().await;
+        if let Some(hub) = slot.upgrade().filter(|hub| hub.shared.runs()) {
+            return Ok(hub);
+        }
+        let hub = Arc::new(Hub::start(topic, env).await?);
+        *slot = Arc::downgrade(&hub);
+        Ok(hub)
+    }
+}
+
+/// One read of a topic from now on, and its last records.
+pub(super) struct Hub {
+    pub(super) shared: Arc<Shared>,
+    reading: AbortHandle,
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+pub(super) struct Shared {
+    pub(super) stream: Stream,
+    /// Behind the last record given to `stream`; changed together with it.
+    at: Mutex<Places>,
+    /// Why it reads no more.
+    ended: watch::Sender<Option<String>>,
+}
+
+impl Hub {
+    async fn start(topic: &BridgeTopic, env: &Env) -> Result<Self, ReadError> {
+        let read = || (topic.read)(&env.reader);
+        let extents = read().from(Position::Latest).extents().await?;
+        let at: Places = Places(
+            extents
+                .iter()
+                .map(|(id, extent)| (*id, extent.high))
+                .collect(),
+        );
+        let records = read().each_from(at.0.clone()).follow().stream();
+        let shared = Arc::new(Shared {
+            stream: env.streams.unlisted(&format!("bridge:{}", topic.info.name)),
+            at: Mutex::new(at),
+            ended: watch::channel(None).0,
+        });
+        let reading = tokio::spawn(read_on(shared.clone(), records, topic.info.name));
+        Ok(Self {
+            shared,
+            reading: reading.abort_handle(),
+        })
+    }
+
+    /// A client from now on, and where that is.
+    pub(super) fn join(&self) -> (Subscriber, Places) {
+        let at = lock(&self.shared.at);
+        let subscriber = self.shared.stream.subscribe(SlowClient::default(), None);
+        (subscriber, at.clone())
+    }
+}
+
+impl Shared {
+    fn runs(&self) -> bool {
+        self.ended.borrow().is_none()
+    }
+
+    /// Why it reads no more; waits until then.
+    pub(super) async fn ended(&self) -> String {
+        let mut ended = self.ended.subscribe();
+        match ended.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            // Not before `self` is dropped, in which the sender lives.
+            Err(_) => String::new(),
+        }
+    }
+
+    fn publish(&self, partition: i32, offset: i64, json: bytes::Bytes) {
+        let mut at = lock(&self.at);
+        at.passed(partition, offset);
+        let id = at.to_string();
+        let mark = Mark {
+            partition,
+            offset,
+            id,
+        };
+        self.stream.publish(None, json, Some(Arc::new(mark)));
+    }
+}
+
+async fn read_on(
+    shared: Arc<Shared>,
+    mut records: RecordStream<Option<bytes::Bytes>>,
+    topic: &'static str,
+) {
+    let reason = loop {
+        match records.next().await {
+            Some(Ok(event)) => {
+                let json = record(
+                    event.partition(),
+                    event.offset(),
+                    event.timestamp().millis(),
+                    event.key_bytes(),
+                    event.value.as_deref(),
+                );
+                shared.publish(event.partition(), event.offset(), json);
+            }
+            Some(Err(error)) => match place_of(&error) {
+                Some((partition, offset)) => {
+                    tracing::warn!(%error, topic, "a record that clients cannot be given");
+                    shared.publish(partition, offset, unreadable(partition, offset, &error));
+                }
+                None if error.is_final() => break error.to_string(),
+                None => tracing::warn!(%error, topic, "records that clients cannot be given"),
+            },
+            None => break "the topic is read no more".to_owned(),
+        }
+    };
+    tracing::warn!(topic, reason, "live clients of a bridge have to come again");
+    shared.ended.send_replace(Some(reason));
+}
+
+/// Of a record that was passed over.
+pub(super) fn place_of(error: &ReadError) -> Option<(i32, i64)> {
+    match error {
+        ReadError::Decode {
+            partition, offset, ..
+        } => Some((*partition, *offset)),
+        _ => None,
+    }
+}
