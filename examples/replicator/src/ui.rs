@@ -46,6 +46,7 @@ const FILES: &[(&str, &str)] = files![
     "components/sparkline.js",
     "components/state-badge.js",
     "components/toast.js",
+    "store/source.js",
     "store/store.js",
     "store/switch.js",
     "views/columns.js",

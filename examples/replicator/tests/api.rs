@@ -4,7 +4,7 @@
 
 mod common;
 
-use citizenk::testing::{TestApp, TestResponse};
+use citizenk::testing::{TestApp, TestEvent, TestResponse};
 use common::*;
 use serde_json::{Value, json};
 
@@ -473,5 +473,38 @@ async fn a_read_only_service_refuses_every_change_and_the_api_is_documented() ->
         (&service["read_only"], &service["environment"]),
         (&json!(true), &json!("production"))
     );
+    Ok(app.stop().await?)
+}
+
+fn now(event: Option<TestEvent>) -> Value {
+    let event = event.expect("the stream goes on");
+    serde_json::from_str(&event.data).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_page_is_told_of_every_change_and_holds_up_no_end() -> citizenk::Result<()> {
+    let (_folder, app) = service(&[]).await;
+    let mut events = app.events("/api/events", None).await;
+    let first = now(events.next().await);
+    let tag = version(&app).await;
+    assert_eq!(
+        format!(
+            "\"{}\"",
+            first["service"]["version"].as_str().unwrap_or_default()
+        ),
+        tag
+    );
+    assert_eq!(first["stats"][0]["mappings"][0]["name"], "a");
+    let why = json!({ "comment": "off" });
+    send(&app, "POST", "/api/mappings/a/disable", &tag, &why).await;
+    loop {
+        let event = now(events.next().await);
+        if event["service"]["comment"] == "off" {
+            assert_eq!(event["stats"][0]["mappings"][0]["state"], "disabled");
+            break;
+        }
+    }
+    let group: Value = app.get("/api/mappings/a/service-group").await.json();
+    assert_eq!(group, Value::Null);
     Ok(app.stop().await?)
 }

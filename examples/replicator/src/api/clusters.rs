@@ -7,8 +7,10 @@ use citizenk::prelude::*;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::engine::Engine;
+use super::look::unknown;
+use crate::domain::config::GroupAction;
 use crate::engine::run::lock;
+use crate::engine::{Engine, GroupInfo};
 
 fn admin(admin: &Admin, cluster: &str) -> Result<Admin, Problem> {
     admin
@@ -83,4 +85,35 @@ pub(crate) async fn group(
         acted_at: known.acted_at,
         error: known.error,
     }))
+}
+
+/// The group of the service a mapping writes for, as it was at the last look.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ServiceGroup {
+    /// Its name.
+    group: String,
+    /// What is done to it while it has no members.
+    action: GroupAction,
+    /// What is known.
+    known: GroupInfo,
+    /// The time between two looks, in milliseconds.
+    every_ms: u64,
+}
+
+/// The consumer group that a mapping deletes or moves, if it has one.
+#[citizenk::route(get = "/mappings/{name}/service-group")]
+pub(crate) async fn service_group(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+) -> Result<Json<Option<ServiceGroup>>, Problem> {
+    let config = engine.config();
+    let effective = config.loaded.get(&name).ok_or_else(|| unknown(&name))?;
+    let mapping = &effective.mapping;
+    let group = mapping.service_group().map(|group| ServiceGroup {
+        group: group.to_owned(),
+        action: mapping.target_service_group_action,
+        known: lock(&engine.groups).get(group).cloned().unwrap_or_default(),
+        every_ms: u64::try_from(engine.options.groups_every.as_millis()).unwrap_or(u64::MAX),
+    });
+    Ok(Json(group))
 }

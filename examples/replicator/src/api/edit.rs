@@ -269,6 +269,10 @@ pub(crate) struct ReplayInfo {
     paused: bool,
     /// How late the last record was, in milliseconds.
     drift_ms: i64,
+    /// The first recorded time of the file.
+    first: Option<i64>,
+    /// The last one.
+    last: Option<i64>,
 }
 
 /// Changes speed and position of a mapping's replays, and says how far they are.
@@ -303,6 +307,8 @@ pub(crate) async fn replay(
             speed: progress.speed,
             paused: progress.paused,
             drift_ms: progress.drift,
+            first: progress.span.0,
+            last: progress.span.1,
         });
     }
     if infos.is_empty() {

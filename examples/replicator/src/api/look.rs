@@ -67,29 +67,38 @@ pub(crate) struct ServiceInfo {
     refused: Vec<Issue>,
     /// Which worker this is, of how many.
     worker: (u32, u32),
+    /// How often stats are measured.
+    stats_every_ms: u64,
+}
+
+impl ServiceInfo {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let config = engine.config();
+        let options = &engine.options;
+        Self {
+            environment: options.environment.clone(),
+            colour: options.colour.clone(),
+            read_only: options.read_only,
+            source_group: options.group.clone(),
+            version: config.version.clone(),
+            comment: config.loaded.file.comment.clone(),
+            since: config.at,
+            warnings: config.loaded.issues.clone(),
+            refused: engine
+                .refused()
+                .map(|(_, issues)| issues)
+                .unwrap_or_default(),
+            worker: (options.worker_index, options.worker_count),
+            stats_every_ms: u64::try_from(options.stats_every.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// The service, its configuration, and what is wrong with it.
 #[citizenk::route(get = "/service")]
 pub(crate) async fn service(State(engine): State<Engine>) -> Tagged<ServiceInfo> {
-    let config = engine.config();
-    let options = &engine.options;
-    let info = ServiceInfo {
-        environment: options.environment.clone(),
-        colour: options.colour.clone(),
-        read_only: options.read_only,
-        source_group: options.group.clone(),
-        version: config.version.clone(),
-        comment: config.loaded.file.comment.clone(),
-        since: config.at,
-        warnings: config.loaded.issues.clone(),
-        refused: engine
-            .refused()
-            .map(|(_, issues)| issues)
-            .unwrap_or_default(),
-        worker: (options.worker_index, options.worker_count),
-    };
-    Tagged(config.version.clone(), info)
+    let info = ServiceInfo::of(&engine);
+    Tagged(info.version.clone(), info)
 }
 
 /// A mapping and how it is.

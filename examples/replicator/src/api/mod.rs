@@ -3,6 +3,7 @@
 
 pub(crate) mod clusters;
 pub(crate) mod edit;
+pub(crate) mod events;
 pub(crate) mod look;
 pub(crate) mod messages;
 pub(crate) mod texts;
@@ -106,6 +107,7 @@ pub(crate) fn module() -> Module {
         .register::<look::stats_flat>()
         .register::<look::stats_prometheus>()
         .register::<look::service>()
+        .register::<events::events>()
         .register::<look::mappings>()
         .register::<look::mapping>()
         .register::<look::history>()
@@ -134,5 +136,6 @@ pub(crate) fn module() -> Module {
         .register::<clusters::topics>()
         .register::<clusters::groups>()
         .register::<clusters::group>()
+        .register::<clusters::service_group>()
         .register::<messages::messages>()
 }

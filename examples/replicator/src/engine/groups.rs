@@ -47,6 +47,7 @@ impl Engine {
         let before = lock(&self.groups).get(group).cloned().unwrap_or_default();
         let mut info = GroupInfo {
             acted_at: before.acted_at,
+            looked_at: Some(self.now()),
             ..GroupInfo::default()
         };
         if self.options.group.as_deref() == Some(group) {

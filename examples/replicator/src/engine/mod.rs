@@ -91,13 +91,18 @@ pub(crate) struct Tools {
 type Ends = BTreeMap<i32, (i64, i64)>;
 
 /// What is known about a service's group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub(crate) struct GroupInfo {
+    /// How many read with it.
     pub(crate) members: usize,
+    /// `missing`, `empty`, `stable` and so on; empty before the first look.
     pub(crate) state: String,
     /// When it was last deleted or moved, in milliseconds since the Unix epoch.
     pub(crate) acted_at: Option<i64>,
+    /// Why that did not succeed.
     pub(crate) error: Option<String>,
+    /// When it was last looked at, in milliseconds since the Unix epoch.
+    pub(crate) looked_at: Option<i64>,
 }
 
 /// The Replicator; clones share it.
@@ -118,6 +123,7 @@ pub(crate) struct Inner {
     pub(crate) editing: tokio::sync::Mutex<()>,
     /// One change at a time.
     turn: tokio::sync::Mutex<()>,
+    /// Counts the ticks of the stats.
     pub(crate) ticked: tokio::sync::watch::Sender<u64>,
     pub(crate) lags: Mutex<BTreeMap<String, Ends>>,
 }
@@ -256,6 +262,7 @@ impl Engine {
     /// Takes the files as they are, if they can be used; answers what is wrong with them.
     pub(crate) async fn reload(&self) -> Vec<Issue> {
         let _turn = self.turn.lock().await;
+        let mut changed = false;
         let issues = match self.store.read() {
             Err(error) => {
                 let issues = vec![Issue::error("mappings.json", error.to_string())];
@@ -284,14 +291,20 @@ impl Engine {
                         );
                         *self.config.write().unwrap_or_else(PoisonError::into_inner) =
                             Arc::new(config);
+                        changed = true;
                     } else {
                         self.refuse(version, issues.clone());
+                        changed = true;
                     }
                     issues
                 }
             }
         };
         self.reconcile().await;
+        if changed {
+            // Who listens is told without waiting for the next tick.
+            self.ticked.send_modify(|_| {});
+        }
         issues
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct FileText {
     records: Vec<(usize, usize)>,
     /// The first timestamp.
     pub(crate) first: Option<i64>,
+    /// The last one.
+    last: Option<i64>,
 }
 
 impl FileText {
@@ -61,8 +63,12 @@ impl FileText {
             text,
             records,
             first: None,
+            last: None,
         };
-        file.first = (0..file.len()).find_map(|index| file.get(index).ok()?.timestamp);
+        let stamp = |index| file.get(index).ok()?.timestamp;
+        let first = (0..file.len()).find_map(stamp);
+        let last = (0..file.len()).rev().find_map(stamp);
+        (file.first, file.last) = (first, last);
         file
     }
 
@@ -105,6 +111,8 @@ pub(crate) struct Progress {
     pub(crate) speed: f64,
     pub(crate) paused: bool,
     pub(crate) drift: i64,
+    /// The first and the last timestamp of the file.
+    pub(crate) span: (Option<i64>, Option<i64>),
 }
 
 impl Replay {
@@ -141,6 +149,7 @@ impl Replay {
             speed: state.clock.speed().factor(),
             paused: state.clock.is_paused(),
             drift: state.drift,
+            span: (self.file.first, self.file.last),
         }
     }
 

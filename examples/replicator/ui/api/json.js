@@ -128,7 +128,10 @@ function plain(node) {
  * Values to calculate with; whole numbers that JavaScript would round become `bigint`.
  * @param {string} text
  */
-export const read = (text) => (/\d{16}/.test(text) ? plain(parse(text)) : JSON.parse(text));
+export const read = (text) => (LONG.test(text) ? plain(parse(text)) : JSON.parse(text));
+
+/** A whole number that JavaScript may round; digits behind a point are as exact as they were measured. */
+const LONG = /(?<![.\d])\d{16}/;
 
 /** @param {string} source @returns {string} Pretty where it is JSON, unchanged where it is not. */
 export function pretty(source) {

@@ -49,7 +49,7 @@
  * @property {string} [field]
  * @property {string} message
  *
- * @typedef {object} Service
+ * @typedef {object} ServiceInfo
  * @property {string | null} environment
  * @property {string | null} colour
  * @property {boolean} read_only
@@ -60,6 +60,7 @@
  * @property {Issue[]} warnings
  * @property {Issue[]} refused
  * @property {[number, number]} worker
+ * @property {number} stats_every_ms
  *
  * @typedef {object} Sample
  * @property {number} time_ms

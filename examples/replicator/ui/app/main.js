@@ -131,7 +131,7 @@ class App extends HTMLElement {
     this.#facts.version.value.title = `version ${service.version}`;
   }
 
-  /** @param {import("../api/types.js").Service} service */
+  /** @param {import("../api/types.js").ServiceInfo} service */
   #environment(service) {
     this.#banner.hidden = !service.environment;
     if (service.environment) say(this.#banner, service.environment);

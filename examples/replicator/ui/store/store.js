@@ -1,19 +1,17 @@
-/** What the service says, once a second; everybody who shows it listens here. */
+/** What the service says, as soon as it says it; everybody who shows it listens here. */
 
-import { ask, get, part } from "../api/client.js";
-import { read } from "../api/json.js";
+import { get, part } from "../api/client.js";
+import { Source } from "./source.js";
 
 /** @typedef {import("../api/types.js").Row} Row */
 
 const POINTS = 60;
-const EVERY = 1000;
-const SLOWEST = 15000;
 
 /** @param {Row} row */
 export const keyOf = (row) => JSON.stringify([row.name, row.source_topic_name, row.target_topic_name]);
 
 class Store extends EventTarget {
-  /** @type {import("../api/types.js").Service | null} */
+  /** @type {import("../api/types.js").ServiceInfo | null} */
   service = null;
   /** @type {import("../api/types.js").Stats[]} */
   stats = [];
@@ -26,37 +24,35 @@ class Store extends EventTarget {
   /** What went wrong last. */
   trouble = "";
   #heard = Date.now();
-  #wait = EVERY;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
   #asked = new Set();
-
-  start() {
-    document.addEventListener("visibilitychange", () => {
-      clearTimeout(this.#timer);
-      if (!document.hidden) void this.refresh();
-    });
-    void this.refresh();
-  }
-
-  /** Asks now, and from now on again. */
-  async refresh() {
-    clearTimeout(this.#timer);
-    try {
-      const [service, stats] = await Promise.all([ask({ path: "service" }), ask({ path: "stats", query: { all: 1 } })]);
-      this.service = read(service.text);
-      this.#take(read(stats.text));
+  #drawn = 0;
+  #source = new Source(
+    (news) => {
+      this.service = news.service;
+      this.#take(news.stats);
       this.#heard = Date.now();
       this.staleSince = null;
-      this.#wait = EVERY;
-    } catch (error) {
+      this.dispatchEvent(new Event("tick"));
+    },
+    (error) => {
       this.trouble = error instanceof Error ? error.message : String(error);
       this.staleSince = this.#heard;
-      this.#wait = Math.min(this.#wait * 2, SLOWEST);
-    }
-    this.dispatchEvent(new Event("tick"));
-    clearTimeout(this.#timer);
-    if (!document.hidden) this.#timer = setTimeout(() => void this.refresh(), this.#wait);
+      this.dispatchEvent(new Event("tick"));
+    },
+  );
+
+  start() {
+    this.#source.start();
+  }
+
+  /** Asks now, whatever the stream brings. */
+  refresh() {
+    return this.#source.refresh();
+  }
+
+  /** Whether news come by themselves; otherwise they are asked for. */
+  get live() {
+    return this.#source.live;
   }
 
   /** @param {import("../api/types.js").Stats[]} stats */
@@ -73,6 +69,16 @@ class Store extends EventTarget {
       const known = before.get(key);
       if (known && known.state !== merged.state) changed.push(merged);
     }
+    // Whoever asks between two ticks gets the same tick again.
+    const at = stats[0]?.time_ms ?? 0;
+    if (at < this.#drawn || at - this.#drawn >= (this.service?.stats_every_ms ?? 0) / 2) {
+      this.#drawn = at;
+      this.#grow();
+    }
+    if (changed.length > 0) this.dispatchEvent(new CustomEvent("states", { detail: changed }));
+  }
+
+  #grow() {
     for (const [key, row] of this.rows) {
       const trend = this.trends.get(key) ?? [];
       trend.push(row.rate_out);
@@ -80,7 +86,6 @@ class Store extends EventTarget {
       this.trends.set(key, trend);
     }
     for (const key of this.trends.keys()) if (!this.rows.has(key)) this.trends.delete(key);
-    if (changed.length > 0) this.dispatchEvent(new CustomEvent("states", { detail: changed }));
   }
 
   /**

@@ -1,14 +1,9 @@
-// What the tests of the page in a real browser share; each test is named by the point it shows. By hand:
-//
-//   cargo run -p replicator &                       # the demonstration, on port 8000
-//   npm install --prefix /tmp/browser playwright-core
-//   NODE_PATH=/tmp/browser/node_modules node --test --test-concurrency=1 examples/replicator/ui/tests/
-//
-// REPLICATOR_URL is another address; `chromium` is taken from the PATH (or CHROMIUM); SHOTS is a folder for
-// screenshots. Types are checked with `tsc --noEmit -p examples/replicator/ui`.
+// What the tests of the page in a real browser share; each test is named by the point it shows. `cargo xtask ui` runs
+// them with all they need: REPLICATOR_URL is a running demonstration, REPLICATOR_BIN the program, for tests that
+// want one of their own; CHROMIUM the browser; SHOTS a folder for screenshots.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { after, before, beforeEach, afterEach } from "node:test";
 
@@ -23,8 +18,7 @@ export let page;
 let wrong;
 
 before(async () => {
-  const executablePath = process.env.CHROMIUM ?? execFileSync("which", ["chromium"], { encoding: "utf8" }).trim();
-  browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 });
 after(() => browser.close());
 
@@ -46,8 +40,8 @@ afterEach(async () => {
   assert.deepEqual(wrong, []);
 });
 
-export const open = async (query = "") => {
-  await page.goto(URL_ + query);
+export const open = async (query = "", url = URL_) => {
+  await page.goto(url + query);
   await page.locator("replicator-app h1:visible").first().waitFor();
 };
 export const row = (name) => page.locator("tr", { has: page.getByRole("link", { name, exact: true }) });
@@ -57,10 +51,40 @@ export const api = async (path, body, method = "POST") => {
   const answer = await fetch(new URL(`api/${path}`, URL_), options);
   return { status: answer.status, body: await answer.json() };
 };
-export const change = (path, edit) =>
-  page.route(`**/api/${path}`, async (route) => {
+export const remove = (name) => fetch(new URL(`api/mappings/${encodeURIComponent(name)}?comment=done`, URL_), { method: "DELETE", headers: { "if-match": "*" } });
+/** Lets no event through, as some proxies do: the page asks instead. */
+export const deaf = () => page.route("**/api/events", (route) => route.abort());
+/** Changes what the service answers. */
+export const change = async (path, edit) => {
+  await deaf();
+  await page.route(`**/api/${path}`, async (route) => {
     const answer = await route.fetch();
     const json = await answer.json();
     edit(json);
     await route.fulfill({ response: answer, json });
   });
+};
+
+/** A service of its own, which ends with the test. */
+export async function service(t, env = {}, address = "127.0.0.1:0") {
+  const child = spawn(process.env.REPLICATOR_BIN, { env: { ...process.env, CITIZENK_HTTP: address, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const ended = new Promise((done) => child.on("exit", done));
+  let said = "";
+  const serving = new Promise((done, fail) => {
+    const take = (data) => {
+      said += data;
+      const found = said.match(/serving HTTP address=(\S+)\s/);
+      if (found) done(found[1]);
+    };
+    child.stdout.on("data", take);
+    child.stderr.on("data", take);
+    void ended.then(() => fail(new Error(`the service ended: ${said}`)));
+  });
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await ended;
+  };
+  t.after(stop);
+  const at = await serving;
+  return { at, url: `http://${at}/`, stop };
+}

@@ -1,0 +1,106 @@
+/**
+ * Where news come from: a stream of events; while there is none (a proxy keeps it back, the service restarts)
+ * the same is asked for again and again, later and later while nobody answers.
+ */
+
+import { address, ask } from "../api/client.js";
+import { read } from "../api/json.js";
+
+/** @typedef {{ service: import("../api/types.js").ServiceInfo, stats: import("../api/types.js").Stats[] }} News */
+
+const EVERY = 1000;
+const SLOWEST = 15_000;
+/** A stream that says nothing for so many ticks is dead, whatever the browser believes. */
+const SILENT_TICKS = 4;
+
+export class Source {
+  /** @type {EventSource | undefined} */
+  #stream;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #watch;
+  #wait = EVERY;
+  /** When the stream is tried again, and how much later then. */
+  #again = 0;
+  #later = EVERY;
+  /** Whether news come by themselves. */
+  live = false;
+
+  /**
+   * @param {(news: News) => void} take
+   * @param {(error: unknown) => void} fail
+   */
+  constructor(take, fail) {
+    this.take = take;
+    this.fail = fail;
+  }
+
+  start() {
+    // A page that nobody sees asks for nothing, and leaves its connection to others.
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#stop() : void this.refresh()));
+    void this.refresh();
+  }
+
+  #stop() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#watch);
+    this.#stream?.close();
+    this.#stream = undefined;
+    this.live = false;
+  }
+
+  /** Asks now; then the stream tells, or it is asked again. */
+  async refresh() {
+    clearTimeout(this.#timer);
+    try {
+      const [service, stats] = await Promise.all([ask({ path: "service" }), ask({ path: "stats", query: { all: 1 } })]);
+      this.#wait = EVERY;
+      this.take({ service: read(service.text), stats: read(stats.text) });
+      if (!this.#stream && Date.now() >= this.#again) this.#listen();
+    } catch (error) {
+      this.#lost();
+      this.#wait = Math.min(this.#wait * 2, SLOWEST);
+      this.fail(error);
+    }
+    clearTimeout(this.#timer);
+    if (!document.hidden && !this.live) this.#timer = setTimeout(() => void this.refresh(), this.#wait);
+  }
+
+  #listen() {
+    if (document.hidden) return;
+    const stream = new EventSource(address({ path: "events" }));
+    this.#stream = stream;
+    stream.addEventListener("message", (event) => {
+      clearTimeout(this.#timer);
+      this.live = true;
+      this.#later = EVERY;
+      const news = read(event.data);
+      this.#guard(news.service.stats_every_ms);
+      this.take(news);
+    });
+    stream.addEventListener("error", () => {
+      this.#lost();
+      void this.refresh();
+    });
+    // One that opens and brings nothing is watched too.
+    this.#guard(EVERY * 5);
+  }
+
+  /** @param {number} every */
+  #guard(every) {
+    clearTimeout(this.#watch);
+    this.#watch = setTimeout(() => {
+      this.#lost();
+      void this.refresh();
+    }, Math.max(every, EVERY) * SILENT_TICKS);
+  }
+
+  #lost() {
+    if (this.#stream) {
+      this.#again = Date.now() + this.#later;
+      this.#later = Math.min(this.#later * 2, SLOWEST);
+    }
+    this.#stop();
+  }
+}
