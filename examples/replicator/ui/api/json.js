@@ -1,9 +1,12 @@
 /**
  * JSON without loss: every scalar keeps the text it was written with, every member its place, twice named ones too.
+ * Nodes know where in the text they begin and end.
  *
- * @typedef {{ kind: "object", members: { key: string, node: Node_ }[] }} ObjectNode
- * @typedef {{ kind: "array", items: Node_[] }} ArrayNode
- * @typedef {{ kind: "scalar", raw: string }} ScalarNode
+ * @typedef {{ start: number, end: number }} Span
+ * @typedef {Span & { key: string, from: number, node: Node_ }} Member `from`: where its name begins.
+ * @typedef {Span & { kind: "object", members: Member[] }} ObjectNode
+ * @typedef {Span & { kind: "array", items: Node_[] }} ArrayNode
+ * @typedef {Span & { kind: "scalar", raw: string }} ScalarNode
  * @typedef {ObjectNode | ArrayNode | ScalarNode} Node_
  */
 
@@ -49,7 +52,11 @@ export function parse(text) {
     if (depth > DEPTH) fail("nested too deeply");
     space();
     const open = text[at];
-    if (open !== "{" && open !== "[") return { kind: "scalar", raw: scalar() };
+    const start = at;
+    if (open !== "{" && open !== "[") {
+      const raw = scalar();
+      return { kind: "scalar", raw, start, end: at };
+    }
     const close = open === "{" ? "}" : "]";
     at += 1;
     /** @type {ObjectNode["members"]} */
@@ -64,17 +71,19 @@ export function parse(text) {
       }
       if (open === "{") {
         if (text[at] !== '"') fail("here must be a name in quotes");
+        const from = at;
         const key = scalar();
         space();
         eat(":");
-        members.push({ key, node: value(depth + 1) });
+        const node = value(depth + 1);
+        members.push({ key, from, node, start: node.start, end: node.end });
       } else {
         items.push(value(depth + 1));
       }
       space();
     }
     at += 1;
-    return open === "{" ? { kind: "object", members } : { kind: "array", items };
+    return open === "{" ? { kind: "object", members, start, end: at } : { kind: "array", items, start, end: at };
   };
   const node = value(0);
   space();

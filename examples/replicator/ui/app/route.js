@@ -1,4 +1,6 @@
-/** All that is seen is in the address: it can be shared, and Back works. */
+/** All that is seen is in the address: it can be shared, and Back works. What is typed is not lost without a question. */
+
+import { dialog } from "../components/dialog.js";
 
 /** @returns {URLSearchParams} */
 export const params = () => new URLSearchParams(location.search);
@@ -14,7 +16,59 @@ export function onRoute(listener) {
 }
 
 const tell = () => listeners.forEach((listener) => listener());
-addEventListener("popstate", tell);
+
+/** Whether something would be lost. @type {Set<() => boolean>} */
+const guards = new Set();
+
+/** What tells which view is seen: leaving it loses what is typed there. */
+const VIEW = ["mapping", "tab", "new", "page"];
+
+/**
+ * @param {() => boolean} wouldLose Asked before a view is left.
+ * @returns {() => void} Takes it away.
+ */
+export function guard(wouldLose) {
+  guards.add(wouldLose);
+  return () => guards.delete(wouldLose);
+}
+
+const wouldLose = () => [...guards].some((guard) => guard());
+
+/** @param {URLSearchParams} next */
+const leaves = (next) => wouldLose() && VIEW.some((name) => (next.get(name) ?? "") !== (shown.get(name) ?? ""));
+
+const ask = () => dialog("Discard what you typed?", ["It is not saved yet."], "Discard");
+
+/** What the address said when the views last followed it. */
+let shown = params();
+
+const arrive = () => {
+  shown = params();
+  tell();
+};
+
+addEventListener("popstate", () => {
+  if (!leaves(params())) return arrive();
+  // The address has changed already: it waits for the answer where it was.
+  const wanted = location.href;
+  history.pushState(null, "", `${location.pathname}${shown.size > 0 ? `?${shown}` : ""}`);
+  void ask().then((agreed) => {
+    if (!agreed) return;
+    history.replaceState(null, "", wanted);
+    arrive();
+  });
+});
+
+addEventListener("beforeunload", (event) => {
+  if (wouldLose()) event.preventDefault();
+});
+
+/** @param {URLSearchParams} next @param {() => void} move */
+function leave(next, move) {
+  const moved = () => (move(), arrive());
+  if (!leaves(next)) return moved();
+  void ask().then((agreed) => agreed && moved());
+}
 
 /**
  * Changes parameters; an empty one is taken away.
@@ -29,9 +83,7 @@ export function go(changes, how = {}) {
   }
   const query = next.toString();
   const address = location.pathname + (query ? `?${query}` : "");
-  if (how.push) history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
-  tell();
+  leave(next, () => (how.push ? history.pushState(null, "", address) : history.replaceState(null, "", address)));
 }
 
 /**
@@ -54,7 +106,8 @@ export function follow(event) {
   if (!(link instanceof HTMLAnchorElement)) return;
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
-  history.pushState(null, "", link.href);
-  tell();
-  document.querySelector("h1")?.focus();
+  leave(new URL(link.href).searchParams, () => {
+    history.pushState(null, "", link.href);
+    queueMicrotask(() => /** @type {HTMLElement | null} */ (document.querySelector("h1:not([hidden] *)"))?.focus());
+  });
 }

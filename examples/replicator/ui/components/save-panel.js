@@ -2,6 +2,7 @@
 
 import { ask, get, Problem } from "../api/client.js";
 import { fill, h, say, unique } from "../app/dom.js";
+import { guard } from "../app/route.js";
 import { store } from "../store/store.js";
 import { copyAsCurl } from "./curl.js";
 import { diff } from "./diff.js";
@@ -15,6 +16,7 @@ import { toast } from "./toast.js";
  * @property {(text: string) => any} draft For `/api/validate`.
  * @property {(text: string, comment: string) => import("../api/client.js").Call} call
  * @property {(text: string) => void} [saved] Goes on from here; none: it is edited further.
+ * @property {(issues: import("../api/types.js").Issue[], text: string) => void} [checked] Told what the service found.
  */
 
 const SOON = 200;
@@ -33,6 +35,7 @@ export class SavePanel extends HTMLElement {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #turn = 0;
+  #unguard = guard(() => this.isConnected && !store.readOnly && this.#isChanged);
 
   /** @param {Saving} [saving] */
   constructor(saving) {
@@ -78,6 +81,7 @@ export class SavePanel extends HTMLElement {
 
   disconnectedCallback() {
     clearTimeout(this.#timer);
+    this.#unguard();
   }
 
   get #isChanged() {
@@ -123,6 +127,7 @@ export class SavePanel extends HTMLElement {
     const text = this.#of.area.value;
     fill(this.#diff, this.#isChanged ? h("details", { open: true }, h("summary", {}, "Difference"), diff(this.#base.text, text)) : null);
     if (!this.#isChanged) {
+      this.#of.checked?.([], text);
       fill(this.#issues);
       fill(this.#effects);
       return say(this.#status, store.readOnly ? "This service is read-only." : "Nothing is changed.");
@@ -133,6 +138,7 @@ export class SavePanel extends HTMLElement {
       if (turn !== this.#turn) return;
       this.#valid = verdict.valid;
       fill(this.#issues, issueList(verdict.issues));
+      this.#of.checked?.(verdict.issues, text);
       const effects = verdict.changes.map((change) =>
         h("li", {}, h("strong", {}, change.kind), ` “${change.name}”`, change.fields?.length ? ` (${change.fields.join(", ")})` : "", change.consequences.length ? `: ${change.consequences.join("; ")}` : ""),
       );
@@ -156,6 +162,7 @@ export class SavePanel extends HTMLElement {
       this.#comment.value = "";
       fill(this.#conflict);
       const text = this.#of.area.value;
+      this.#base = { ...this.#base, text };
       await store.refresh();
       if (this.#of.saved) this.#of.saved(text);
       else await this.#begin();

@@ -164,6 +164,8 @@ test("U25: the environment is unmistakable, and read-only hides what changes", a
   await page.getByRole("link", { name: "Edit" }).click();
   await page.getByText("This service is read-only.").waitFor();
   assert.equal(await page.getByRole("button", { name: /^(Save|Switch)/ }).count(), 0);
+  assert.ok(await page.getByLabel("Source topic").isDisabled());
+  await page.getByRole("button", { name: "JSON", exact: true }).click();
   assert.equal(await page.getByLabel("This mapping, as JSON").isEditable(), false);
   await shot("read-only");
 });

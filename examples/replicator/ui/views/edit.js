@@ -1,25 +1,20 @@
-/** A mapping as JSON, or the template it comes from; as it stands in its file. */
+/** A mapping as a form or as JSON, or the template it comes from; as it stands in its file. */
 
 import { ask, part } from "../api/client.js";
-import { member, parse, print, text as textOf } from "../api/json.js";
+import { member, parse, text as textOf } from "../api/json.js";
 import { fill, h, unique } from "../app/dom.js";
-import { go } from "../app/route.js";
+import { go, param } from "../app/route.js";
 import { copyAsCurl } from "../components/curl.js";
 import { dialog } from "../components/dialog.js";
+import { FilterTest } from "../components/filter-test.js";
+import { MappingForm } from "../components/mapping-form.js";
 import { SavePanel } from "../components/save-panel.js";
 import { toast } from "../components/toast.js";
+import { TopicHelp } from "../components/topics.js";
+import { MappingFile, commented, fieldAt } from "../store/file.js";
 import { store } from "../store/store.js";
 
-/** @typedef {import("../api/json.js").Node_} Node_ */
-
-/** @param {Node_} file @returns {Node_[]} The file's own mappings; it may be nothing but their list. */
-function own(file) {
-  const list = file.kind === "array" ? file : member(file, "mappings");
-  return list?.kind === "array" ? list.items : [];
-}
-
-/** Commas before a closing bracket are allowed in the files; they are in no string. @param {string} text */
-const strict = (text) => text.replace(/("(?:[^"\\]|\\.)*")|,(\s*[}\]])/g, (_, string, rest) => string ?? rest);
+/** @typedef {import("../api/types.js").Issue} Issue */
 
 /** @param {string} label */
 function editor(label) {
@@ -27,38 +22,96 @@ function editor(label) {
   return { area, head: h("label", { for: "editor" }, label) };
 }
 
-async function readFile() {
-  const answer = await ask({ path: "file" });
-  return { file: strict(textOf(member(parse(answer.text), "text")) ?? "{}"), version: answer.version };
+/** @param {string} text */
+function nameIn(text) {
+  try {
+    return textOf(member(parse(text), "name")) ?? "";
+  } catch {
+    return "";
+  }
 }
 
-/** @param {string} text */
-const nameIn = (text) => textOf(member(parse(text), "name")) ?? "";
+/**
+ * One mapping, as a form and as JSON.
+ * @param {{ label: string, load: (file: MappingFile) => string, draft: (file: MappingFile, text: string) => string, saved: (text: string) => void }} how
+ */
+function mappingEditor(how) {
+  const { area, head } = editor(how.label);
+  const form = new MappingForm(area);
+  const help = new TopicHelp();
+  // What the filter says in form and JSON alike.
+  const expression = h("textarea", {});
+  const test = new FilterTest(expression);
+  let file = new MappingFile("{}", "");
+  const hints = () => {
+    const whole = parse(area.value || "{}");
+    const word = (/** @type {string} */ name) => textOf(member(whole, name)) ?? "";
+    const flag = (/** @type {string} */ name) => /** @type {{ raw?: string }} */ (member(whole, name) ?? {}).raw === "true";
+    const [source, target] = [word("source_topic_name"), word("target_topic_name")];
+    form.hint("source_topic_name", help.about("source", source, flag("source_is_file")));
+    form.hint("target_topic_name", help.about("target", target, flag("target_is_file"), flag("source_is_file") ? undefined : source));
+    test.topics(source && !flag("source_is_file") ? [source] : []);
+    if (expression.value !== word("valid_jmespath")) {
+      expression.value = word("valid_jmespath");
+      expression.dispatchEvent(new Event("input"));
+    }
+    const list = file.listed(word("name"));
+    if (list) form.hint("enabled", `The file's list “${list}” names this mapping, and wins.`);
+  };
+  const hinted = () => {
+    try {
+      hints();
+    } catch {
+      // The text is no JSON at the moment: there is nothing to say about it.
+    }
+  };
+  area.addEventListener("input", hinted);
+  void help.load().then(hinted);
+  const panel = new SavePanel({
+    area,
+    load: async () => {
+      file = await MappingFile.read();
+      return { text: how.load(file), version: file.version };
+    },
+    draft: (text) => ({ mappings: how.draft(file, text) }),
+    call: (text, comment) => ({ method: "PUT", path: "file", body: { text: commented(how.draft(file, text), comment), comment } }),
+    saved: how.saved,
+    checked: (issues, text) => {
+      form.clear();
+      const name = nameIn(text);
+      for (const issue of issues) {
+        const mine = issue.mapping === name || (issue.mapping === undefined && issue.place);
+        const field = issue.field ?? (issue.place && fieldAt(how.draft(file, text), issue.place, name));
+        if (mine && field) form.show(field, issue.message);
+      }
+    },
+  });
+  const views = { form: h("div", {}, form, help.lists), json: h("div", {}, head, area) };
+  const choose = (/** @type {string} */ view) => {
+    views.form.hidden = view === "json";
+    views.json.hidden = view !== "json";
+    for (const button of buttons) button.setAttribute("aria-pressed", String(button.value === view));
+  };
+  const buttons = ["form", "json"].map((view) =>
+    h("button", { type: "button", value: view, onclick: () => (go({ view: view === "json" ? view : null }), choose(view)) }, view === "json" ? "JSON" : "Form"),
+  );
+  choose(param("view") === "json" ? "json" : "form");
+  return h("div", {}, h("div", { class: "tools choice", role: "group", "aria-label": "Edit as" }, ...buttons), views.form, views.json, h("details", { class: "panel" }, h("summary", {}, "Try the filter on the last records"), test), panel);
+}
 
 /** @param {string} name */
-function mappingEditor(name) {
-  const { area, head } = editor("This mapping, as JSON");
-  let file = "{}";
-  const load = async () => {
-    const answer = await readFile();
-    file = answer.file;
-    const found = own(parse(file)).find((mapping) => textOf(member(mapping, "name")) === name);
-    if (!found) throw new Error(`The mapping “${name}” is not in the file any more.`);
-    return { text: print(found, "    "), version: answer.version };
-  };
-  const draft = (/** @type {string} */ text) => {
-    const whole = parse(file);
-    const items = own(whole);
-    const at = items.findIndex((mapping) => textOf(member(mapping, "name")) === name);
-    items[at] = parse(text);
-    return { mappings: print(whole, "    ") };
-  };
-  const call = (/** @type {string} */ text, /** @type {string} */ comment) => {
-    const mapping = print(parse(text));
-    return { method: "PUT", path: `mappings/${part(name)}`, body: `{"mapping":${mapping},"comment":${JSON.stringify(comment)}}` };
-  };
-  const saved = (/** @type {string} */ text) => go({ mapping: nameIn(text), tab: null });
-  return h("div", {}, head, area, new SavePanel({ area, load, draft, call, saved }), store.readOnly ? null : danger(name));
+function own(name) {
+  const editor = mappingEditor({
+    label: "This mapping, as JSON",
+    load: (file) => {
+      const text = file.mapping(name);
+      if (text === undefined) throw new Error(`The mapping “${name}” is not in the file any more.`);
+      return text;
+    },
+    draft: (file, text) => (parse(text), file.with(name, text)),
+    saved: (text) => go({ mapping: nameIn(text), tab: null, view: null }),
+  });
+  return h("div", {}, editor, store.readOnly ? null : danger(name));
 }
 
 /** @param {string} name */
@@ -98,31 +151,19 @@ const SKELETON = `{
 
 /** A mapping that is not there yet. */
 export function create() {
-  const { area, head } = editor("The new mapping, as JSON");
-  let file = "{}";
-  const load = async () => {
-    const answer = await readFile();
-    file = answer.file;
-    return { text: SKELETON, version: answer.version };
-  };
-  const draft = (/** @type {string} */ text) => {
-    const whole = parse(file);
-    const list = whole.kind === "array" ? whole : member(whole, "mappings");
-    if (list?.kind === "array") list.items.push(parse(text));
-    else if (whole.kind === "object") whole.members.push({ key: '"mappings"', node: { kind: "array", items: [parse(text)] } });
-    return { mappings: print(whole, "    ") };
-  };
-  const call = (/** @type {string} */ text, /** @type {string} */ comment) => ({ path: "mappings", body: `{"mapping":${print(parse(text))},"comment":${JSON.stringify(comment)}}` });
-  const saved = (/** @type {string} */ text) => go({ new: null, mapping: nameIn(text) });
+  const editor = mappingEditor({
+    label: "The new mapping, as JSON",
+    load: () => SKELETON,
+    draft: (file, text) => (parse(text), file.and(text)),
+    saved: (text) => go({ new: null, view: null, mapping: nameIn(text) }),
+  });
   return h(
     "div",
     {},
     h("p", {}, h("a", { href: "?", "data-in": true }, "← All mappings")),
     h("h1", { tabindex: "-1" }, "New mapping"),
-    h("p", { class: "muted" }, "The topics must exist on both clusters. It begins with enabled: false, so that you can try its filter first."),
-    head,
-    area,
-    new SavePanel({ area, load, draft, call, saved }),
+    h("p", { class: "muted" }, "The topics must exist on both clusters. It begins switched off, so that you can try its filter first."),
+    editor,
   );
 }
 
@@ -157,7 +198,7 @@ export function edit(name) {
     try {
       const origin = member(parse((await ask({ path: `mappings/${part(name)}` })).text), "origin");
       const template = textOf(member(origin, "template"));
-      fill(place, template === undefined ? mappingEditor(name) : templateEditor(template));
+      fill(place, template === undefined ? own(name) : templateEditor(template));
     } catch (error) {
       fill(place, h("p", { class: "problem" }, error instanceof Error ? error.message : String(error)));
     }

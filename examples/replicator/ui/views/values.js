@@ -7,7 +7,7 @@ import { diff } from "../components/diff.js";
 import { copyAsCurl } from "../components/curl.js";
 import { SavePanel } from "../components/save-panel.js";
 import { store } from "../store/store.js";
-import { samplesOf } from "./filter.js";
+import { samplesOf } from "../components/filter-test.js";
 
 /** @typedef {import("../api/json.js").Node_} Node_ */
 

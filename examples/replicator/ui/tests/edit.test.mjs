@@ -1,0 +1,148 @@
+// Editing as a form and as JSON. How to run this: support.mjs.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { URL_, api, open, page, remove, shot } from "./support.mjs";
+
+const path = (name) => `mappings/${encodeURIComponent(name)}`;
+const edit = (name, view = "") => open(`?mapping=${encodeURIComponent(name)}&tab=edit${view}`);
+const area = () => page.getByLabel("This mapping, as JSON");
+const show = (view) => page.getByRole("button", { name: view, exact: true }).click();
+
+/** A mapping written just so into the file, among what is there. */
+async function written(mapping) {
+  const file = await (await fetch(new URL("api/file", URL_))).json();
+  const text = file.text.replace(/("mappings":\s*\[)/, `$1\n${mapping},`);
+  const answer = await fetch(new URL("api/file", URL_), { method: "PUT", headers: { "content-type": "application/json", "if-match": "*" }, body: JSON.stringify({ text, comment: "a test" }) });
+  assert.equal(answer.status, 200, await answer.text());
+}
+const file = async () => (await (await fetch(new URL("api/file", URL_))).json()).text;
+
+test("U6: form and JSON are one record, and what is not touched stays byte for byte", async () => {
+  const name = `form ${Date.now()}`;
+  await written(`        { "name": "${name}",   "enabled": false, "source_topic_name": "orders", "target_topic_name": "orders",
+          "big": 9007199254740993, "deep": { "same": 1, "same": 2.50 }, "odd": [1.50, "\\u0041"] }`);
+  await edit(name);
+  await page.getByText("Nothing is changed.").waitFor();
+  assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), name);
+  assert.ok(!(await page.getByLabel("Enabled").isChecked()));
+  await page.getByText("Kept as they are, to be edited as JSON: big, deep, odd").waitFor();
+  await page.getByLabel("Filter (JMESPath)").fill("value.amount > `9007199254740993`");
+  await page.getByLabel("Group", { exact: true }).fill("mine");
+  await page.getByLabel("Share in percent").fill("10");
+  await page.getByLabel("Share by").selectOption("random");
+  await page.getByText(/changed.*valid_jmespath/).waitFor();
+  await shot("form");
+  await show("JSON");
+  const text = await area().inputValue();
+  assert.match(text, /"big": 9007199254740993, "deep": \{ "same": 1, "same": 2\.50 \}, "odd": \[1.50, "\\u0041"\]/);
+  assert.match(text, new RegExp(`^\\{ "name": "${name}",   "enabled": false, `));
+  await area().fill(text.replace('"mine"', '"theirs"'));
+  await show("Form");
+  assert.equal(await page.getByLabel("Group", { exact: true }).inputValue(), "theirs");
+  await page.getByLabel("Group", { exact: true }).fill("");
+  await page.getByText("It can be saved.").waitFor();
+  await page.getByLabel("Comment").fill("the form");
+  await page.keyboard.press("Enter");
+  await page.getByText("Saved.", { exact: true }).waitFor();
+  const after = await file();
+  assert.match(after, /"big": 9007199254740993, "deep": \{ "same": 1, "same": 2\.50 \}, "odd": \[1.50, "\\u0041"\]/);
+  assert.match(after, /"sample_percent": 10,\s*"sample_by": "random"/);
+  assert.doesNotMatch(after, /theirs/);
+  assert.match(after, /"comment": "the form"/);
+  await remove(name);
+});
+
+test("U6: what a form cannot show is left alone and said", async () => {
+  const name = `odd ${Date.now()}`;
+  assert.equal((await api("mappings", { mapping: { name, enabled: false, source_topic_name: "orders", target_topic_name: "orders" }, comment: "a test" })).status, 200);
+  await edit(name, "&view=json");
+  await page.getByText("Nothing is changed.").waitFor();
+  const text = await area().inputValue();
+  await area().fill(text.replace(/"enabled": false/, '"enabled": "perhaps", "group": "a", "group": "b"'));
+  await show("Form");
+  await page.getByText('"perhaps" is nothing for this field: edit it as JSON.').waitFor();
+  await page.getByText("It stands twice: edit it as JSON.").waitFor();
+  assert.ok(await page.getByLabel("Group", { exact: true }).isDisabled());
+  await show("JSON");
+  await area().fill("{ this is no JSON");
+  await show("Form");
+  await page.getByText(/cannot be shown as a form: line 1, column 3/).waitFor();
+  await show("JSON");
+  await area().fill(text);
+  await page.getByText("Nothing is changed.").waitFor();
+  await remove(name);
+});
+
+test("U7 U8: topics are completed, counted and warned about, and each error stands at its field", async () => {
+  await open("?new=1");
+  await page.getByText("Nothing is changed.").waitFor();
+  const source = page.getByLabel("Source topic");
+  await page.locator("#form-source option[value=customers]").waitFor({ state: "attached" });
+  await page.getByLabel("Name", { exact: true }).fill("Ω");
+  await source.fill("orders");
+  await page.getByText("3 partitions.").waitFor();
+  const target = page.getByLabel("Target topic");
+  await target.fill("nowhere");
+  await page.getByText(/There is no topic nowhere on the target cluster/).waitFor();
+  await target.fill("no topic!");
+  const wrong = (field) => page.locator(".field", { has: page.getByLabel(field, { exact: true }) }).locator(".wrong");
+  await wrong("Target topic").getByText(/`no topic!` is no topic/).waitFor();
+  assert.equal(await target.getAttribute("aria-invalid"), "true");
+  assert.ok(await target.evaluate((element) => document.getElementById(element.getAttribute("aria-describedby")).textContent.includes("is no topic")));
+  await target.fill("orders");
+  await wrong("Target topic").getByText(/is no topic/).waitFor({ state: "detached" });
+  assert.equal(await target.getAttribute("aria-invalid"), null);
+  const filter = page.getByLabel("Filter (JMESPath)");
+  await filter.fill("value.country ==");
+  await wrong("Filter (JMESPath)").getByText(/column 17/).waitFor();
+  await filter.fill("");
+  await page.getByLabel("Share in percent").fill("lots");
+  await wrong("Share in percent").getByText(/invalid type|expected/).waitFor();
+  await page.getByLabel("Share in percent").fill("101");
+  await wrong("Share in percent").getByText("101 is above 100").waitFor();
+  await page.getByLabel("Share in percent").fill("");
+  await page.getByLabel("Enabled").check();
+  await page.locator(".issues .note", { hasText: /twice|same|already/ }).first().waitFor();
+  await shot("form-warned");
+  await page.getByLabel("The source is a file").check();
+  await page.getByLabel("Speed").fill("2.5");
+  await show("JSON");
+  assert.match(await page.getByLabel("The new mapping, as JSON").inputValue(), /"replay": \{ "speed": 2\.5 \}/);
+});
+
+test("U9: the filter of the form is tried on real records before it is saved", async () => {
+  await open("?new=1");
+  await page.getByText("Nothing is changed.").waitFor();
+  await page.getByLabel("Name", { exact: true }).fill("orders from Italy");
+  await page.getByLabel("Source topic").fill("orders");
+  await page.getByLabel("Target topic").fill("italy");
+  await page.getByLabel("Filter (JMESPath)").fill("value.country == 'IT' && value.amount >= `50`");
+  await page.getByText("Try the filter on the last records").click();
+  await page.getByText(/% of [1-9]\d* records are taken/).waitFor();
+  await page.getByText("✓ kept").first().waitFor();
+  await shot("edit-filter");
+  await page.getByLabel("Filter (JMESPath)").fill("value.country ==");
+  await page.locator("filter-test .problem").getByText(/column 17/).waitFor();
+  await page.getByText("It cannot be saved like this.").waitFor();
+  assert.ok(await page.getByRole("button", { name: "Save", exact: true }).isDisabled());
+});
+
+test("U22: what is typed and not saved is asked about before it is discarded", async () => {
+  await open();
+  await page.getByRole("link", { name: "New mapping" }).click();
+  await page.getByText("Nothing is changed.").waitFor();
+  await page.getByLabel("Name", { exact: true }).fill("half");
+  await page.getByRole("link", { name: "← All mappings" }).click();
+  const box = page.getByRole("dialog", { name: "Discard what you typed?" });
+  await box.getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "half");
+  await page.goBack();
+  await box.getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "half");
+  await page.getByRole("heading", { name: "New mapping" }).click();
+  await page.keyboard.press("Escape");
+  await box.getByRole("button", { name: "Discard" }).click();
+  await page.getByRole("heading", { name: "Mappings" }).waitFor();
+});
