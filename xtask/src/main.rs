@@ -48,6 +48,9 @@ enum Task {
     },
     /// Tests of tier R: the library against a temporary Kafka and a temporary schema registry
     Real {
+        /// Only what the Replicator is for, between two Kafkas
+        #[arg(long)]
+        replicator: bool,
         /// Only tests whose name contains one of these
         #[arg(last = true)]
         filter: Vec<String>,
@@ -112,7 +115,11 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Kafka { command } => kafka::run(&workspace, command),
         Task::Registry { command } => registry::run(&workspace, command),
-        Task::Real { filter } => real::run(&workspace, &filter),
+        Task::Real {
+            replicator: true,
+            filter,
+        } => real::replicator(&workspace, &filter),
+        Task::Real { filter, .. } => real::run(&workspace, &filter),
         Task::Misuse { bless, only } => misuse::run(&workspace, bless, only.as_deref()),
         Task::Bench {
             name,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::failure::{Failure, OrFail, Result};
 use crate::kafka::{BOOTSTRAP_VARIABLE, Kafka};
-use crate::real::Tests;
+use crate::real::{LIBRARY, Tests};
 use crate::registry::Registry;
 use crate::workspace::Workspace;
 use crate::{process, real};
@@ -21,6 +21,7 @@ const TEST: &str = "a_group_moves_from_python_to_ours_and_loses_nothing";
 /// The same with what speaks to schema registries.
 const SCHEMAS_CLIENT: &str = "confluent-kafka[avro,json,schemaregistry]==2.12.1";
 const SCHEMAS: Tests = Tests {
+    package: LIBRARY,
     features: "testing,avro,registry",
     target: &["--test", "real_schemas"],
 };

@@ -1,5 +1,5 @@
 //! Tier R: the library's own conformance and fault tests against a real Kafka, and its cases of a schema registry
-//! against a real one.
+//! against a real one, and the Replicator's scenarios between two.
 
 use std::process::Command;
 use std::time::Duration;
@@ -12,24 +12,30 @@ use crate::workspace::Workspace;
 
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// Tests of the library, built with these features: which target, and perhaps what their names have.
+pub(crate) const LIBRARY: &str = "citizenk";
+
+/// Tests of a package, built with these features: which target, and perhaps what their names have.
 #[derive(Clone, Copy)]
 pub(crate) struct Tests {
+    pub(crate) package: &'static str,
     pub(crate) features: &'static str,
     pub(crate) target: &'static [&'static str],
 }
 
 impl Tests {
     const fn of(target: &'static [&'static str]) -> Self {
-        let features = "testing";
-        Self { features, target }
+        Self {
+            package: LIBRARY,
+            features: "testing",
+            target,
+        }
     }
 
     /// `cargo test` of them.
     pub(crate) fn command(self, workspace: &Workspace) -> Command {
         let mut command = workspace.cargo();
         command
-            .args(["test", "-p", "citizenk", "--features", self.features])
+            .args(["test", "-p", self.package, "--features", self.features])
             .args(self.target);
         command
     }
@@ -55,15 +61,23 @@ const ALL: [Tests; 6] = [
     // Of the transport's own tests, those that need a real broker: `real`, `real_transactions` and `reads`.
     Tests::of(&["--lib", "rdkafka::tests::rea"]),
 ];
+/// What the Replicator is for, from one cluster to another.
+const REPLICATOR: Tests = Tests {
+    package: "replicator",
+    features: "",
+    target: &["--test", "scenarios", "real_runs"],
+};
 /// Two clusters, one of which the test ends.
 const CLUSTERS: Tests = Tests::of(&["--test", "real_clusters"]);
 /// Who clients are and whom they trust.
 const SECURED: Tests = Tests {
+    package: LIBRARY,
     features: "testing,oauth",
     target: &["--test", "real_secured"],
 };
 /// The cases that every schema registry passes, on a real one.
 const REGISTRY: Tests = Tests {
+    package: LIBRARY,
     features: "testing,registry",
     target: &["--test", "registry", "real_runs"],
 };
@@ -77,13 +91,40 @@ fn tool(kafka: &Kafka) -> Result<String> {
     Ok(words[..words.len() - 3].join("\n"))
 }
 
+/// The Replicator's scenarios between two Kafkas.
+fn scenarios(
+    first: &Kafka,
+    second: &Kafka,
+    workspace: &Workspace,
+    filter: &[String],
+) -> Result<()> {
+    let mut tests = REPLICATOR.command(workspace);
+    tests
+        .args(["--", "--test-threads=4"])
+        .args(filter)
+        .env(BOOTSTRAP_VARIABLE, first.bootstrap())
+        .env("CITIZENK_SECOND_KAFKA", second.bootstrap());
+    process::run(tests, "the Replicator between two real Kafkas", LIMIT)
+}
+
+/// Only the Replicator's scenarios.
+pub(crate) fn replicator(workspace: &Workspace, filter: &[String]) -> Result<()> {
+    REPLICATOR.build(workspace, "the Replicator's tests")?;
+    let first = Kafka::start_temporary(workspace, 1)?;
+    let second = Kafka::start_temporary(workspace, 1)?;
+    scenarios(&first, &second, workspace, filter)
+}
+
 pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
     if !workspace.root().join(TESTS).is_file() {
         return Err(Failure::new(format!(
             "there are no tests against a real Kafka: {TESTS} does not exist"
         )));
     }
-    for tests in ALL.into_iter().chain([SECURED, CLUSTERS, REGISTRY]) {
+    for tests in ALL
+        .into_iter()
+        .chain([SECURED, REPLICATOR, CLUSTERS, REGISTRY])
+    {
         tests.build(workspace, "the tests against a real Kafka")?;
     }
     {
@@ -116,6 +157,7 @@ pub(crate) fn run(workspace: &Workspace, filter: &[String]) -> Result<()> {
         process::run(tests, "the tests against a real Kafka", LIMIT)?;
     }
     let second = Kafka::start_temporary(workspace, 1)?;
+    scenarios(&kafka, &second, workspace, filter)?;
     let mut tests = CLUSTERS.command(workspace);
     tests
         .arg("--")

@@ -338,11 +338,17 @@ impl ConsumerEvents for Dispatcher {
             start::starts(control, partitions, |topic| self.start_latest(topic))
         } else {
             let start = |partition: &TopicPartition| {
-                if self.start_latest(&partition.topic) {
-                    Start::End
-                } else {
-                    Start::Beginning
+                // What was written to a partition that was added meanwhile is new.
+                let added = || {
+                    let mut open = self.partitions.keys();
+                    open.any(|open| open.topic == partition.topic)
+                };
+                if !self.start_latest(&partition.topic) || added() {
+                    return Start::Beginning;
                 }
+                // An end the client looks for by itself may be found after a seek, and passes it.
+                let end = control.watermarks(partition, COMMIT_TIMEOUT);
+                end.map_or(Start::End, |marks| Start::Offset(marks.high))
             };
             partitions.iter().map(start).collect()
         };

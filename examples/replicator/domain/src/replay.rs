@@ -126,12 +126,6 @@ impl ReplayClock {
     pub fn seek(&mut self, recorded: i64, now: i64) {
         (self.recorded, self.reached, self.since) = (recorded, recorded, now);
     }
-
-    /// A record's timestamp, moved to now: `recorded` as much behind `now` as it is behind the position.
-    #[must_use]
-    pub fn shifted(&self, due: i64, now: i64, wall: i64) -> i64 {
-        wall - (now - due)
-    }
 }
 
 #[cfg(test)]
@@ -178,7 +172,6 @@ mod tests {
         assert_eq!(clock.due(Some(100_500)), Some(21_000));
         clock.set_speed(speed(0.0), 21_000);
         assert_eq!(clock.due(Some(999_999)), Some(21_000));
-        assert_eq!(clock.shifted(100, 105, 1_000), 995);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use citizenk::admin::GroupOffset;
 use citizenk::prelude::*;
 use citizenk::{Agent, AgentDef, Policy, RawRecords, ReadFrom};
 use replicator_domain::replay::Speed;
@@ -173,10 +174,21 @@ impl Engine {
             .partition(|(_, live)| live.run.rules().mapping.source_is_file);
         self.replay(files);
         let mut starts = tokio::task::JoinSet::new();
+        // Whoever was active before a restart goes on where its group is; the others begin now.
+        let resumes = |key: &RunKey| self.options.group.is_some() && active.contains(&key.name());
+        let offsets = match topics.iter().any(|(key, _)| resumes(key)) {
+            true => self.source_offsets().await,
+            false => Vec::new(),
+        };
         for (key, live) in topics {
             let engine = self.clone();
-            // Whoever was active before a restart goes on where its group is; the others begin now.
-            let resumes = self.options.group.is_some() && active.contains(&key.name());
+            let resumes = resumes(&key);
+            if resumes {
+                let own = |at: &&GroupOffset| at.partition.topic == key.pair.source;
+                let own = offsets.iter().filter(own);
+                live.run
+                    .resumes(own.map(|at| (at.partition.partition, at.committed)));
+            }
             starts.spawn(async move {
                 let from = if resumes {
                     ReadFrom::Committed
@@ -196,6 +208,16 @@ impl Engine {
             });
         }
         starts.join_all().await;
+    }
+
+    /// Where the source's group is; what cannot be asked is not known.
+    async fn source_offsets(&self) -> Vec<GroupOffset> {
+        let ask = async {
+            let group = self.options.group.as_deref()?;
+            let admin = self.tools().ok()?.admin.on("source").ok()?;
+            admin.group_offsets(group).await.ok()
+        };
+        ask.await.unwrap_or_default()
     }
 
     async fn copy(&self, key: &RunKey, live: &Live, from: ReadFrom) -> citizenk::Result<()> {

@@ -122,19 +122,8 @@ impl Engine {
                 .into_iter()
                 .map(|at| (at.partition.partition, (at.low, at.high)))
                 .collect();
-            // What retention deleted before it was read is lost.
             for (key, live) in runs.iter().filter(|(key, _)| key.pair.source == topic) {
-                for (partition, next) in self.positions(key) {
-                    let low = ends.get(&partition).map_or(0, |(low, _)| *low);
-                    let known = lock(&self.lags)
-                        .get(&topic)
-                        .and_then(|ends| ends.get(&partition))
-                        .map_or(0, |(low, _)| *low);
-                    if let Some(next) = next.filter(|next| *next < low) {
-                        let lost = u64::try_from(low - next.max(known)).unwrap_or(0);
-                        live.run.counters.lost.fetch_add(lost, Ordering::Relaxed);
-                    }
-                }
+                live.run.lose(&ends, &self.positions(key));
             }
             lock(&self.lags).insert(topic, ends);
         }

@@ -88,7 +88,7 @@ pub(crate) struct Tools {
 }
 
 /// The first offset that is kept and the next one, of each partition of a topic.
-type Ends = BTreeMap<i32, (i64, i64)>;
+pub(crate) type Ends = BTreeMap<i32, (i64, i64)>;
 
 /// What is known about a service's group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]

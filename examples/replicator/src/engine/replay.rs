@@ -100,7 +100,12 @@ struct State {
     /// How late the last record was, in milliseconds.
     drift: i64,
     seek: Option<i64>,
+    /// The wall clock's lead over this replay's own.
+    lead: Option<i64>,
 }
+
+/// Two clocks of whole milliseconds differ by one now and then; more is a wall clock that was set.
+const CLOCK_WAS_SET: i64 = 50;
 
 /// How far a replay is.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +132,7 @@ impl Replay {
             next: 0,
             drift: 0,
             seek: None,
+            lead: None,
         };
         Self {
             file,
@@ -138,6 +144,16 @@ impl Replay {
 
     fn now(&self) -> i64 {
         i64::try_from(self.origin.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// When a record is due on the wall clock: gaps stay exact.
+    fn shifted(&self, due: i64, wall: i64) -> i64 {
+        let mut state = lock(&self.state);
+        let lead = wall - self.now();
+        let known = state
+            .lead
+            .filter(|known| (lead - known).abs() < CLOCK_WAS_SET);
+        due + *state.lead.insert(known.unwrap_or(lead))
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -310,7 +326,7 @@ impl Replay {
                 run.count(&tally);
                 continue;
             }
-            let shifted = wall - (self.now() - due);
+            let shifted = self.shifted(due, wall);
             let view = Record {
                 topic: &run.pair.source,
                 partition: record.partition.unwrap_or(0),

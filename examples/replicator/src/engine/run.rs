@@ -9,6 +9,7 @@ use citizenk::{RawRecord, RawRecords};
 use replicator_domain::transform::{Buffers, NoSuchPartition};
 use replicator_domain::{Mapping, Outcome, Pair, Record, Transform};
 
+use super::Ends;
 use super::sink::FileSink;
 use crate::bytes::KeyBytes;
 
@@ -77,6 +78,26 @@ struct Mark {
     at: std::time::Instant,
 }
 
+/// What retention may have taken before it was read.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Where a partition went on after a restart, until its first record is read.
+    resumed: BTreeMap<i32, i64>,
+    /// Partition, first and end of offsets that were expected and did not come.
+    missing: Vec<(i32, i64, i64)>,
+    /// Up to where a partition's losses are counted.
+    counted: BTreeMap<i32, i64>,
+}
+
+impl Losses {
+    fn count(&mut self, partition: i32, first: i64, end: i64) -> u64 {
+        let counted = self.counted.entry(partition).or_insert(first);
+        let lost = end.saturating_sub(first.max(*counted)).max(0);
+        *counted = end.max(*counted);
+        lost.unsigned_abs()
+    }
+}
+
 /// What may change while it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
@@ -89,6 +110,14 @@ pub(crate) struct Rules {
     pub(crate) to: String,
 }
 
+impl Rules {
+    /// Whether records of this partition go to the one of the same number: a partition that was added to the
+    /// source a moment ago need not exist there.
+    fn keeps(&self, partition: i32) -> bool {
+        self.source_count == self.target_count && partition < self.target_count
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) pair: Pair,
@@ -99,6 +128,7 @@ pub(crate) struct Run {
     trouble: Mutex<Option<(String, i32, i64)>>,
     marks: Mutex<BTreeMap<i32, VecDeque<Mark>>>,
     next: Mutex<BTreeMap<i32, i64>>,
+    losses: Mutex<Losses>,
     pub(crate) latencies: Mutex<VecDeque<u32>>,
     pub(crate) sink: Option<FileSink>,
 }
@@ -122,6 +152,7 @@ impl Run {
             trouble: Mutex::default(),
             marks: Mutex::default(),
             next: Mutex::default(),
+            losses: Mutex::default(),
             latencies: Mutex::default(),
             sink,
         }
@@ -218,7 +249,8 @@ impl Run {
                 tally.bytes_in += size(record.key(), record.value());
             }
             (tally.bytes_out, tally.sent) = (tally.bytes_in, tally.source);
-            if rules.source_count == rules.target_count {
+            let partition = records.iter().next().map_or(0, |record| record.partition());
+            if rules.keeps(partition) {
                 out.forward(target, records.iter())?;
             } else {
                 out.forward_by_key(target, records.iter())?;
@@ -284,7 +316,7 @@ impl Run {
                 replicator_domain::lines::write(&written, &mut lines);
                 continue;
             }
-            let same = rules.source_count == rules.target_count;
+            let same = rules.keeps(raw.partition());
             let resolved = partition.resolve(raw.partition(), same, rules.target_count);
             let resolved = resolved.map_err(|wrong| self.no_partition(wrong, &record))?;
             let mut forwarding = out.forwarding(target, raw);
@@ -353,6 +385,13 @@ impl Run {
             latencies.push_back(u32::try_from((now - written).max(0)).unwrap_or(u32::MAX));
         }
         let before = lock(&self.next).insert(partition, end + 1);
+        {
+            let mut losses = lock(&self.losses);
+            let resumed = losses.resumed.remove(&partition);
+            if let Some(expected) = before.or(resumed).filter(|expected| *expected < first) {
+                losses.missing.push((partition, expected, first));
+            }
+        }
         let missing =
             before.map_or(0, |before| first - before) + (end - first + 1 - records.len() as i64);
         self.counters
@@ -398,6 +437,42 @@ impl Run {
         self.counters
             .target
             .fetch_add(acknowledged, Ordering::Relaxed);
+    }
+
+    /// The group's offsets when it went on after a restart.
+    pub(crate) fn resumes(&self, offsets: impl Iterator<Item = (i32, i64)>) {
+        lock(&self.losses).resumed = offsets.collect();
+    }
+
+    /// Counts what was deleted before it was read: what lies below the first offset that is kept and either is
+    /// still to be read or did not come.
+    pub(crate) fn lose(&self, kept: &Ends, positions: &BTreeMap<i32, Option<i64>>) {
+        let mut losses = lock(&self.losses);
+        let first_kept = |partition: &i32| kept.get(partition).map_or(0, |(low, _)| *low);
+        let mut lost = 0;
+        for (partition, first, end) in std::mem::take(&mut losses.missing) {
+            let end = end.min(first_kept(&partition));
+            lost += losses.count(partition, first, end.max(first));
+        }
+        for (partition, next) in positions {
+            let low = first_kept(partition);
+            if let Some(next) = next.filter(|next| *next < low) {
+                lost += losses.count(*partition, next, low);
+            }
+        }
+        drop(losses);
+        if lost > 0 {
+            let rules = self.rules();
+            tracing::warn!(
+                mapping = rules.mapping.name,
+                source = self.pair.source,
+                lost,
+                "retention was quicker: records were deleted before they were read"
+            );
+            self.counters.lost.fetch_add(lost, Ordering::Relaxed);
+        }
+        // Others may read on what is given away.
+        lock(&self.next).retain(|partition, _| positions.contains_key(partition));
     }
 
     /// How many records the target has not acknowledged.
