@@ -257,7 +257,10 @@ impl Engine {
             .options
             .run_files
             .unwrap_or(self.options.worker_index == 0);
-        let origin = tokio::time::Instant::now();
+        let origin = (
+            tokio::time::Instant::now(),
+            tools.clock.now().timestamp_millis(),
+        );
         let mut read = Vec::new();
         for (key, live) in files {
             if !mine {

@@ -101,11 +101,11 @@ struct State {
     drift: i64,
     seek: Option<i64>,
     /// The wall clock's lead over this replay's own.
-    lead: Option<i64>,
+    lead: i64,
 }
 
-/// Two clocks of whole milliseconds differ by one now and then; more is a wall clock that was set.
-const CLOCK_WAS_SET: i64 = 50;
+/// Two clocks that are read one after the other differ a little; more is a wall clock that was set.
+const CLOCK_WAS_SET: i64 = 1000;
 
 /// How far a replay is.
 #[derive(Clone, Copy, Debug)]
@@ -125,14 +125,14 @@ impl Replay {
         file: FileText,
         first: i64,
         speed: Speed,
-        origin: tokio::time::Instant,
+        (origin, wall): (tokio::time::Instant, i64),
     ) -> Self {
         let state = State {
             clock: ReplayClock::start(first, 0, speed),
             next: 0,
             drift: 0,
             seek: None,
-            lead: None,
+            lead: wall,
         };
         Self {
             file,
@@ -146,14 +146,14 @@ impl Replay {
         i64::try_from(self.origin.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// When a record is due on the wall clock: gaps stay exact.
+    /// When a record is due on the wall clock: gaps stay exact, between files too.
     fn shifted(&self, due: i64, wall: i64) -> i64 {
         let mut state = lock(&self.state);
         let lead = wall - self.now();
-        let known = state
-            .lead
-            .filter(|known| (lead - known).abs() < CLOCK_WAS_SET);
-        due + *state.lead.insert(known.unwrap_or(lead))
+        if (lead - state.lead).abs() >= CLOCK_WAS_SET {
+            state.lead = lead;
+        }
+        due + state.lead
     }
 
     pub(crate) fn progress(&self) -> Progress {
