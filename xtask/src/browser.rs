@@ -89,7 +89,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let folder = workspace.target().join("browser");
     fs::create_dir_all(&folder).or_fail(|| format!("create {}", folder.display()))?;
     let chromium = programs()?;
-    packages(workspace, &folder)?;
+    packages(&workspace.root().join("xtask/browser"), &folder)?;
     for suite in &suites {
         types(suite, &folder)?;
     }
@@ -184,9 +184,8 @@ fn programs() -> Result<PathBuf> {
     chromium()
 }
 
-/// Playwright, axe and the type checker, as the lock file has them; once per lock file.
-fn packages(workspace: &Workspace, folder: &Path) -> Result<()> {
-    let from = workspace.root().join("xtask/browser");
+/// Packages of npm as the lock file in `from` has them; once per lock file.
+pub(crate) fn packages(from: &Path, folder: &Path) -> Result<()> {
     let read =
         |path: &Path| fs::read_to_string(path).or_fail(|| format!("read {}", path.display()));
     let lock = read(&from.join("package-lock.json"))?;
@@ -194,7 +193,7 @@ fn packages(workspace: &Workspace, folder: &Path) -> Result<()> {
     if fs::read_to_string(&done).is_ok_and(|text| text == lock) {
         return Ok(());
     }
-    println!("browser: installing packages into {}", folder.display());
+    println!("installing packages of npm into {}", folder.display());
     for name in ["package.json", "package-lock.json"] {
         let to = folder.join(name);
         fs::copy(from.join(name), &to).or_fail(|| format!("write {}", to.display()))?;

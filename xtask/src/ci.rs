@@ -6,7 +6,7 @@ use crate::failure::{Failure, Result};
 use crate::kafka::{INSTALL_JAVA, INSTALL_MAVEN};
 use crate::python::INSTALL_PYTHON;
 use crate::workspace::{Workspace, under_ci};
-use crate::{browser, faults, openapi, process, python, real};
+use crate::{asyncapi, browser, faults, openapi, process, python, real};
 
 struct Tier {
     name: &'static str,
@@ -32,7 +32,7 @@ const FAULT_ROWS: [&str; 11] = [
     "B19",
 ];
 
-const TIERS: [Tier; 6] = [
+const TIERS: [Tier; 7] = [
     Tier {
         name: "real",
         needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
@@ -44,6 +44,12 @@ const TIERS: [Tier; 6] = [
         needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
         installs: false,
         run: |workspace| faults::run(workspace, &FAULT_ROWS.map(str::to_owned)),
+    },
+    Tier {
+        name: "asyncapi-check",
+        needs: &asyncapi::NEEDS,
+        installs: false,
+        run: asyncapi::run,
     },
     Tier {
         name: "openapi-check",

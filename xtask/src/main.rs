@@ -5,6 +5,7 @@
 //! command fetches what it needs from the package registries' ordinary clients, keeps it below the
 //! target directory, is bounded in time and stops what it started.
 
+mod asyncapi;
 mod bench;
 mod browser;
 mod ci;
@@ -84,6 +85,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Check AsyncAPI documents of examples with the official parser (needs Node.js)
+    AsyncapiCheck,
     /// Check the demo's OpenAPI document with a validator that is not ours (needs Python 3)
     OpenapiCheck,
     /// One group of a confluent-kafka-python member and ours, on a real Kafka (needs Python 3)
@@ -128,6 +131,7 @@ fn run(task: Task) -> Result<()> {
             args,
         } => bench::run(&workspace, &name, work.as_deref(), real, &args),
         Task::Faults { args } => faults::run(&workspace, &args),
+        Task::AsyncapiCheck => asyncapi::run(&workspace),
         Task::OpenapiCheck => openapi::run(&workspace),
         Task::PythonMember => python::member(&workspace),
         Task::PythonSchemas => python::schemas(&workspace),

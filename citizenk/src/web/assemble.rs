@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::asyncapi;
 use super::auto::{self, Context, DocsPage};
 use super::config::WebConfig;
 use super::describe::path_names;
@@ -67,6 +68,7 @@ impl fmt::Debug for Surroundings {
 pub(crate) struct WebPlan {
     config: WebConfig,
     document: Value,
+    asyncapi: Value,
     routes: Vec<RouteDef>,
     /// All routers of the service's own, merged.
     user: Router,
@@ -118,9 +120,11 @@ impl WebPlan {
             return Err(issues);
         }
         let document = openapi::document(info, &config, &routes, &documents);
+        let asyncapi = asyncapi::document(info, &config, &routes);
         Ok(Self {
             config,
             document,
+            asyncapi,
             routes,
             user,
             layers,
@@ -130,6 +134,11 @@ impl WebPlan {
     /// The OpenAPI 3.1 document.
     pub(crate) fn openapi(&self) -> &Value {
         &self.document
+    }
+
+    /// The AsyncAPI 3.0 document.
+    pub(crate) fn asyncapi(&self) -> &Value {
+        &self.asyncapi
     }
 
     pub(crate) fn config(&self) -> &WebConfig {
@@ -151,6 +160,7 @@ impl WebPlan {
             access: access.clone(),
             answer_timeout: config.answer_timeout,
             document: self.document.to_string().into(),
+            asyncapi: self.asyncapi.to_string().into(),
             docs: DocsPage::new(&config.prefix, &config.docs_path),
         });
 

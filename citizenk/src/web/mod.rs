@@ -14,6 +14,7 @@
 
 mod arguments;
 mod assemble;
+mod asyncapi;
 mod auto;
 mod bridge;
 mod config;

@@ -29,6 +29,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use super::asyncapi::LiveDoc;
 use super::describe::Operation;
 use super::routing::{self, RoutingSpec};
 use crate::agent::Origin;
@@ -55,6 +56,8 @@ pub struct RouteDef {
     pub(crate) routing: Option<RoutingSpec>,
     /// Topics it writes to by itself.
     pub(crate) sends: Vec<TopicInfo>,
+    /// What goes on after its answer.
+    pub(crate) live: Option<LiveDoc>,
 }
 
 impl fmt::Debug for RouteDef {
@@ -106,6 +109,7 @@ where
         describe: Arc::new(describe),
         routing: None,
         sends: Vec::new(),
+        live: None,
     }
 }
 

@@ -166,15 +166,20 @@ pub(super) fn topics(app: &App, settings: &Settings) -> Result<(), RunError> {
     ))
 }
 
+/// Prints one of the documents of a plan.
 #[cfg(feature = "web")]
-pub(super) fn openapi(app: &App, settings: &Settings) -> Result<(), RunError> {
+pub(super) fn document(
+    app: &App,
+    settings: &Settings,
+    of: fn(&crate::web::WebPlan) -> &serde_json::Value,
+) -> Result<(), RunError> {
     let (plan, _) = super::super::front::plan(
         app,
         settings,
         &overrides(settings),
         crate::transport::BrokerKind::Kafka,
     )?;
-    write(&format!("{:#}\n", plan.openapi()))
+    write(&format!("{:#}\n", of(&plan)))
 }
 
 #[cfg(test)]

@@ -59,6 +59,9 @@ pub enum Command {
     /// Print the OpenAPI document
     #[cfg(feature = "web")]
     Openapi(RunArgs),
+    /// Print the AsyncAPI document
+    #[cfg(feature = "web")]
+    Asyncapi(RunArgs),
     /// Print the schemas of topics, compare them with the registries, or register them
     Schemas(SchemasArgs),
     /// Send a record to a topic and print where it went
@@ -268,7 +271,17 @@ impl Command {
             Self::Agents(args) => list::agents(&app, &settings(&app, args.flags, true)?),
             Self::Topics(args) => list::topics(&app, &settings(&app, args.flags, true)?),
             #[cfg(feature = "web")]
-            Self::Openapi(args) => list::openapi(&app, &settings(&app, args.flags, true)?),
+            Self::Openapi(args) => list::document(
+                &app,
+                &settings(&app, args.flags, true)?,
+                crate::web::WebPlan::openapi,
+            ),
+            #[cfg(feature = "web")]
+            Self::Asyncapi(args) => list::document(
+                &app,
+                &settings(&app, args.flags, true)?,
+                crate::web::WebPlan::asyncapi,
+            ),
             Self::Schemas(SchemasArgs { what }) => match what {
                 What::Print(args) => schemas::print(&app, &settings(&app, args.flags, true)?),
                 What::Check(args) => {

@@ -39,6 +39,8 @@ pub(super) struct Context {
     pub(super) answer_timeout: Duration,
     /// The OpenAPI document; made once.
     pub(super) document: Bytes,
+    /// The AsyncAPI document.
+    pub(super) asyncapi: Bytes,
     pub(super) docs: DocsPage,
 }
 
@@ -54,6 +56,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route("/agents", get(agents))
         .route("/agents/{agent}/{topic}", post(call))
         .route("/openapi.json", get(document))
+        .route("/asyncapi.json", get(asyncapi))
         .merge(docs::router(&context.docs))
         .with_state(context)
 }
@@ -72,6 +75,7 @@ pub(super) fn reserved_paths(auto: bool, docs_path: &str) -> Vec<String> {
             "/agents",
             "/agents/{agent}/{topic}",
             "/openapi.json",
+            "/asyncapi.json",
         ];
         paths.extend(switched.map(str::to_owned));
         paths.extend([
@@ -121,6 +125,10 @@ async fn agents(State(context): Shared) -> Response {
 
 async fn document(State(context): Shared) -> Response {
     ([(header::CONTENT_TYPE, JSON)], context.document.clone()).into_response()
+}
+
+async fn asyncapi(State(context): Shared) -> Response {
+    ([(header::CONTENT_TYPE, JSON)], context.asyncapi.clone()).into_response()
 }
 
 /// Answers at once and whatever else happens: asks nobody.

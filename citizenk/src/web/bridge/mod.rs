@@ -31,6 +31,7 @@ use serde::Serialize;
 
 pub(crate) use hub::Hubs;
 
+use super::asyncapi::{LiveDoc, LiveMessages};
 use super::route::{RouteDef, described};
 use super::{Path, Problem};
 use crate::agent::Origin;
@@ -162,7 +163,7 @@ impl Bridge {
         );
         producer.sends = bridge.topics.iter().map(|t| t.info.clone()).collect();
         let (read, documented) = (bridge.clone(), bridge.clone());
-        let consumer = described(
+        let mut consumer = described(
             "bridge_consumer",
             origin(
                 "The records of a topic, as they come: a websocket where the client asks for one, else an event stream.\n\nEach client has a place of its own; nothing is committed.",
@@ -175,6 +176,13 @@ impl Bridge {
             },
             move |operation| document::consumer(operation, &documented.topics),
         );
+        let topics = bridge.topics.iter();
+        let topics = topics.map(|topic| (topic.info.name, topic.info.schema));
+        consumer.live = Some(LiveDoc {
+            websocket: true,
+            events: true,
+            messages: LiveMessages::Records(topics.collect()),
+        });
         [producer, consumer].map(|route| RouteDef {
             tag: Some("Bridge".to_owned()),
             ..route.prefixed(&bridge.prefix)

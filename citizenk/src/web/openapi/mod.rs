@@ -260,7 +260,7 @@ const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
 
-fn info_object(info: &ServiceInfo) -> Value {
+pub(super) fn info_object(info: &ServiceInfo) -> Value {
     let mut object = json!({ "title": info.title, "version": info.version });
     if let Some(description) = &info.description {
         object["description"] = description.as_str().into();
@@ -275,7 +275,7 @@ fn info_object(info: &ServiceInfo) -> Value {
 }
 
 /// A doc comment's first paragraph as one line, and the rest.
-fn split_doc(doc: &str) -> (String, String) {
+pub(super) fn split_doc(doc: &str) -> (String, String) {
     let doc = doc.trim();
     let (summary, rest) = doc.split_once("\n\n").unwrap_or((doc, ""));
     let lines: Vec<&str> = summary.lines().map(str::trim).collect();

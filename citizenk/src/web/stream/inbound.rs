@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{interval_at, timeout};
@@ -22,6 +22,7 @@ use crate::agent::Origin;
 use crate::extract::{Producer, Shutdown};
 use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
+use crate::web::asyncapi::{LiveDoc, LiveMessages};
 use crate::web::extract::parse_json;
 use crate::web::route::{RouteDef, described};
 use crate::web::{Json, Operation, Problem};
@@ -44,6 +45,8 @@ pub trait IncomingMessage: Sized {
     fn read(bytes: &[u8]) -> Result<Self, Problem>;
     #[doc(hidden)]
     fn document(operation: &mut Operation);
+    #[doc(hidden)]
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
 impl<T: DeserializeOwned + JsonSchema> IncomingMessage for Json<T> {
@@ -53,6 +56,10 @@ impl<T: DeserializeOwned + JsonSchema> IncomingMessage for Json<T> {
 
     fn document(operation: &mut Operation) {
         operation.schema::<T>();
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
     }
 }
 
@@ -138,6 +145,11 @@ where
         },
     );
     route.sends.push(TopicInfo::of(&topic));
+    route.live = Some(LiveDoc {
+        websocket: true,
+        events: false,
+        messages: LiveMessages::Answered(In::schema),
+    });
     route
 }
 

@@ -23,6 +23,7 @@ pub(super) use socket::{PING, Pulse, Socket, accept, wants_websocket};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use socket::{TestPipe, TestUpgrade};
 
+use super::asyncapi::{LiveDoc, LiveMessages};
 use super::guard::Access;
 use super::route::{RouteDef, described};
 use super::{Operation, Problem, Query};
@@ -44,7 +45,12 @@ pub(crate) fn routes(agent: &AgentSpec) -> Vec<RouteDef> {
         .map(|(kind, path)| {
             let (name, spec) = (agent.name.clone(), Arc::new(agent.stream.clone()));
             let documented = spec.clone();
-            described(
+            let live = spec.schema.map(|schema| LiveDoc {
+                websocket: matches!(kind, ClientKind::Websocket),
+                events: matches!(kind, ClientKind::Events),
+                messages: LiveMessages::Values(schema),
+            });
+            let route = described(
                 &agent.name,
                 agent.origin.clone(),
                 Method::GET,
@@ -60,7 +66,8 @@ pub(crate) fn routes(agent: &AgentSpec) -> Vec<RouteDef> {
                     }
                 },
                 move |operation| document(operation, kind, &documented),
-            )
+            );
+            RouteDef { live, ..route }
         })
         .collect()
 }

@@ -316,6 +316,7 @@ async fn switched_off_only_health_and_metrics_are_left() {
         "/topics",
         "/agents",
         "/openapi.json",
+        "/asyncapi.json",
         "/docs",
         "/docs/",
     ] {
