@@ -7,11 +7,21 @@ import { dialog } from "../components/dialog.js";
 import { store } from "../store/store.js";
 import { create } from "../views/edit.js";
 import { details } from "../views/details.js";
+import { ChangeHistory } from "../views/history.js";
 import { MappingTable } from "../views/table.js";
+import { templates } from "../views/templates.js";
 import { fill, h, say } from "./dom.js";
 import * as keys from "./keys.js";
 import { follow, go, onRoute, param } from "./route.js";
 import { bytes, clock, count, duration, rate, words } from "./text.js";
+
+/** Beside the table and the pages of mappings. @type {Record<string, { title: string, make: () => Node }>} */
+const PAGES = {
+  templates: { title: "Templates", make: templates },
+  history: { title: "History", make: () => new ChangeHistory() },
+};
+
+const HOME = { mapping: null, tab: null, new: null, page: null, template: null, view: null };
 
 const THEMES = ["auto", "light", "dark"];
 
@@ -38,6 +48,12 @@ class App extends HTMLElement {
   #table = new MappingTable();
   #page = h("div", { hidden: true });
   #shownPage = "";
+  #nav = h(
+    "nav",
+    { "aria-label": "Pages" },
+    h("a", { href: "?", "data-in": true }, "Mappings"),
+    ...Object.entries(PAGES).map(([id, { title }]) => h("a", { href: `?page=${id}`, "data-in": true }, title)),
+  );
   #banner = h("div", { class: "banner", hidden: true });
   #readOnly = h("span", { class: "chip warn", hidden: true }, "read-only");
   #stale = h("div", { class: "stale", role: "alert", hidden: true });
@@ -62,6 +78,7 @@ class App extends HTMLElement {
         "header",
         {},
         h("a", { href: "?", "data-in": true, class: "brand" }, "Replicator"),
+        this.#nav,
         this.#readOnly,
         h("dl", { class: "facts" }, ...Object.values(this.#facts).map((fact) => fact.element)),
         h("div", { class: "settings" }, themes, h("button", { type: "button", class: "quiet", "aria-label": "Keys", onclick: () => this.#help() }, "?")),
@@ -73,11 +90,11 @@ class App extends HTMLElement {
       this.#spoken,
     );
     this.addEventListener("click", follow);
-    keys.shortcut("/", "Search", () => (go({ mapping: null, tab: null, new: null }), this.#table.focusSearch()));
+    keys.shortcut("/", "Search", () => (go(HOME), this.#table.focusSearch()));
     keys.shortcut("?", "Show the keys", () => this.#help());
     keys.shortcut("n", "New mapping", () => store.readOnly || go({ new: "1" }, { push: true, clear: true }));
     keys.shortcut("e", "Edit the mapping", () => param("mapping") && go({ tab: "edit" }, { push: true }));
-    keys.shortcut("Escape", "Back to the table", () => (param("mapping") || param("new")) && go({ mapping: null, tab: null, new: null }, { push: true }));
+    keys.shortcut("Escape", "Back to the table", () => (param("mapping") || param("new") || param("page")) && go(HOME, { push: true }));
     store.addEventListener("tick", () => this.#update());
     store.addEventListener("states", (event) => {
       const rows = /** @type {CustomEvent<import("../api/types.js").Row[]>} */ (event).detail;
@@ -91,7 +108,13 @@ class App extends HTMLElement {
 
   #route() {
     const name = param("mapping");
-    const page = name ? `mapping ${name}` : param("new") ? "new" : "";
+    const other = PAGES[param("page")];
+    const page = name ? `mapping ${name}` : param("new") ? "new" : other ? `page ${param("page")} ${param("template")}` : "";
+    for (const link of this.#nav.children) {
+      const here = !name && !param("new") && new URL(/** @type {HTMLAnchorElement} */ (link).href).searchParams.get("page") === (other ? param("page") : null);
+      if (here) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
     this.#page.hidden = !page;
     const wasHidden = this.#table.hidden;
     this.#table.hidden = Boolean(page);
@@ -99,7 +122,7 @@ class App extends HTMLElement {
     // A form has to know whether anything may be changed.
     if (page === this.#shownPage || (page && !store.service)) return;
     this.#shownPage = page;
-    fill(this.#page, name ? details(name) : page ? create() : null);
+    fill(this.#page, name ? details(name) : param("new") ? create() : other ? other.make() : null);
   }
 
   #help() {

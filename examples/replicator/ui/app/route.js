@@ -21,7 +21,7 @@ const tell = () => listeners.forEach((listener) => listener());
 const guards = new Set();
 
 /** What tells which view is seen: leaving it loses what is typed there. */
-const VIEW = ["mapping", "tab", "new", "page"];
+const VIEW = ["mapping", "tab", "new", "page", "template"];
 
 /**
  * @param {() => boolean} wouldLose Asked before a view is left.

@@ -17,3 +17,11 @@ export function issueList(issues) {
   );
   return h("ul", { class: "issues" }, ...items);
 }
+
+/** @param {import("../api/types.js").Change[]} changes What a change does to mappings, and what follows. */
+export function effectList(changes) {
+  const items = changes.map((change) =>
+    h("li", {}, h("strong", {}, change.kind), ` “${change.name}”`, change.fields?.length ? ` (${change.fields.join(", ")})` : "", change.consequences.length ? `: ${change.consequences.join("; ")}` : ""),
+  );
+  return h("ul", {}, ...items);
+}

@@ -6,7 +6,7 @@ import { guard } from "../app/route.js";
 import { store } from "../store/store.js";
 import { copyAsCurl } from "./curl.js";
 import { diff } from "./diff.js";
-import { issueList } from "./issues.js";
+import { effectList, issueList } from "./issues.js";
 import { toast } from "./toast.js";
 
 /**
@@ -139,10 +139,8 @@ export class SavePanel extends HTMLElement {
       this.#valid = verdict.valid;
       fill(this.#issues, issueList(verdict.issues));
       this.#of.checked?.(verdict.issues, text);
-      const effects = verdict.changes.map((change) =>
-        h("li", {}, h("strong", {}, change.kind), ` “${change.name}”`, change.fields?.length ? ` (${change.fields.join(", ")})` : "", change.consequences.length ? `: ${change.consequences.join("; ")}` : ""),
-      );
-      fill(this.#effects, effects.length ? h("h3", {}, "What it does") : null, h("ul", {}, ...effects));
+      const effects = verdict.changes;
+      fill(this.#effects, effects.length ? h("h3", {}, "What it does") : null, effectList(effects));
       say(this.#status, verdict.valid ? (effects.length ? "It can be saved." : "It can be saved; no mapping changes.") : "It cannot be saved like this.");
     } catch (error) {
       if (turn !== this.#turn) return;

@@ -34,7 +34,7 @@ export class TopicHelp {
       this.lists,
       options("form-source", this.source?.keys() ?? []),
       options("form-target", this.target?.keys() ?? []),
-      options("form-consumers", (groups ?? []).map((group) => group.group_id ?? group.group ?? group.name)),
+      options("form-consumers", (groups ?? []).map((group) => group.group)),
       options("form-groups", new Set([...store.rows.values()].map((row) => row.group).filter(Boolean))),
     );
   }

@@ -1,8 +1,10 @@
 /** The page of a mapping: its head and its tabs. */
 
-import { h, fill } from "../app/dom.js";
+import { ask, part } from "../api/client.js";
+import { h, fill, say } from "../app/dom.js";
 import { mappingAddress, onRoute, param } from "../app/route.js";
 import { copyAsCurl } from "../components/curl.js";
+import { toast } from "../components/toast.js";
 import { store } from "../store/store.js";
 import { switchCall, switchMapping } from "../store/switch.js";
 import { edit } from "./edit.js";
@@ -25,6 +27,8 @@ export class MappingDetails extends HTMLElement {
   #tabs = h("nav", { class: "tabs", "aria-label": "Of this mapping" });
   #body = h("div", {});
   #switch = h("button", { type: "button" });
+  #hold = h("button", { type: "button", hidden: true, onclick: () => void this.#pause() });
+  #holdCurl = copyAsCurl("pausing or resuming this mapping", () => this.#holdCall());
   #shown = "";
   #known = false;
   #tick = () => this.#update();
@@ -43,6 +47,8 @@ export class MappingDetails extends HTMLElement {
       h("h1", { tabindex: "-1" }, this.name),
       this.#switch,
       copyAsCurl("switching this mapping", () => switchCall(this.name, !on())),
+      this.#hold,
+      this.#holdCurl,
     );
     this.append(h("p", {}, h("a", { href: "?", "data-in": true }, "← All mappings")), this.#head, this.#tabs, this.#body);
     store.addEventListener("tick", this.#tick);
@@ -67,6 +73,26 @@ export class MappingDetails extends HTMLElement {
     fill(this.#body, TABS[tab].make(this.name));
   }
 
+  get #paused() {
+    return store.rowsOf(this.name).some((row) => row.state === "paused");
+  }
+
+  /** @returns {import("../api/client.js").Call} */
+  #holdCall() {
+    return { method: "POST", path: `mappings/${part(this.name)}/${this.#paused ? "resume" : "pause"}` };
+  }
+
+  async #pause() {
+    const resume = this.#paused;
+    try {
+      await ask(this.#holdCall());
+      toast(resume ? `“${this.name}” goes on where it was.` : `“${this.name}” is paused until it is resumed or the service starts anew. Nothing is left out.`);
+    } catch (error) {
+      toast(`“${this.name}” was not ${resume ? "resumed" : "paused"}: ${error instanceof Error ? error.message : error}`, { bad: true });
+    }
+    await store.refresh();
+  }
+
   #update() {
     const rows = store.rowsOf(this.name);
     if (rows.length === 0) {
@@ -77,6 +103,9 @@ export class MappingDetails extends HTMLElement {
     this.#switch.hidden = store.readOnly;
     const label = rows.some((row) => row.enabled) ? "Switch off" : "Switch on";
     if (this.#switch.textContent !== label) this.#switch.textContent = label;
+    // Files have handles of their own.
+    this.#hold.hidden = this.#holdCurl.hidden = store.readOnly || !rows.some((row) => row.enabled && !row.source_is_file);
+    say(this.#hold, this.#paused ? "Resume" : "Pause");
     if (this.#known) return;
     this.#known = true;
     this.route();

@@ -13,6 +13,7 @@ import { toast } from "../components/toast.js";
 import { TopicHelp } from "../components/topics.js";
 import { MappingFile, commented, fieldAt } from "../store/file.js";
 import { store } from "../store/store.js";
+import { templateEditor } from "./template.js";
 
 /** @typedef {import("../api/types.js").Issue} Issue */
 
@@ -164,30 +165,6 @@ export function create() {
     h("h1", { tabindex: "-1" }, "New mapping"),
     h("p", { class: "muted" }, "The topics must exist on both clusters. It begins switched off, so that you can try its filter first."),
     editor,
-  );
-}
-
-/** @param {string} template */
-function templateEditor(template) {
-  const { area, head } = editor(`The template “${template}”, with all its mappings`);
-  const load = async () => {
-    const answer = await ask({ path: "templates" });
-    const found = textOf(member(parse(answer.text), template));
-    if (found === undefined) throw new Error(`There is no template “${template}” any more.`);
-    return { text: found, version: answer.version };
-  };
-  return h(
-    "div",
-    {},
-    h("p", { class: "note" }, `This mapping comes from the template “${template}”: what is saved here holds for all mappings of it.`),
-    head,
-    area,
-    new SavePanel({
-      area,
-      load,
-      draft: (text) => ({ templates: { [template]: text } }),
-      call: (text, comment) => ({ method: "PUT", path: `templates/${part(template)}`, body: { text, comment } }),
-    }),
   );
 }
 

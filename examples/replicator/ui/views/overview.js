@@ -6,7 +6,9 @@ import { fill, h, say } from "../app/dom.js";
 import { go, param } from "../app/route.js";
 import { bytes, count, duration, rate } from "../app/text.js";
 import { copyAsCurl } from "../components/curl.js";
+import { GroupPanel } from "../components/group-panel.js";
 import { LineChart } from "../components/line-chart.js";
+import { ReplayPanel } from "../components/replay-panel.js";
 import { badge } from "../components/state-badge.js";
 import { store } from "../store/store.js";
 import { place } from "./columns.js";
@@ -19,6 +21,7 @@ export class MappingOverview extends HTMLElement {
   #charts = h("div", { class: "charts" });
   #chartsNote = h("p", { class: "muted", role: "status" }, "Loading …");
   #parts = h("tbody", {});
+  #partsTable = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Partitions", hidden: true });
   #partsNote = h("p", { class: "muted", role: "status" }, "Loading …");
   #at = 0;
   #tick = () => this.#update();
@@ -38,19 +41,19 @@ export class MappingOverview extends HTMLElement {
     this.#range.value = param("range") in RANGES ? param("range") : "5";
     if (!this.firstChild) {
       const heads = ["Topic", "Partition", "First kept", "Position", "End", "Lag", "Worker"];
+      this.#partsTable.append(h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((head, at) => h("th", { scope: "col", class: at > 0 ? "number" : "" }, head)))), this.#parts));
+      const rows = store.rowsOf(this.name);
       this.append(
         this.#now,
+        ...(rows.some((row) => row.source_is_file && row.enabled) ? [new ReplayPanel(this.name)] : []),
+        ...(rows.some((row) => row.target_service_consumer_group) ? [new GroupPanel(this.name)] : []),
         h("h2", {}, "Over time"),
         h("div", { class: "tools" }, h("label", { for: "range" }, "Range"), this.#range, copyAsCurl("history", () => this.#historyCall())),
         this.#chartsNote,
         this.#charts,
         h("h2", {}, "Partitions"),
         this.#partsNote,
-        h(
-          "div",
-          { class: "scroll", tabindex: "0", role: "region", "aria-label": "Partitions" },
-          h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((head, at) => h("th", { scope: "col", class: at > 0 ? "number" : "" }, head)))), this.#parts),
-        ),
+        this.#partsTable,
         h("h2", {}, "What it says"),
         this.#fields,
       );
@@ -101,7 +104,7 @@ export class MappingOverview extends HTMLElement {
         "age p50 / p99": `${row.latency_ms_p50} / ${row.latency_ms_p99} ms`,
         last: row.last_message_at ? `${duration((store.stats[0]?.time_ms ?? 0) - row.last_message_at)} ago` : "–",
       });
-      if (row.progress !== null) facts.push(["file", `${Math.round(row.progress * 100)} %`]);
+      if (typeof row.progress === "number") facts.push(["file", `${Math.round(row.progress * 100)} %`]);
       return h(
         "section",
         { class: "card", "aria-label": `${row.source_topic_name} to ${row.target_topic_name}` },
@@ -147,10 +150,11 @@ export class MappingOverview extends HTMLElement {
     fill(this.#charts, ...charts);
   }
 
-  /** @param {import("../api/types.js").Partition[]} parts */
+  /** @param {import("../api/types.js").PartitionInfo[]} parts */
   #partitions(parts) {
+    this.#partsTable.hidden = parts.length === 0;
     say(this.#partsNote, parts.length > 0 ? "" : "It reads no partitions here: it is off, waits, or its source is a file.");
-    const cell = (/** @type {number | null} */ value) => h("td", { class: "number" }, value === null ? "–" : count(value));
+    const cell = (/** @type {number | null | undefined} */ value) => h("td", { class: "number" }, value === null || value === undefined ? "–" : count(value));
     fill(
       this.#parts,
       ...parts.map((at) => h("tr", {}, h("th", { scope: "row", class: "mono" }, at.source), cell(at.partition), cell(at.first), cell(at.position), cell(at.end), cell(at.lag), cell(at.worker))),

@@ -12,6 +12,9 @@ import { COLUMNS, subTotal } from "./columns.js";
 
 /** @typedef {{ body: HTMLTableSectionElement, head: HTMLTableRowElement, button: HTMLButtonElement, total: HTMLElement }} Group */
 
+/** With a point before each: a group may have no name. */
+const closedGroups = () => new Set(param("closed").split("\n").filter(Boolean).map((name) => name.slice(1)));
+
 export class MappingTable extends HTMLElement {
   /** @type {Map<string, MappingRow>} */
   #rows = new Map();
@@ -117,7 +120,7 @@ export class MappingTable extends HTMLElement {
     /** @type {Map<string, Row[]>} */
     const groups = new Map();
     for (const row of rows) groups.set(row.group, [...(groups.get(row.group) ?? []), row]);
-    const closed = new Set(param("closed").split("\n"));
+    const closed = closedGroups();
     for (const [name, members] of groups) {
       const group = this.#groups.get(name) ?? this.#group(name);
       say(group.total, subTotal(members));
@@ -152,9 +155,9 @@ export class MappingTable extends HTMLElement {
   /** @param {string} name */
   #group(name) {
     const toggle = () => {
-      const closed = new Set(param("closed").split("\n").filter(Boolean));
+      const closed = closedGroups();
       if (!closed.delete(name)) closed.add(name);
-      go({ closed: [...closed].join("\n") });
+      go({ closed: [...closed].map((name) => `.${name}`).join("\n") });
     };
     const button = h("button", { type: "button", class: "group", onclick: toggle }, name || "without a group");
     const total = h("span", { class: "muted" });

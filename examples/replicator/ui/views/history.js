@@ -1,0 +1,124 @@
+/** What was changed, when and why, and the way back. */
+
+import { ask, get } from "../api/client.js";
+import { fill, h, say, unique } from "../app/dom.js";
+import { moment } from "../app/text.js";
+import { copyAsCurl } from "../components/curl.js";
+import { dialog } from "../components/dialog.js";
+import { diff } from "../components/diff.js";
+import { effectList, issueList } from "../components/issues.js";
+import { toast } from "../components/toast.js";
+import { store } from "../store/store.js";
+
+/** @typedef {import("../api/types.js").VersionInfo} VersionInfo */
+/** @typedef {{ version: VersionInfo, before: string | null, after: string | null }} Entry */
+
+/** Every file as it is now. @returns {Promise<Map<string, string>>} */
+async function current() {
+  const [file, templates, values] = await Promise.all([get({ path: "file" }), get({ path: "templates" }), get({ path: "topic-mappings" })]);
+  const all = new Map([["mappings.json", file.text]]);
+  for (const [name, text] of Object.entries(templates)) all.set(`templates/${name}.json`, text);
+  for (const [name, text] of Object.entries(values)) all.set(`topic_mappings/${name}.json`, text);
+  return all;
+}
+
+/** @param {string} file @param {string} text @returns {import("../api/types.js").Draft} */
+function draft(file, text) {
+  const [folder, name] = file.includes("/") ? file.replace(/\.json$/, "").split("/") : ["", ""];
+  if (!folder) return { mappings: text };
+  return folder === "templates" ? { templates: { [name]: text } } : { topic_mappings: { [name]: text } };
+}
+
+/** @param {VersionInfo} version @param {string} comment */
+const restoreCall = (version, comment) => ({ path: `versions/${version.id}/restore`, body: { comment }, version: store.version });
+
+export class ChangeHistory extends HTMLElement {
+  #status = h("p", { class: "muted", role: "status" }, "Loading …");
+  #list = h("ol", { class: "changes" });
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    this.append(
+      h("h1", { tabindex: "-1" }, "History"),
+      h("p", { class: "muted" }, "Every change that was saved here, the newest first; changes by hand on the disk are not among them."),
+      h("div", { class: "tools" }, h("button", { type: "button", onclick: () => void this.load() }, "Read again"), copyAsCurl("history", () => ({ path: "versions" }))),
+      this.#status,
+      this.#list,
+    );
+    void this.load();
+  }
+
+  async load() {
+    try {
+      const [versions, texts] = await Promise.all([get({ path: "versions" }), current()]);
+      /** @type {Entry[]} */
+      const entries = versions.map((/** @type {VersionInfo} */ version) => {
+        const entry = { version, before: version.text ?? null, after: texts.get(version.file) ?? null };
+        // What is older led to what this one began with.
+        if (entry.before === null) texts.delete(version.file);
+        else texts.set(version.file, entry.before);
+        return entry;
+      });
+      say(this.#status, entries.length > 0 ? "" : "Nothing was changed here yet.");
+      fill(this.#list, ...entries.map((entry) => this.#entry(entry)));
+    } catch (error) {
+      say(this.#status, `Cannot be read: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  /** @param {Entry} entry */
+  #entry({ version, before, after }) {
+    const place = h("div", {});
+    const details = h("details", {}, h("summary", {}, "What it changed"), place);
+    details.addEventListener("toggle", () => {
+      if (details.open && !place.firstChild) fill(place, diff(before ?? "", after ?? ""));
+    });
+    const what = before === null ? "Take this file away" : "Restore what was before";
+    return h(
+      "li",
+      { class: "card" },
+      h("p", {}, h("strong", {}, version.comment || "no comment")),
+      h("p", { class: "muted" }, h("time", { datetime: new Date(version.id).toISOString() }, moment(version.id)), " · ", h("span", { class: "mono" }, version.file)),
+      details,
+      store.readOnly
+        ? null
+        : h("p", { class: "tools" }, h("button", { type: "button", "aria-label": `${what}: ${version.comment}`, onclick: () => void this.#restore(version, before) }, `${what} …`), copyAsCurl(`restore before ${version.comment}`, () => restoreCall(version, `restore ${version.file}`))),
+    );
+  }
+
+  /** @param {VersionInfo} version @param {string | null} before */
+  async #restore(version, before) {
+    const id = unique();
+    const why = h("input", { id, autocomplete: "off", maxlength: 500 });
+    why.value = `as before “${version.comment}”`;
+    const seen = store.version;
+    let valid = before === null;
+    const effects = h("div", {}, "Checking …");
+    const now = (await current()).get(version.file) ?? "";
+    const check = async () => {
+      if (before === null) return fill(effects, h("p", {}, "The file was new; it is taken away again."));
+      try {
+        /** @type {import("../api/types.js").Verdict} */
+        const verdict = await get({ path: "validate", body: draft(version.file, before) });
+        valid = verdict.valid;
+        fill(effects, issueList(verdict.issues), effectList(verdict.changes), verdict.changes.length === 0 ? h("p", {}, "No mapping changes.") : null);
+      } catch (error) {
+        fill(effects, h("p", { class: "problem" }, error instanceof Error ? error.message : String(error)));
+      }
+      why.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    void check();
+    const content = [diff(now, before ?? ""), effects, h("p", {}, h("label", { for: id }, "Comment"), " ", why)];
+    if (!(await dialog(`Restore ${version.file}?`, content, "Restore", () => valid && why.value.trim() !== ""))) return;
+    try {
+      await ask({ ...restoreCall(version, why.value.trim()), version: seen });
+      toast("Restored.");
+    } catch (error) {
+      toast(`It was not restored: ${error instanceof Error ? error.message : error}`, { bad: true });
+    }
+    await store.refresh();
+    await this.load();
+  }
+}
+
+customElements.define("change-history", ChangeHistory);
