@@ -21,7 +21,6 @@ use crate::runtime::produce::{Port, Sender};
 use crate::runtime::stall::Cause;
 use crate::runtime::status::GroupStatus;
 use crate::runtime::supervisor::Supervisor;
-use crate::staging::StagedBatch;
 use crate::telemetry::{ClusterLabel, LaneId};
 use crate::web::{
     AgentCall, Answer, CallReport, Condition, GroupMember, Problem, ProduceRequest, Service,

@@ -32,8 +32,10 @@ mod team;
 pub(in crate::runtime) use self::team::Member;
 use self::team::{Key, Known, Team, eager, topics};
 
-/// Changes of the topics of one group that come within this time become one subscription.
+/// Changes of the topics of one group that come within this time become one subscription: each moves partitions.
 const WINDOW: Duration = Duration::from_millis(100);
+/// Without a group nothing moves; only that many changes at once need not be many.
+const LONE_WINDOW: Duration = Duration::from_millis(5);
 /// How often topics are looked for that match a pattern.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const ASK: Duration = Duration::from_secs(5);
@@ -322,8 +324,13 @@ impl Crew {
         let (done, change) = watch::channel(None);
         team.change = Some(change.clone());
         let (crew, number) = (Arc::downgrade(self), team.number);
+        let window = if team.key.group.is_some() {
+            WINDOW
+        } else {
+            LONE_WINDOW
+        };
         self.spec.handle.spawn(async move {
-            tokio::time::sleep(WINDOW).await;
+            tokio::time::sleep(window).await;
             let Some(crew) = crew.upgrade() else { return };
             let result = match crew.flush(number) {
                 Ok(Some(left)) => {
