@@ -176,3 +176,59 @@ fn an_id_nobody_knows_meets_the_policy_after_some_tries() {
         app.stop().await.unwrap();
     });
 }
+
+/// Confluent's `HeaderSchemaIdSerializer`: a byte 1 and the GUID; or a byte 0 and the id.
+#[test]
+fn a_schema_that_a_header_names_is_found_and_asked_for_once() {
+    block_on(async {
+        let embedded = EmbeddedRegistry::new();
+        let app = started(&embedded).await;
+        let registry = embedded.registry();
+        let old = registry
+            .register("orders-value", &NewSchema::avro(OLD))
+            .await
+            .unwrap();
+        let header = |value: &[u8]| {
+            let mut headers = Headers::new();
+            headers.push("__value_schema_id", Some(value));
+            headers
+        };
+        let guid = |id| header(&[&[1], &EmbeddedRegistry::guid_of(id)[..]].concat());
+        let before = embedded.requests();
+        for order in 0..20 {
+            // Nothing but the value, which may begin with a zero.
+            let value = [2 * order];
+            app.topic(&ORDERS).push_to(0, Some(b"1"), &value, guid(old));
+        }
+        app.settle().await;
+        assert!(app.topic(&LETTERS).sent().is_empty());
+        assert_eq!(received(&app), (0..20).collect::<Vec<_>>());
+        assert_eq!(embedded.requests() - before, 1);
+        let number = header(&[&[0], &old.to_be_bytes()[..]].concat());
+        app.topic(&ORDERS).push_to(0, Some(b"1"), &[2 * 21], number);
+        app.topic(&ORDERS)
+            .push_to(0, Some(b"1"), &[2 * 22], guid(old));
+        app.topic(&ORDERS).push_raw(Some(b"1"), &framed(old, 23));
+        app.settle().await;
+        assert_eq!(received(&app)[20..], [21, 22, 23]);
+        // What nobody has, and what is no id.
+        app.topic(&ORDERS).push_to(0, Some(b"1"), &[2], guid(999));
+        app.topic(&ORDERS)
+            .push_to(0, Some(b"1"), &[2], header(b"x"));
+        app.advance("10s").await;
+        let letters = app.topic(&LETTERS).sent();
+        let reason = |index: usize| letters[index].headers.text("citizenk.dead-letter.reason");
+        assert!(
+            reason(0).unwrap().contains("schema GUID 63697469"),
+            "{:?}",
+            reason(0)
+        );
+        assert!(
+            reason(1).unwrap().contains("`__value_schema_id` is none"),
+            "{:?}",
+            reason(1)
+        );
+        assert_eq!(received(&app).len(), 23);
+        app.stop().await.unwrap();
+    });
+}

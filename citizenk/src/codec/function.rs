@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::schema::Wire;
+use crate::schema::{Payload, Wire};
 
 /// Bytes to a value.
 pub(crate) enum DecodeFn<V> {
     /// The bytes say everything.
     Plain(fn(&[u8]) -> Result<V, DecodeError>),
     /// The bytes name a schema, which the topic's wire knows or finds.
-    Framed(fn(&[u8], &Wire) -> Result<V, DecodeError>),
+    Framed(fn(Payload<'_>, &Wire) -> Result<V, DecodeError>),
 }
 
 /// A value to bytes.
@@ -42,12 +42,12 @@ impl<V> DecodeFn<V> {
     #[inline]
     pub(crate) fn call<'w>(
         self,
-        bytes: &[u8],
+        payload: Payload<'_>,
         wire: impl FnOnce() -> &'w Arc<Wire>,
     ) -> Result<V, DecodeError> {
         match self {
-            Self::Plain(decode) => decode(bytes),
-            Self::Framed(decode) => decode(bytes, wire()),
+            Self::Plain(decode) => decode(payload.bytes),
+            Self::Framed(decode) => decode(payload, wire()),
         }
     }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Codec, Decode, DecodeFn, Encode, EncodeFn, Json, Raw};
 use crate::error::{DecodeError, EncodeError};
-use crate::schema::{SchemaFn, Wire};
+use crate::schema::{Named, Payload, SchemaFn, Wire};
 
 /// Reads a key from the text of a URL or a command line.
 pub type ParseKey<K> = fn(&str) -> Result<K, DecodeError>;
@@ -39,9 +39,18 @@ impl<K> fmt::Debug for BoundKey<K> {
 }
 
 impl<K> BoundKey<K> {
+    /// `headers` visits those of the record.
     #[inline]
-    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<K, DecodeError> {
-        self.decode.call(bytes, || &self.wire)
+    pub(crate) fn decode(
+        &self,
+        bytes: &[u8],
+        headers: impl FnOnce(&mut dyn FnMut(&str, Option<&[u8]>)),
+    ) -> Result<K, DecodeError> {
+        let mut payload = Payload::bare(bytes);
+        if self.decode.is_framed() {
+            [payload.named, _] = Named::of_headers(headers);
+        }
+        self.decode.call(payload, || &self.wire)
     }
 }
 

@@ -21,10 +21,44 @@ struct Inner {
     missing: Option<Arc<dyn Obtain>>,
 }
 
+/// What a record calls the schema it was written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SchemaId {
+    /// The number that stands in front of a value, or in a header.
+    Number(u32),
+    /// The GUID that stands in a header.
+    Guid([u8; 16]),
+}
+
+impl From<u32> for SchemaId {
+    fn from(number: u32) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl fmt::Display for SchemaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Guid(bytes) => {
+                for (index, byte) in bytes.iter().enumerate() {
+                    let dash = if [4, 6, 8, 10].contains(&index) {
+                        "-"
+                    } else {
+                        ""
+                    };
+                    write!(f, "{dash}{byte:02x}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 /// What has to be fetched before bytes can be decoded: a writer's schema.
 pub(crate) trait Obtain: fmt::Debug + Send + Sync {
     /// The schema's id.
-    fn id(&self) -> u32;
+    fn id(&self) -> SchemaId;
     /// Fetches it; may be called again.
     fn obtain(&self) -> Obtaining<'_>;
 }
@@ -83,7 +117,7 @@ impl DecodeError {
     /// The id of the writer's schema, when the bytes could not be decoded because that schema is not known
     /// yet. Lanes fetch it and decode again.
     #[must_use]
-    pub fn missing_schema(&self) -> Option<u32> {
+    pub fn missing_schema(&self) -> Option<SchemaId> {
         self.obtain().map(|missing| missing.id())
     }
 

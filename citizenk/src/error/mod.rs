@@ -13,7 +13,7 @@ pub use agent::{AgentError, FailureKind, IntoAgentError, ResultExt};
 pub(crate) use agent::{Wish, panic_text};
 pub use build::{BuildError, BuildIssue};
 pub use cluster::UnknownCluster;
-pub use codec::{DecodeError, EncodeError};
+pub use codec::{DecodeError, EncodeError, SchemaId};
 pub(crate) use codec::{Obtain, Obtained, Obtaining};
 pub(crate) use excerpt::Excerpt;
 pub(crate) use locate::json_field;

@@ -192,6 +192,12 @@ impl Call<'_, SingleEvent> {
         self.record().headers()
     }
 
+    pub(crate) fn visit_headers(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>)) {
+        if let Some((chunk, index)) = self.record {
+            chunk.headers(index, visit);
+        }
+    }
+
     /// The record's key bytes.
     #[must_use]
     pub fn key(&self) -> Option<&[u8]> {

@@ -52,7 +52,9 @@ impl<K: Send + 'static> Extract<SingleEvent> for Key<K> {
         call: &Call<'_, SingleEvent>,
     ) -> Result<Self, AgentError> {
         match call.key() {
-            Some(bytes) => Ok(Self(prepared.decode(bytes)?)),
+            Some(bytes) => Ok(Self(
+                prepared.decode(bytes, |visit| call.visit_headers(visit))?,
+            )),
             None => Err(AgentError::new(
                 "the record has no key; `Option<Key<K>>` admits such records",
             )),
@@ -72,7 +74,9 @@ impl<K: Send + 'static> Extract<SingleEvent> for Option<Key<K>> {
         call: &Call<'_, SingleEvent>,
     ) -> Result<Self, AgentError> {
         match call.key() {
-            Some(bytes) => Ok(Some(Key(prepared.decode(bytes)?))),
+            Some(bytes) => Ok(Some(Key(
+                prepared.decode(bytes, |visit| call.visit_headers(visit))?
+            ))),
             None => Ok(None),
         }
     }

@@ -11,16 +11,20 @@ use super::error::RegistryError;
 use super::schema::{
     Compatibility, NewSchema, Reference, RegisteredSchema, SubjectVersion, number,
 };
-use crate::schema::{ResolvedReference, SchemaKind, SchemaText};
+use crate::schema::{ResolvedReference, SchemaId, SchemaKind, SchemaText};
 
 /// More schemas than these are not followed from one: references could go in circles of any length.
 const MOST_REFERENCES: usize = 256;
 
 impl Client {
     /// The schema with this id and everything it refers to.
-    pub(super) async fn schema(&self, id: u32) -> Result<RegisteredSchema, RegistryError> {
+    pub(super) async fn schema(&self, id: SchemaId) -> Result<RegisteredSchema, RegistryError> {
         let what = What::Id(id);
-        let answer = self.get(&format!("/schemas/ids/{id}"), what).await?;
+        let path = match id {
+            SchemaId::Number(_) => format!("/schemas/ids/{id}"),
+            SchemaId::Guid(_) => format!("/schemas/guids/{id}"),
+        };
+        let answer = self.get(&path, what).await?;
         let read = || {
             let kind = SchemaKind::parse(answer["schemaType"].as_str())?;
             let text = answer["schema"].as_str()?.to_owned();
@@ -33,6 +37,11 @@ impl Client {
             text,
             references,
         });
+        let id = match id {
+            SchemaId::Number(id) => id,
+            // Not every registry says it, and nobody asks for it.
+            SchemaId::Guid(_) => number(&answer["id"]).unwrap_or_default(),
+        };
         Ok(RegisteredSchema { id, schema })
     }
 

@@ -164,6 +164,7 @@ impl RegistryBuilder {
                 sent: AtomicU64::new(0),
             },
             ids: Default::default(),
+            guids: Default::default(),
             flights: Default::default(),
         }))
     }

@@ -15,6 +15,7 @@ use super::embedded::Shared;
 use super::error::RegistryError;
 use crate::config::Secret;
 use crate::fetch::{self, Answer, Ask, Failed, Target};
+use crate::schema::SchemaId;
 
 /// What the registry's answers have as their type.
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -85,7 +86,7 @@ impl Base {
 pub(super) enum What<'a> {
     Subject(&'a str),
     Version(&'a str, &'a str),
-    Id(u32),
+    Id(SchemaId),
     All,
 }
 
@@ -96,7 +97,8 @@ impl fmt::Display for What<'_> {
             Self::Version(subject, version) => {
                 write!(f, "version {version} of subject `{subject}`")
             }
-            Self::Id(id) => write!(f, "schema id {id}"),
+            Self::Id(id @ SchemaId::Number(_)) => write!(f, "schema id {id}"),
+            Self::Id(id @ SchemaId::Guid(_)) => write!(f, "schema GUID {id}"),
             Self::All => f.write_str("what was asked for"),
         }
     }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::Inner;
 use super::error::RegistryError;
 use super::schema::RegisteredSchema;
+use crate::schema::SchemaId;
 
 /// How often an id is asked for.
 const TRIES: u32 = 5;
@@ -30,8 +31,8 @@ pub(super) struct Flights(Mutex<State>);
 #[derive(Default)]
 struct State {
     /// Weak: a flight that nobody waits for any more is over.
-    flying: HashMap<u32, WeakShared<BoxFuture<'static, Fetched>>>,
-    unknown: HashMap<u32, (Instant, RegistryError)>,
+    flying: HashMap<SchemaId, WeakShared<BoxFuture<'static, Fetched>>>,
+    unknown: HashMap<SchemaId, (Instant, RegistryError)>,
 }
 
 impl Flights {
@@ -40,7 +41,7 @@ impl Flights {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn land(&self, id: u32, result: &Fetched) {
+    fn land(&self, id: SchemaId, result: &Fetched) {
         let mut state = self.state();
         state.flying.remove(&id);
         let Err(error) = result else { return };
@@ -56,12 +57,12 @@ impl Flights {
     }
 }
 
-pub(super) async fn fetch(inner: &Arc<Inner>, id: u32) -> Fetched {
+pub(super) async fn fetch(inner: &Arc<Inner>, id: SchemaId) -> Fetched {
     let flight = {
         let mut state = inner.flights.state();
         // It may have landed since the caller looked.
-        if let Some(schema) = inner.ids.get(id) {
-            return Ok(schema.clone());
+        if let Some(schema) = inner.known(id) {
+            return Ok(schema);
         }
         match state.unknown.get(&id) {
             Some((until, error)) if Instant::now() < *until => return Err(error.clone()),
@@ -82,10 +83,10 @@ pub(super) async fn fetch(inner: &Arc<Inner>, id: u32) -> Fetched {
     flight.await
 }
 
-fn take_off(inner: Arc<Inner>, id: u32) -> Flight {
+fn take_off(inner: Arc<Inner>, id: SchemaId) -> Flight {
     async move {
         let result = persist(&inner, id).await;
-        let result = result.map(|schema| inner.ids.add(Arc::new(schema)).clone());
+        let result = result.map(|schema| inner.learn(id, schema));
         inner.flights.land(id, &result);
         result
     }
@@ -93,7 +94,7 @@ fn take_off(inner: Arc<Inner>, id: u32) -> Flight {
     .shared()
 }
 
-async fn persist(inner: &Inner, id: u32) -> Result<RegisteredSchema, RegistryError> {
+async fn persist(inner: &Inner, id: SchemaId) -> Result<RegisteredSchema, RegistryError> {
     let mut pause = FIRST_PAUSE;
     let mut tried = 1;
     loop {
@@ -104,7 +105,7 @@ async fn persist(inner: &Inner, id: u32) -> Result<RegisteredSchema, RegistryErr
         if tried == TRIES || !(error.is_retriable() || error.is_unknown()) {
             return Err(error);
         }
-        tracing::debug!(id, tried, %error, "the schema is asked for again");
+        tracing::debug!(%id, tried, %error, "the schema is asked for again");
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         tried += 1;

@@ -26,8 +26,9 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub use self::builder::RegistryBuilder;
 use self::client::Client;
@@ -39,7 +40,7 @@ pub use self::schema::{Compatibility, NewSchema, Reference, RegisteredSchema, Su
 pub use self::settle::SettleError;
 pub(crate) use self::source::RegistrySource;
 use crate::config::Settings;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, SchemaId};
 pub use crate::schema::{ResolvedReference, SchemaKind, SchemaMode, Side, SubjectStrategy};
 
 /// A schema registry. Clones share connections' settings and the cache.
@@ -63,7 +64,32 @@ pub struct Registry(Arc<Inner>);
 struct Inner {
     client: Client,
     ids: Ids,
+    /// Those that headers name by a GUID: looked up once per topic and schema.
+    guids: RwLock<HashMap<[u8; 16], Arc<RegisteredSchema>>>,
     flights: Flights,
+}
+
+impl Inner {
+    pub(crate) fn known(&self, id: SchemaId) -> Option<Arc<RegisteredSchema>> {
+        match id {
+            SchemaId::Number(id) => self.ids.get(id).cloned(),
+            SchemaId::Guid(guid) => {
+                let known = self.guids.read().unwrap_or_else(PoisonError::into_inner);
+                known.get(&guid).cloned()
+            }
+        }
+    }
+
+    fn learn(&self, id: SchemaId, schema: RegisteredSchema) -> Arc<RegisteredSchema> {
+        let schema = Arc::new(schema);
+        match id {
+            SchemaId::Number(_) => self.ids.add(schema).clone(),
+            SchemaId::Guid(guid) => {
+                let mut known = self.guids.write().unwrap_or_else(PoisonError::into_inner);
+                known.entry(guid).or_insert(schema).clone()
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Registry {
@@ -136,7 +162,18 @@ impl Registry {
     pub async fn fetch(&self, id: u32) -> Result<Arc<RegisteredSchema>, RegistryError> {
         match self.cached(id) {
             Some(schema) => Ok(schema.clone()),
-            None => flights::fetch(&self.0, id).await,
+            None => flights::fetch(&self.0, id.into()).await,
+        }
+    }
+
+    /// The same, for what stands in headers, too.
+    pub(crate) async fn fetch_named(
+        &self,
+        id: SchemaId,
+    ) -> Result<Arc<RegisteredSchema>, RegistryError> {
+        match id {
+            SchemaId::Number(id) => self.fetch(id).await,
+            SchemaId::Guid(_) => flights::fetch(&self.0, id).await,
         }
     }
 

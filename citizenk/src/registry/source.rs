@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Registry, RegistryError};
-use crate::schema::{Fetched, OwnSchema, SchemaError, SchemaSource, SchemaText, Side};
+use crate::schema::{Fetched, OwnSchema, SchemaError, SchemaId, SchemaSource, SchemaText, Side};
 
 /// A schema and its id.
 type Settled = (Arc<SchemaText>, u32);
@@ -42,7 +42,17 @@ impl RegistrySource {
 }
 
 impl SchemaSource for RegistrySource {
-    fn cached(&self, id: u32) -> Option<Arc<SchemaText>> {
+    fn cached(&self, id: SchemaId) -> Option<Arc<SchemaText>> {
+        let id = match id {
+            SchemaId::Number(id) => id,
+            SchemaId::Guid(_) => {
+                return self
+                    .registry
+                    .0
+                    .known(id)
+                    .map(|found| found.schema().clone());
+            }
+        };
         if let Some(known) = self.registry.cached(id) {
             return Some(known.schema().clone());
         }
@@ -54,10 +64,10 @@ impl SchemaSource for RegistrySource {
             .map(|(schema, _)| schema.clone())
     }
 
-    fn fetch(&self, id: u32) -> Fetched<'_> {
+    fn fetch(&self, id: SchemaId) -> Fetched<'_> {
         Box::pin(async move {
             let place = format!("the schema registry at {}", self.registry.0.client);
-            match self.registry.fetch(id).await {
+            match self.registry.fetch_named(id).await {
                 Ok(found) => Ok(found.schema().clone()),
                 Err(RegistryError::NotFound { .. }) => Err(SchemaError::Unknown { id, place }),
                 Err(error) => Err(SchemaError::Unavailable {

@@ -255,7 +255,7 @@ async fn garbage_is_the_registrys_trouble_and_not_the_records() {
             r#"{"schema": "x", "schemaType": "XML"}"#,
         ] {
             embedded.answer_with(body);
-            let error = registry.0.client.schema(1).await.unwrap_err();
+            let error = registry.0.client.schema(1.into()).await.unwrap_err();
             assert!(
                 matches!(error, RegistryError::Unexpected { .. }),
                 "{body}: {error}"

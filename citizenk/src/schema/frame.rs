@@ -1,5 +1,7 @@
 //! The wire format of schema registries: a zero byte, the schema's id, the body.
 
+use crate::error::SchemaId;
+
 /// A value that says which schema it was written with.
 ///
 /// One zero byte, the id as four big-endian bytes, then the body: the format of Confluent's serializers for
@@ -23,6 +25,65 @@ pub struct Frame<'a> {
     pub id: u32,
     /// What was written with it.
     pub body: &'a [u8],
+}
+
+/// The header that names the schema of a key or a value, as Confluent's serializers write it: a byte 1 and a GUID, or a
+/// byte 0 and a number, each big-endian.
+const HEADERS: [&str; 2] = ["__key_schema_id", "__value_schema_id"];
+
+/// Bytes of a key or a value, and what a header says about their schema.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payload<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) named: Named,
+}
+
+/// What a header says about a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// Nothing: the bytes say it themselves.
+    Inside,
+    Id(SchemaId),
+    /// Something that is neither, of this length.
+    Unreadable(usize),
+}
+
+impl<'a> Payload<'a> {
+    /// Without a header.
+    #[inline]
+    pub(crate) fn bare(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            named: Named::Inside,
+        }
+    }
+}
+
+impl Named {
+    /// What the headers of a record say of its key and its value; the last of a name counts.
+    #[inline]
+    pub(crate) fn of_headers(visit: impl FnOnce(&mut dyn FnMut(&str, Option<&[u8]>))) -> [Self; 2] {
+        let mut named = [Self::Inside; 2];
+        visit(&mut |name, value| {
+            for (side, header) in named.iter_mut().zip(HEADERS) {
+                if name == header {
+                    *side = Self::read(value.unwrap_or_default());
+                }
+            }
+        });
+        named
+    }
+
+    fn read(header: &[u8]) -> Self {
+        match *header {
+            [0, a, b, c, d] => Self::Id(SchemaId::Number(u32::from_be_bytes([a, b, c, d]))),
+            [1, ref guid @ ..] => match guid.try_into() {
+                Ok(guid) => Self::Id(SchemaId::Guid(guid)),
+                Err(_) => Self::Unreadable(header.len()),
+            },
+            _ => Self::Unreadable(header.len()),
+        }
+    }
 }
 
 /// Why bytes are no [`Frame`].
@@ -113,6 +174,33 @@ mod tests {
                 Err(FrameError::Short { len }) => prop_assert!(len == bytes.len() && len < Frame::HEAD),
                 Err(FrameError::Unframed { first }) => prop_assert_eq!(first, bytes[0]),
             }
+        }
+    }
+
+    #[test]
+    fn headers_name_a_schema_by_number_or_guid_and_the_last_counts() {
+        let named = |headers: &[(&str, &[u8])]| {
+            Named::of_headers(|visit| {
+                headers
+                    .iter()
+                    .for_each(|(name, value)| visit(name, Some(value)));
+            })
+        };
+        assert_eq!(named(&[("other", &[0, 0, 0, 0, 7])]), [Named::Inside; 2]);
+        let guid: Vec<u8> = (0..17).collect();
+        let [key, value] = named(&[
+            ("__value_schema_id", b"x"),
+            ("__key_schema_id", &[0, 0, 0, 1, 0]),
+            ("__value_schema_id", &[&[1], &guid[1..]].concat()),
+        ]);
+        assert_eq!(key, Named::Id(SchemaId::Number(256)));
+        let Named::Id(id) = value else {
+            panic!("{value:?}")
+        };
+        assert_eq!(id.to_string(), "01020304-0506-0708-090a-0b0c0d0e0f10");
+        for broken in [&[][..], &[1, 2], &[2; 17], &[0; 4]] {
+            let [_, value] = named(&[("__value_schema_id", broken)]);
+            assert_eq!(value, Named::Unreadable(broken.len()));
         }
     }
 

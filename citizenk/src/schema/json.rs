@@ -11,7 +11,7 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Frame, SchemaText, Wire, WireSpec};
+use super::{Frame, Named, Payload, SchemaText, Wire, WireSpec};
 use crate::error::{DecodeError, EncodeError};
 
 pub(crate) const NAME: &str = "json schema";
@@ -59,13 +59,24 @@ fn id_of<T: JsonSchema + 'static>(wire: &Wire) -> Result<u32, EncodeError> {
 }
 
 /// Registry framing, as the reader's own type.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], _: &Wire) -> Result<T, DecodeError> {
-    let frame = Frame::parse(bytes).map_err(|error| DecodeError::new(NAME, error))?;
-    serde_json::from_slice(frame.body).map_err(|source| DecodeError::json(&source, frame.body))
+pub(crate) fn decode<T: DeserializeOwned>(
+    payload: Payload<'_>,
+    wire: &Wire,
+) -> Result<T, DecodeError> {
+    let body = body(payload, wire)?;
+    serde_json::from_slice(body).map_err(|source| DecodeError::json(&source, body))
+}
+
+/// The schema is not asked for; where a header names it, the JSON is all there is.
+#[inline]
+fn body<'a>(payload: Payload<'a>, wire: &Wire) -> Result<&'a [u8], DecodeError> {
+    match payload.named {
+        Named::Id(_) => Ok(payload.bytes),
+        _ => wire.frame(NAME, payload).map(|frame| frame.body),
+    }
 }
 
 /// The JSON without what stands before it.
-pub(crate) fn shown(bytes: &[u8], _: &Wire) -> Result<Vec<u8>, DecodeError> {
-    let frame = Frame::parse(bytes).map_err(|error| DecodeError::new(NAME, error))?;
-    Ok(frame.body.to_vec())
+pub(crate) fn shown(payload: Payload<'_>, wire: &Wire) -> Result<Vec<u8>, DecodeError> {
+    body(payload, wire).map(<[u8]>::to_vec)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Fetched, OwnSchema, SchemaError, SchemaSource, SchemaText};
+use super::{Fetched, OwnSchema, SchemaError, SchemaId, SchemaSource, SchemaText};
 
 /// Gives every schema an id, 1 for the first, and forgets all of them with the process.
 ///
@@ -38,13 +38,16 @@ impl LocalSchemas {
 }
 
 impl SchemaSource for LocalSchemas {
-    fn cached(&self, id: u32) -> Option<Arc<SchemaText>> {
+    fn cached(&self, id: SchemaId) -> Option<Arc<SchemaText>> {
+        let SchemaId::Number(id) = id else {
+            return None;
+        };
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let index = usize::try_from(id).ok()?.checked_sub(1)?;
         known.texts.get(index).cloned()
     }
 
-    fn fetch(&self, id: u32) -> Fetched<'_> {
+    fn fetch(&self, id: SchemaId) -> Fetched<'_> {
         let found = self.cached(id).ok_or_else(|| SchemaError::Unknown {
             id,
             place: "this process".to_owned(),

@@ -17,7 +17,9 @@ mod strategy;
 mod wire;
 
 pub use crate::config::SchemaMode;
+pub use crate::error::SchemaId;
 pub use frame::{Frame, FrameError};
+pub(crate) use frame::{Named, Payload};
 pub(crate) use list::AppendList;
 pub use local::LocalSchemas;
 pub use source::{

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::error::SchemaId;
+
 /// Which half of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
@@ -128,23 +130,30 @@ pub struct OwnSchema {
 #[non_exhaustive]
 pub enum SchemaError {
     /// The source does not have it, and asking again has not helped: the record meets its decode policy.
-    #[error("schema id {id} is not known to {place}")]
+    #[error("schema {} {id} is not known to {place}", kind_of(*id))]
     Unknown {
         /// The id that was asked for.
-        id: u32,
+        id: SchemaId,
         /// Who was asked, without secrets.
         place: String,
     },
     /// The source cannot be asked at the moment: the partition waits, and the lane asks again.
-    #[error("{place} cannot be asked for schema id {id}: {reason}")]
+    #[error("{place} cannot be asked for schema {} {id}: {reason}", kind_of(*id))]
     Unavailable {
         /// The id that was asked for.
-        id: u32,
+        id: SchemaId,
         /// Who was asked, without secrets.
         place: String,
         /// What happened.
         reason: String,
     },
+}
+
+fn kind_of(id: SchemaId) -> &'static str {
+    match id {
+        SchemaId::Number(_) => "id",
+        SchemaId::Guid(_) => "GUID",
+    }
 }
 
 /// An answer that takes its time.
@@ -157,11 +166,11 @@ pub type Fetched<'a> =
 /// a lane: they must not wait for the network.
 pub trait SchemaSource: fmt::Debug + Send + Sync {
     /// The schema with this id, if it is known here.
-    fn cached(&self, id: u32) -> Option<Arc<SchemaText>>;
+    fn cached(&self, id: SchemaId) -> Option<Arc<SchemaText>>;
 
     /// Gets it; afterwards [`cached`](Self::cached) has it. Many may ask for one id at once. Retries
     /// within; the caller drops the future when the lane ends.
-    fn fetch(&self, id: u32) -> Fetched<'_>;
+    fn fetch(&self, id: SchemaId) -> Fetched<'_>;
 
     /// The id that values of this schema are written with, if it is known: registered or looked up at the
     /// start.

@@ -3,12 +3,13 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{
-    AppendList, Fetched, LocalSchemas, OwnSchema, SchemaError, SchemaMode, SchemaSource,
-    SchemaText, Side, SubjectStrategy,
+    AppendList, Fetched, Frame, LocalSchemas, Named, OwnSchema, Payload, SchemaError, SchemaMode,
+    SchemaSource, SchemaText, Side, SubjectStrategy,
 };
-use crate::error::{DecodeError, Obtain, Obtained, Obtaining};
+use crate::error::{DecodeError, Obtain, Obtained, Obtaining, SchemaId};
 use crate::topic::TopicId;
 
 /// The registry of topics that name none.
@@ -138,6 +139,8 @@ impl Schemas {
             real: (self.0.real)(spec.topic.text()),
             spec,
             source,
+            guids: AppendList::default(),
+            next_guid: AtomicU32::new(0),
             json: AppendList::default(),
             #[cfg(feature = "avro")]
             avro: AppendList::default(),
@@ -170,11 +173,11 @@ impl Nowhere {
 }
 
 impl SchemaSource for Nowhere {
-    fn cached(&self, _: u32) -> Option<Arc<SchemaText>> {
+    fn cached(&self, _: SchemaId) -> Option<Arc<SchemaText>> {
         None
     }
 
-    fn fetch(&self, id: u32) -> Fetched<'_> {
+    fn fetch(&self, id: SchemaId) -> Fetched<'_> {
         let place = self.place();
         Box::pin(std::future::ready(Err(SchemaError::Unknown { id, place })))
     }
@@ -190,6 +193,9 @@ pub(crate) struct Wire {
     /// The topic's name on the broker.
     real: String,
     source: Arc<dyn SchemaSource>,
+    /// Schemas that headers name by a GUID, and the numbers that stand for them here.
+    guids: AppendList<([u8; 16], u32)>,
+    next_guid: AtomicU32,
     /// The ids of own JSON Schemas, by the Rust type of the values; nearly always one.
     pub(crate) json: AppendList<(TypeId, u32)>,
     /// By the Rust type of the values; nearly always one.
@@ -206,21 +212,87 @@ impl fmt::Debug for Wire {
     }
 }
 
+/// Numbers from here on stand for GUIDs: those of a registry are positive numbers of 32 bits with a sign.
+const GUIDS: u32 = 1 << 31;
+
 impl Wire {
+    /// Which schema, and what was written with it.
+    #[inline]
+    pub(crate) fn frame<'a>(
+        &self,
+        codec: &'static str,
+        payload: Payload<'a>,
+    ) -> Result<Frame<'a>, DecodeError> {
+        match payload.named {
+            Named::Inside => {
+                Frame::parse(payload.bytes).map_err(|error| DecodeError::new(codec, error))
+            }
+            named => self.named_frame(codec, named, payload.bytes),
+        }
+    }
+
+    #[cold]
+    fn named_frame<'a>(
+        &self,
+        codec: &'static str,
+        named: Named,
+        body: &'a [u8],
+    ) -> Result<Frame<'a>, DecodeError> {
+        let id = match named {
+            Named::Id(SchemaId::Number(id)) => id,
+            Named::Id(SchemaId::Guid(guid)) => self.number_of(codec, guid)?,
+            Named::Inside | Named::Unreadable(_) => {
+                let side = self.spec.side.name();
+                return Err(DecodeError::message(
+                    codec,
+                    format!(
+                        "the header `__{side}_schema_id` is none: a byte 0 and four bytes of id, or a byte 1 and 16 bytes of GUID, are expected"
+                    ),
+                ));
+            }
+        };
+        Ok(Frame { id, body })
+    }
+
+    /// The number that stands for a GUID here; given to those whose schema is known.
+    fn number_of(&self, codec: &'static str, guid: [u8; 16]) -> Result<u32, DecodeError> {
+        let known = |(known, _): &([u8; 16], u32)| *known == guid;
+        if let Some((_, number)) = self.guids.find(known) {
+            return Ok(*number);
+        }
+        let id = SchemaId::Guid(guid);
+        if self.source.cached(id).is_none() {
+            return Err(self.missing(codec, id));
+        }
+        let next = || GUIDS | self.next_guid.fetch_add(1, Ordering::Relaxed);
+        Ok(self.guids.find_or_add(known, || (guid, next())).1)
+    }
+
+    /// What the source calls a schema.
+    fn name_of(&self, number: u32) -> SchemaId {
+        let guid = self.guids.find(|(_, known)| *known == number);
+        guid.map_or(SchemaId::Number(number), |(guid, _)| SchemaId::Guid(*guid))
+    }
+
+    fn missing(&self, codec: &'static str, id: SchemaId) -> DecodeError {
+        let missing = Missing {
+            codec,
+            id,
+            source: self.source.clone(),
+        };
+        DecodeError::missing(codec, Arc::new(missing))
+    }
+
     /// The writer's schema, or the error that lets the lane fetch it. Asked once per id.
     pub(crate) fn schema(
         &self,
         codec: &'static str,
         id: u32,
     ) -> Result<Arc<SchemaText>, DecodeError> {
-        self.source.cached(id).ok_or_else(|| {
-            let missing = Missing {
-                codec,
-                id,
-                source: self.source.clone(),
-            };
-            DecodeError::missing(codec, Arc::new(missing))
-        })
+        let id = self.name_of(id);
+        self.source
+            .cached(id)
+            .ok_or_else(|| self.missing(codec, id))
     }
 
     /// A schema of this topic.
@@ -261,12 +333,12 @@ impl Wire {
 #[derive(Debug)]
 struct Missing {
     codec: &'static str,
-    id: u32,
+    id: SchemaId,
     source: Arc<dyn SchemaSource>,
 }
 
 impl Obtain for Missing {
-    fn id(&self) -> u32 {
+    fn id(&self) -> SchemaId {
         self.id
     }
 

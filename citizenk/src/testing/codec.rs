@@ -8,7 +8,7 @@ use crate::app::Overrides;
 use crate::app::registries::Writes;
 use crate::config::Settings;
 use crate::error::{DecodeError, EncodeError, RunError};
-use crate::schema::{SchemaSource, Schemas, Side, Wire};
+use crate::schema::{Payload, SchemaSource, Schemas, Side, Wire};
 use crate::topic::Topic;
 
 /// Writes and reads values as a topic does; ids of schemas are its own. For tests of formats, and benchmarks.
@@ -64,7 +64,7 @@ impl<V, K> TopicCodec<V, K> {
     #[inline]
     pub fn decode(&self, bytes: &[u8]) -> Result<V, DecodeError> {
         match self.topic.decode {
-            Some(decode) => decode.call(bytes, || &self.wire),
+            Some(decode) => decode.call(Payload::bare(bytes), || &self.wire),
             None => Err(DecodeError::new(
                 self.topic.codec,
                 "the topic is only written",

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::TestApp;
 use crate::record::{Headers, OwnedRecord, Timestamp};
-use crate::schema::Side;
+use crate::schema::{Payload, Side};
 use crate::topic::Topic;
 use crate::transport::memory::NewRecord;
 
@@ -273,7 +273,7 @@ impl<'a, V, K> TestTopic<'a, V, K> {
                                 .payload
                                 .as_deref()
                                 .map(|bytes| {
-                                    decode.call(bytes, || {
+                                    decode.call(Payload::bare(bytes), || {
                                         self.app.schemas.wire(&self.topic.side(Side::Value))
                                     })
                                 })

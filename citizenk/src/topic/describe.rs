@@ -10,7 +10,11 @@ use crate::codec::KeyCodec;
 
 use super::{Declared, Direction, Partitioner, ToJson, Topic, TopicId};
 use crate::error::DecodeError;
-use crate::schema::{OwnSchema, SchemaFn, Schemas, Side, WireOptions, WireSpec};
+#[cfg(feature = "cli")]
+use crate::record::Headers;
+#[cfg(feature = "cli")]
+use crate::schema::Named;
+use crate::schema::{OwnSchema, Payload, SchemaFn, Schemas, Side, WireOptions, WireSpec};
 use crate::staging::OutputTopic;
 
 /// Checks and re-encodes JSON text into a topic's own format.
@@ -129,12 +133,13 @@ impl TopicInfo {
             ],
             check_value: Arc::new(move |bytes, out, schemas| {
                 let wire = || schemas.wire(&topic.side(Side::Value));
+                let json = Payload::bare(bytes);
                 match (text, encode) {
                     (Some(text), Some(encode)) => encode
-                        .call(&text.call(bytes, wire)?, out, wire)
+                        .call(&text.call(json, wire)?, out, wire)
                         .map_err(|error| DecodeError::new("encode", error)),
                     (Some(text), None) => {
-                        text.call(bytes, wire).map(|_| out.extend_from_slice(bytes))
+                        text.call(json, wire).map(|_| out.extend_from_slice(bytes))
                     }
                     (None, _) => {
                         out.extend_from_slice(bytes);
@@ -176,10 +181,17 @@ impl TopicInfo {
 
     /// JSON text of a value's bytes; `None`: they are for people as they are, or for nobody.
     #[cfg(feature = "cli")]
-    pub(crate) fn value_as_json(&self, bytes: &[u8]) -> Option<Result<Vec<u8>, DecodeError>> {
+    pub(crate) fn value_as_json(
+        &self,
+        bytes: &[u8],
+        headers: &Headers,
+    ) -> Option<Result<Vec<u8>, DecodeError>> {
         let to_json = self.to_json?;
         let wire = self.schemas.wire(&self.side(Side::Value));
-        Some(to_json(bytes, wire))
+        let [_, named] = Named::of_headers(|visit| {
+            headers.iter().for_each(|(name, value)| visit(name, value));
+        });
+        Some(to_json(Payload { bytes, named }, wire))
     }
 
     /// Appends a key's bytes in the topic's format.

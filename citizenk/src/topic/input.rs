@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Topic;
 use crate::codec::DecodeFn;
 use crate::error::DecodeError;
-use crate::schema::{Schemas, Side, Wire};
+use crate::schema::{Named, Payload, Schemas, Side, Wire};
 use crate::topic::describe::TopicInfo;
 
 /// The values of a topic, decoded and converted for one agent: what [`Topic::as_input`] returns.
@@ -22,33 +22,42 @@ enum Unbound<V> {
 }
 
 type Bind<V> = dyn Fn(&Schemas) -> Decoder<V> + Send + Sync;
-type Conversion<V> = dyn Fn(&[u8]) -> Result<V, DecodeError> + Send + Sync;
+type Conversion<V> = dyn Fn(Payload<'_>) -> Result<V, DecodeError> + Send + Sync;
 
 /// Reads one value; shared by all lanes of an agent and topic.
 pub(crate) enum Decoder<V> {
     Plain(fn(&[u8]) -> Result<V, DecodeError>),
     Converted(Arc<Conversion<V>>),
-    /// The key is checked, too: its schema may have to be fetched before the handler can ask for it.
-    FramedKey(Arc<Conversion<V>>, Arc<CheckKey>),
+    /// Headers may name schemas. A key that names one is checked, too: its schema may have to be fetched before the
+    /// handler can ask for it.
+    Framed(Arc<Conversion<V>>, Option<Arc<CheckKey>>),
 }
 
-type CheckKey = dyn Fn(&[u8]) -> Result<(), DecodeError> + Send + Sync;
+type CheckKey = dyn Fn(Payload<'_>) -> Result<(), DecodeError> + Send + Sync;
 
 impl<V> Decoder<V> {
+    /// `headers` visits those of the record.
     #[inline]
     pub(crate) fn decode<'a>(
         &self,
         bytes: &[u8],
         key: impl FnOnce() -> Option<&'a [u8]>,
+        headers: impl FnOnce(&mut dyn FnMut(&str, Option<&[u8]>)),
     ) -> Result<V, DecodeError> {
         match self {
             Self::Plain(decode) => decode(bytes),
-            Self::Converted(decode) => decode(bytes),
-            Self::FramedKey(decode, check) => {
-                if let Some(key) = key() {
-                    check(key)?;
+            Self::Converted(decode) => decode(Payload::bare(bytes)),
+            Self::Framed(decode, check) => {
+                let [named_key, named] = Named::of_headers(headers);
+                if let Some(check) = check
+                    && let Some(bytes) = key()
+                {
+                    check(Payload {
+                        bytes,
+                        named: named_key,
+                    })?;
                 }
-                decode(bytes)
+                decode(Payload { bytes, named })
             }
         }
     }
@@ -79,8 +88,8 @@ fn unreadable<V>(_: &[u8]) -> Result<V, DecodeError> {
 fn bound<V: 'static>(
     decode: DecodeFn<V>,
     wire: Arc<Wire>,
-) -> impl Fn(&[u8]) -> Result<V, DecodeError> + Send + Sync {
-    move |bytes| decode.call(bytes, || &wire)
+) -> impl Fn(Payload<'_>) -> Result<V, DecodeError> + Send + Sync {
+    move |payload| decode.call(payload, || &wire)
 }
 
 impl<V: 'static> InputTopic<V> {
@@ -104,7 +113,7 @@ impl<V: 'static> InputTopic<V> {
         let decode = topic.decode.unwrap_or(DecodeFn::Plain(unreadable::<From>));
         let decode = Self::with(topic, move |wire| {
             let decode = bound(decode, wire);
-            Arc::new(move |bytes: &[u8]| decode(bytes).map(V::from))
+            Arc::new(move |payload: Payload<'_>| decode(payload).map(V::from))
         });
         Self {
             info: TopicInfo::of(topic),
@@ -118,13 +127,18 @@ impl<V: 'static> InputTopic<V> {
     ) -> Unbound<V> {
         let (value, key) = (topic.side(Side::Value), topic.side(Side::Key));
         let decode_key = topic.key.decode;
+        let is_framed = topic.decode.is_some_and(DecodeFn::is_framed);
         Unbound::Other(Arc::new(move |schemas| {
             let decode = decode(schemas.wire(&value).clone());
-            if !decode_key.is_framed() {
-                return Decoder::Converted(decode);
+            if decode_key.is_framed() {
+                let check = bound(decode_key, schemas.wire(&key).clone());
+                let check = move |payload: Payload<'_>| only_missing(check(payload));
+                return Decoder::Framed(decode, Some(Arc::new(check)));
             }
-            let check = bound(decode_key, schemas.wire(&key).clone());
-            Decoder::FramedKey(decode, Arc::new(move |bytes| only_missing(check(bytes))))
+            match is_framed {
+                true => Decoder::Framed(decode, None),
+                false => Decoder::Converted(decode),
+            }
         }))
     }
 

@@ -12,7 +12,7 @@ use crate::codec::{
 };
 use crate::config::split_name;
 use crate::error::{DecodeError, EncodeError};
-use crate::schema::{SchemaFn, Schemas, Side, Wire, WireOptions, WireSpec};
+use crate::schema::{Payload, SchemaFn, Schemas, Side, Wire, WireOptions, WireSpec};
 
 #[cfg(feature = "avro")]
 mod avro;
@@ -42,7 +42,7 @@ pub enum Direction {
 }
 
 /// JSON text of a value's bytes, for those who look on.
-pub(crate) type ToJson = fn(&[u8], &Wire) -> Result<Vec<u8>, DecodeError>;
+pub(crate) type ToJson = fn(Payload<'_>, &Wire) -> Result<Vec<u8>, DecodeError>;
 
 /// A topic's name, value type, key type, formats and partitioner: one constant used to consume, send,
 /// route, test and document.
@@ -429,12 +429,14 @@ impl<V, K> Topic<V, K> {
         bytes: &[u8],
         schemas: &Schemas,
     ) -> Result<V, DecodeError> {
-        decode.call(bytes, || schemas.wire(&self.side(Side::Value)))
+        decode.call(Payload::bare(bytes), || {
+            schemas.wire(&self.side(Side::Value))
+        })
     }
 
     pub(crate) fn decode_key(&self, bytes: &[u8], schemas: &Schemas) -> Result<K, DecodeError> {
         self.key
             .decode
-            .call(bytes, || schemas.wire(&self.side(Side::Key)))
+            .call(Payload::bare(bytes), || schemas.wire(&self.side(Side::Key)))
     }
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use citizenk::App;
 use citizenk::prelude::*;
-use citizenk::schema::{Fetched, LocalSchemas, OwnSchema, SchemaError, SchemaSource, SchemaText};
+use citizenk::schema::{
+    Fetched, LocalSchemas, OwnSchema, SchemaError, SchemaId, SchemaSource, SchemaText,
+};
 use citizenk::testing::TestApp;
 
 use crate::{Card, Ride, bytes, ride};
@@ -116,13 +118,13 @@ struct Slow {
 }
 
 impl SchemaSource for Slow {
-    fn cached(&self, id: u32) -> Option<Arc<SchemaText>> {
+    fn cached(&self, id: SchemaId) -> Option<Arc<SchemaText>> {
         (self.asked.load(Ordering::Relaxed) > 2)
             .then(|| self.known.cached(id))
             .flatten()
     }
 
-    fn fetch(&self, id: u32) -> Fetched<'_> {
+    fn fetch(&self, id: SchemaId) -> Fetched<'_> {
         let found = match self.asked.fetch_add(1, Ordering::Relaxed) {
             0 | 1 => Err(SchemaError::Unavailable {
                 id,

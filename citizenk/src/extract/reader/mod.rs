@@ -28,7 +28,7 @@ use crate::codec::RawBytes;
 use crate::config::DEFAULT_CLUSTER;
 use crate::error::{AgentError, BuildIssue, DecodeError, UnknownCluster};
 use crate::record::{Chunk, TopicPartition};
-use crate::schema::{Schemas, Side};
+use crate::schema::{Named, Payload, Schemas, Side};
 use crate::topic::Topic;
 
 /// How long a read waits for the next record before it gives up.
@@ -174,9 +174,15 @@ impl Reader {
         let decode = topic.decode;
         let name = topic.id().text().to_owned();
         let wire = self.schemas.wire(&topic.side(Side::Value)).clone();
-        self.read(topic.cluster, name, false, move |payload| {
+        self.read(topic.cluster, name, false, move |chunk, index| {
             let decode = decode.ok_or(Unread::OutputOnly)?;
-            let decoded = payload.map(|bytes| decode.call(bytes, || &wire));
+            let decoded = chunk.payload(index).map(|bytes| {
+                let mut payload = Payload::bare(bytes);
+                if decode.is_framed() {
+                    [_, payload.named] = Named::of_headers(|visit| chunk.headers(index, visit));
+                }
+                decode.call(payload, || &wire)
+            });
             Ok(decoded.transpose()?)
         })
     }
@@ -192,7 +198,7 @@ impl Reader {
         cluster: &'static str,
         topic: String,
         on_broker: bool,
-        decode: impl Fn(Option<&[u8]>) -> Result<Option<T>, Unread> + Send + Sync + 'static,
+        decode: impl Fn(&Chunk, usize) -> Result<Option<T>, Unread> + Send + Sync + 'static,
     ) -> Read<T> {
         Read {
             port: self.port.clone(),
@@ -217,8 +223,9 @@ impl Reader {
     clippy::unnecessary_wraps,
     reason = "one of several ways to read a payload, and the others fail"
 )]
-fn raw(payload: Option<&[u8]>) -> Result<Option<Option<RawBytes>>, Unread> {
-    Ok(Some(payload.map(|bytes| RawBytes(bytes.to_vec()))))
+fn raw(chunk: &Chunk, index: usize) -> Result<Option<Option<RawBytes>>, Unread> {
+    let bytes = chunk.payload(index);
+    Ok(Some(bytes.map(|bytes| RawBytes(bytes.to_vec()))))
 }
 
 /// Why a payload has no value.
@@ -234,7 +241,7 @@ impl From<DecodeError> for Unread {
 }
 
 /// A payload to a value; `None`: passed over.
-type DecodePayload<T> = dyn Fn(Option<&[u8]>) -> Result<Option<T>, Unread> + Send + Sync;
+type DecodePayload<T> = dyn Fn(&Chunk, usize) -> Result<Option<T>, Unread> + Send + Sync;
 
 /// What to read of a topic; [`Read::stream`] begins.
 ///
@@ -320,8 +327,8 @@ impl<T: 'static> Read<T> {
         Read {
             port: self.port,
             request: self.request,
-            decode: Arc::new(move |payload| {
-                let value = decode(payload)?;
+            decode: Arc::new(move |chunk, index| {
+                let value = decode(chunk, index)?;
                 Ok(value.map(&change).transpose()?)
             }),
         }
@@ -333,9 +340,9 @@ impl<T: 'static> Read<T> {
         Read {
             port: self.port,
             request: self.request,
-            decode: Arc::new(move |payload| match payload {
+            decode: Arc::new(move |chunk, index| match chunk.payload(index) {
                 None => Ok(Some(None)),
-                Some(_) => decode(payload).map(Some),
+                Some(_) => decode(chunk, index).map(Some),
             }),
         }
     }

@@ -112,7 +112,7 @@ impl<T> RecordStream<T> {
         let (chunk, rest) = self.current.as_mut()?;
         while rest.start < rest.end {
             let index = rest.start;
-            let value = (self.decode)(chunk.payload(index));
+            let value = (self.decode)(chunk, index);
             if let Err(Unread::Decode(error)) = &value
                 && let Some(missing) = error.obtain().cloned()
             {

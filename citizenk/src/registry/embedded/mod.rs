@@ -177,6 +177,12 @@ impl EmbeddedRegistry {
         self.shared.state().store.refuse(subject, reason);
     }
 
+    /// The GUID of the schema with an id, as it stands in headers (`__value_schema_id`, behind a byte 1).
+    #[must_use]
+    pub fn guid_of(id: u32) -> [u8; 16] {
+        store::guid_of(id)
+    }
+
     /// How many requests have come.
     #[must_use]
     pub fn requests(&self) -> u64 {

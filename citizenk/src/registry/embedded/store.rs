@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::registry::schema::Reference;
-use crate::schema::SchemaKind;
+use crate::schema::{SchemaId, SchemaKind};
 
 #[derive(Default)]
 pub(super) struct Store {
@@ -80,6 +80,7 @@ impl Store {
             ("POST", ["subjects", subject, "versions"]) => self.register(subject, &body()),
             ("POST", ["subjects", subject]) => self.lookup(subject, &body()),
             ("GET", ["schemas", "ids", id]) => self.by_id(id),
+            ("GET", ["schemas", "guids", guid]) => self.by_guid(guid),
             ("GET", ["config"]) => (200, json!({ "compatibilityLevel": "NONE" })),
             ("GET", ["config", subject]) => error(
                 40408,
@@ -220,6 +221,19 @@ impl Store {
         }
     }
 
+    /// Its GUIDs are made of the ids.
+    fn by_guid(&self, guid: &str) -> Answered {
+        let end = guid.len().saturating_sub(8);
+        let id = guid
+            .get(end..)
+            .and_then(|id| u32::from_str_radix(id, 16).ok());
+        let named = |id: &u32| SchemaId::Guid(guid_of(*id)).to_string() == guid;
+        match id.filter(named).and_then(|id| self.stored(id)) {
+            Some(schema) => (200, text(schema)),
+            None => error(40403, format!("Schema {guid} not found")),
+        }
+    }
+
     fn check(&self, subject: &str, version: &str, body: &Value) -> Answered {
         if let (404, answer) = self.version(subject, version) {
             return (404, answer);
@@ -274,6 +288,13 @@ fn decoded(segment: &str) -> Option<String> {
         rest = &rest[2..];
     }
     String::from_utf8(bytes).ok()
+}
+
+/// The GUID of the schema with an id.
+pub(super) fn guid_of(id: u32) -> [u8; 16] {
+    let mut guid = *b"citizenkGUID\0\0\0\0";
+    guid[12..].copy_from_slice(&id.to_be_bytes());
+    guid
 }
 
 #[cfg(test)]

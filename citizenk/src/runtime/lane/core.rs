@@ -133,7 +133,11 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         index: usize,
     ) -> Result<bool, DecodeError> {
         let value = match chunk.payload(index) {
-            Some(bytes) => Some(self.decode.decode(bytes, || chunk.key(index))?),
+            Some(bytes) => Some(self.decode.decode(
+                bytes,
+                || chunk.key(index),
+                |visit| chunk.headers(index, visit),
+            )?),
             None => None,
         };
         Ok(In::push(
@@ -151,7 +155,11 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
         index: usize,
     ) -> Result<Option<In>, DecodeError> {
         let value = match chunk.payload(index) {
-            Some(bytes) => Some(self.decode.decode(bytes, || chunk.key(index))?),
+            Some(bytes) => Some(self.decode.decode(
+                bytes,
+                || chunk.key(index),
+                |visit| chunk.headers(index, visit),
+            )?),
             None => None,
         };
         Ok(In::one(value, crate::agent::input::Place { chunk, index }))

@@ -32,7 +32,7 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
                 }
                 Obtained::Unavailable(reason) => {
                     tracing::warn!(
-                        agent = self.cx.plan.spec.name, partition = %self.cx.partition, schema = missing.id(), %reason, ?pause,
+                        agent = self.cx.plan.spec.name, partition = %self.cx.partition, schema = %missing.id(), %reason, ?pause,
                         "the schema of a record cannot be fetched; its partition waits"
                     );
                     if self.pause(pause).await == Next::Halt {

@@ -19,7 +19,9 @@ use super::model::Model;
 use super::record::field_of;
 use super::resolve::{listed, own, resolve};
 use crate::error::{DecodeError, EncodeError};
-use crate::schema::{AppendList, Frame, OwnSchema, SchemaKind, SchemaText, Wire, WireSpec};
+use crate::schema::{
+    AppendList, Frame, OwnSchema, Payload, SchemaKind, SchemaText, Wire, WireSpec,
+};
 
 /// How deep a value may be nested.
 const MAX_DEPTH: usize = 64;
@@ -350,10 +352,10 @@ fn id_of(typed: &Typed, own: &AvroSchema, wire: &Wire) -> Result<u32, EncodeErro
 
 /// Registry framing, as the reader's own type.
 pub(crate) fn decode_framed<T: AvroType + 'static>(
-    bytes: &[u8],
+    payload: Payload<'_>,
     wire: &Wire,
 ) -> Result<T, DecodeError> {
-    let frame = Frame::parse(bytes).map_err(|error| DecodeError::new(NAME, error))?;
+    let frame = wire.frame(NAME, payload)?;
     let typed = wire.typed::<T>();
     typed.read(u64::from(frame.id), frame.body, || {
         wire.schema(NAME, frame.id)
@@ -372,9 +374,10 @@ pub(crate) fn encode_bare<T: AvroType + 'static>(
 
 /// Nothing but the value: the schema is the one the topic's constant names, or else the own one.
 pub(crate) fn decode_bare<T: AvroType + 'static>(
-    bytes: &[u8],
+    payload: Payload<'_>,
     wire: &Wire,
 ) -> Result<T, DecodeError> {
+    let bytes = payload.bytes;
     let typed = wire.typed::<T>();
     let own = typed.own().map_err(unreadable)?;
     match wire.spec.options.earlier.first() {
@@ -401,10 +404,10 @@ pub(crate) fn encode_single_object<T: AvroType + 'static>(
 
 /// Avro's single-object encoding, of the own schema or one of the earlier ones the topic's constant names.
 pub(crate) fn decode_single_object<T: AvroType + 'static>(
-    bytes: &[u8],
+    payload: Payload<'_>,
     wire: &Wire,
 ) -> Result<T, DecodeError> {
-    let [0xC3, 0x01, a, b, c, d, e, f, g, h, body @ ..] = bytes else {
+    let [0xC3, 0x01, a, b, c, d, e, f, g, h, body @ ..] = payload.bytes else {
         return Err(unreadable(
             "does not begin as Avro's single-object encoding does (C3 01, then eight bytes of fingerprint)",
         ));

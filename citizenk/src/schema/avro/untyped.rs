@@ -11,7 +11,9 @@ use super::generic::{self, Fault, Origin, ValueReader};
 use super::model::Model;
 use super::value::AvroValue;
 use crate::error::{DecodeError, EncodeError};
-use crate::schema::{AppendList, Frame, SchemaKind, SchemaText, ValueSchema, Wire, WireSpec};
+use crate::schema::{
+    AppendList, Frame, Payload, SchemaKind, SchemaText, ValueSchema, Wire, WireSpec,
+};
 
 /// What one side of a topic remembers for values without a type.
 #[derive(Default)]
@@ -135,15 +137,15 @@ fn new_reader(text: &SchemaText, own: Option<Arc<Model>>) -> Result<ValueReader,
 }
 
 /// Registry framing, as the topic's schema has it, or as it was written.
-pub(crate) fn decode_value(bytes: &[u8], wire: &Wire) -> Result<AvroValue, DecodeError> {
-    let frame = Frame::parse(bytes).map_err(|error| DecodeError::new(NAME, error))?;
+pub(crate) fn decode_value(payload: Payload<'_>, wire: &Wire) -> Result<AvroValue, DecodeError> {
+    let frame = wire.frame(NAME, payload)?;
     let reader = wire.value_reader(frame.id, false)?;
     reader.read(frame.body).map_err(|fault| unreadable(&fault))
 }
 
 /// JSON of what stands in a topic of Avro values, typed or not: as it was written.
-pub(crate) fn shown(bytes: &[u8], wire: &Wire) -> Result<Vec<u8>, DecodeError> {
-    let frame = Frame::parse(bytes).map_err(|error| DecodeError::new(NAME, error))?;
+pub(crate) fn shown(payload: Payload<'_>, wire: &Wire) -> Result<Vec<u8>, DecodeError> {
+    let frame = wire.frame(NAME, payload)?;
     let reader = wire.value_reader(frame.id, true)?;
     let value = reader
         .read(frame.body)
@@ -152,7 +154,8 @@ pub(crate) fn shown(bytes: &[u8], wire: &Wire) -> Result<Vec<u8>, DecodeError> {
 }
 
 /// A value from the JSON that people write, as the topic's schema says.
-pub(crate) fn value_from_json(bytes: &[u8], wire: &Wire) -> Result<AvroValue, DecodeError> {
+pub(crate) fn value_from_json(payload: Payload<'_>, wire: &Wire) -> Result<AvroValue, DecodeError> {
+    let bytes = payload.bytes;
     let json: Value =
         serde_json::from_slice(bytes).map_err(|error| DecodeError::json(&error, bytes))?;
     let own = wire

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Record;
 use crate::error::{DecodeError, Obtained};
+use crate::record::Headers;
 use crate::topic::describe::TopicInfo;
 
 /// Turns values that are no text of their own into JSON, as they were written.
@@ -21,7 +22,7 @@ impl Values {
     /// JSON where the topic's format is none for people, else the bytes.
     pub(super) async fn of<'a>(&mut self, record: &'a Record) -> Option<Cow<'a, [u8]>> {
         let bytes: &[u8] = record.value.as_ref()?.as_ref();
-        match self.json(bytes).await {
+        match self.json(bytes, &record.headers()).await {
             None => Some(Cow::Borrowed(bytes)),
             Some(Ok(json)) => Some(Cow::Owned(json)),
             Some(Err(error)) => {
@@ -38,14 +39,14 @@ impl Values {
         }
     }
 
-    async fn json(&self, bytes: &[u8]) -> Option<Result<Vec<u8>, DecodeError>> {
-        let error = match self.topic.value_as_json(bytes)? {
+    async fn json(&self, bytes: &[u8], headers: &Headers) -> Option<Result<Vec<u8>, DecodeError>> {
+        let error = match self.topic.value_as_json(bytes, headers)? {
             Err(error) if error.obtain().is_some() => error,
             read => return Some(read),
         };
         // Its schema is not known yet: asked for once, with the client's own retries.
         match error.obtain()?.obtain().await {
-            Obtained::There => self.topic.value_as_json(bytes),
+            Obtained::There => self.topic.value_as_json(bytes, headers),
             Obtained::Nowhere(error) => Some(Err(error)),
             Obtained::Unavailable(_) => Some(Err(error)),
         }
