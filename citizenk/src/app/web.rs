@@ -84,6 +84,9 @@ impl App {
         if let Some(path) = &self.api.docs_path {
             config.docs_path.clone_from(path);
         }
+        if let Some(connections) = &http.connections {
+            config.server.connections = connections.value;
+        }
         match http.access() {
             HttpAccess::Token(token) => config.token = Some(Token::new(token.expose())),
             HttpAccess::Open => config.open = true,

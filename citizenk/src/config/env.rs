@@ -15,6 +15,7 @@ pub(super) const HTTP: &str = "CITIZENK_HTTP";
 pub(super) const PREFIX: &str = "CITIZENK_PREFIX";
 pub(super) const HTTP_TOKEN: &str = "CITIZENK_HTTP_TOKEN";
 pub(super) const HTTP_OPEN: &str = "CITIZENK_HTTP_OPEN";
+pub(super) const HTTP_CONNECTIONS: &str = "CITIZENK_HTTP_CONNECTIONS";
 pub(super) const CLUSTER_SECRET: &str = "CITIZENK_CLUSTER_SECRET";
 pub(super) const PEERS: &str = "CITIZENK_PEERS";
 pub(super) const ADVERTISED_URL: &str = "CITIZENK_ADVERTISED_URL";
@@ -29,7 +30,7 @@ pub(super) const CONSUMER: &str = "KAFKA_CONSUMER_";
 pub(super) const PRODUCER: &str = "KAFKA_PRODUCER_";
 pub(super) const APP: &str = "APP_";
 
-const ALL: [&str; 20] = [
+const ALL: [&str; 21] = [
     BOOTSTRAP_SERVERS,
     GROUP,
     TOPICS,
@@ -40,6 +41,7 @@ const ALL: [&str; 20] = [
     PREFIX,
     HTTP_TOKEN,
     HTTP_OPEN,
+    HTTP_CONNECTIONS,
     CLUSTER_SECRET,
     PEERS,
     ADVERTISED_URL,

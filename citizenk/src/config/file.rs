@@ -25,6 +25,7 @@ pub(super) struct FileSettings {
     pub(super) http_prefix: Option<Setting<String>>,
     pub(super) http_token: Option<Setting<String>>,
     pub(super) http_open: Option<Setting<bool>>,
+    pub(super) http_connections: Option<Setting<usize>>,
     pub(super) log_filter: Option<Setting<String>>,
     pub(super) log_format: Option<Setting<String>>,
     pub(super) kafka: FileCluster,
@@ -67,6 +68,7 @@ impl Reader<'_> {
             http_prefix: self.text(&mut http, "http", "prefix"),
             http_token: self.text(&mut http, "http", "token"),
             http_open: self.boolean(&mut http, "http", "open"),
+            http_connections: self.positive(&mut http, "http", "connections"),
             log_filter: self.text(&mut log, "log", "filter"),
             log_format: self.text(&mut log, "log", "format"),
             kafka: self.cluster("kafka", kafka),
@@ -98,7 +100,11 @@ impl Reader<'_> {
                 "app",
             ],
         );
-        self.rest(http, "http", &["address", "prefix", "token", "open"]);
+        self.rest(
+            http,
+            "http",
+            &["address", "prefix", "token", "open", "connections"],
+        );
         self.rest(log, "log", &["filter", "format"]);
         settings
     }

@@ -78,6 +78,11 @@ pub struct Flags {
     #[cfg_attr(feature = "cli", arg(long))]
     pub http_open: bool,
 
+    /// How many connections HTTP takes at once, websockets included; more get a 503 [env:
+    /// CITIZENK_HTTP_CONNECTIONS; default: 1024]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COUNT"))]
+    pub http_connections: Option<String>,
+
     /// Setting of librdkafka for consumers; repeatable [env: KAFKA_CONSUMER_..., e.g.
     /// KAFKA_CONSUMER_FETCH_WAIT_MAX_MS for fetch.wait.max.ms]
     #[cfg_attr(feature = "cli", arg(long, value_name = "KEY=VALUE"))]
@@ -163,6 +168,7 @@ impl fmt::Debug for Flags {
             ("--prefix", self.prefix.is_some()),
             ("--http-token", self.http_token.is_some()),
             ("--http-open", self.http_open),
+            ("--http-connections", self.http_connections.is_some()),
             ("--consumer", !self.consumer.is_empty()),
             ("--producer", !self.producer.is_empty()),
             ("--cluster", !self.cluster.is_empty()),

@@ -23,6 +23,7 @@
 //! prefix = "/api"                     # --prefix, CITIZENK_PREFIX
 //! token = ".."                        # --http-token, CITIZENK_HTTP_TOKEN
 //! open = false                        # --http-open, CITIZENK_HTTP_OPEN
+//! connections = 1024                  # --http-connections, CITIZENK_HTTP_CONNECTIONS
 //!
 //! [log]
 //! filter = "info"                     # --log, RUST_LOG
@@ -175,6 +176,8 @@ pub(crate) struct HttpSettings {
     pub(crate) prefix: Setting<String>,
     pub(crate) token: Option<Setting<Secret>>,
     pub(crate) open: Setting<bool>,
+    /// How many connections are served at once; `None`: the web's default.
+    pub(crate) connections: Option<Setting<usize>>,
     /// What workers of one service know and nobody else.
     pub(crate) cluster_secret: Option<Setting<Secret>>,
     /// Addresses of the workers, where the broker is not asked for them; joined by commas.

@@ -44,6 +44,13 @@ impl<'a> Printable<'a> {
         view.add("create_topics", create.to_string(), &create.source);
         view.add("check_topics", check.name(), &check.source);
         view.add("http.open", http.open.to_string(), &http.open.source);
+        if let Some(connections) = &http.connections {
+            view.add(
+                "http.connections",
+                connections.to_string(),
+                &connections.source,
+            );
+        }
         view.add(
             "drain",
             Human(settings.drain.value).to_string(),

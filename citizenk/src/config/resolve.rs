@@ -192,6 +192,15 @@ impl Resolver<'_> {
             env::HTTP_TOKEN,
             file.http_token,
         );
+        let from_file = file.http_connections;
+        let connections = self
+            .pick(
+                "--http-connections",
+                flags.http_connections,
+                env::HTTP_CONNECTIONS,
+                None,
+            )
+            .or_else(|| from_file.map(|count| Setting::new(count.to_string(), count.source)));
         // Only variables: a secret on a command line is seen by others, and addresses differ per worker.
         let secret = self.pick("", None, env::CLUSTER_SECRET, None);
         let http = HttpSettings {
@@ -215,6 +224,7 @@ impl Resolver<'_> {
                 "http.open",
                 file.http_open,
             ),
+            connections: self.parse(connections, "http.connections", parse_count),
         };
         self.check_access(&http);
         let registries = registry::resolve(
@@ -419,4 +429,9 @@ fn parse_format(text: &str) -> Result<LogFormat, String> {
             did_you_mean(other, ["text", "json"]),
         )),
     }
+}
+
+fn parse_count(text: &str) -> Result<usize, &'static str> {
+    let count = text.trim().parse().ok().filter(|count| *count > 0);
+    count.ok_or("must be a whole number of at least 1")
 }

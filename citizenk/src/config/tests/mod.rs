@@ -154,6 +154,7 @@ fn a_flag_wins_over_the_environment_over_the_file() {
         ("CITIZENK_PREFIX", "/env"),
         ("CITIZENK_HTTP_TOKEN", "env-token-of-some-length"),
         ("CITIZENK_HTTP_OPEN", "off"),
+        ("CITIZENK_HTTP_CONNECTIONS", "64"),
         ("CITIZENK_DRAIN", "2s"),
         ("RUST_LOG", "debug"),
         ("CITIZENK_LOG_FORMAT", "text"),
@@ -172,6 +173,11 @@ fn a_flag_wins_over_the_environment_over_the_file() {
     assert_eq!(settings.real_topic("c"), "env.c");
     assert_eq!(settings.http.address.to_string(), "env:1");
     assert_eq!(settings.drain.value, Duration::from_secs(2));
+    let connections = settings.http.connections.as_ref().unwrap();
+    assert_eq!(
+        (connections.value, connections.source.to_string()),
+        (64, "CITIZENK_HTTP_CONNECTIONS".to_owned())
+    );
     assert_eq!(settings.log_filter.value, "debug");
     assert_eq!(settings.log_format.value, LogFormat::Text);
     assert_eq!(merge_consumer(&settings)["fetch.wait.max.ms"], "200");
@@ -281,13 +287,14 @@ fn every_mistake_is_reported_at_once() {
         ("KAFKA_PRODUCER_PARTITIONER", "random"),
         ("CITIZENK_DRAIN", "10"),
         ("CITIZENK_HTTP_OPEN", "maybe"),
+        ("CITIZENK_HTTP_CONNECTIONS", "0"),
     ];
     let file = "topic_prefx = 'x'\n[http]\nport = 1\n[agents.process]\nbatch_size = 0\nbatch_timeout = '5 parsecs'\n\
                 concurency = 2\nenabled = 'no'\n[kafka]\nlinger.ms = 1\ngroup.id = 'x'\n[kafka.consumer]\ndebug = ['a']";
     let found = errors(flags, &vars, file);
     for expected in [
         "topic_prefx (c.toml:1): unknown key; did you mean `topic_prefix`?",
-        "http.port (c.toml:3): unknown key; known are address, prefix, token, open",
+        "http.port (c.toml:3): unknown key; known are address, prefix, token, open, connections",
         "agents.process.batch_size (c.toml:5): must be at least 1",
         "agents.process.batch_timeout (c.toml:6): invalid duration `5 parsecs`; write a number and a unit: \"250ms\", \"30s\", \"5m\", \"1h\", \"1d\"",
         "agents.process.concurency (c.toml:7): unknown key; did you mean `concurrency`?",
@@ -306,6 +313,7 @@ fn every_mistake_is_reported_at_once() {
         "KAFKA_PRODUCER_PARTITIONER: `partitioner` cannot be set: it belongs to the topic: `Topic::json(\"..\").partitioner(..)`",
         "CITIZENK_DRAIN: `10` needs a unit, e.g. \"10s\" or \"10ms\"",
         "CITIZENK_HTTP_OPEN: must be `true` or `false`",
+        "CITIZENK_HTTP_CONNECTIONS: must be a whole number of at least 1",
         "--log-format: unknown format `jsn`; use `text` or `json`; did you mean `json`?",
     ] {
         assert!(
@@ -314,7 +322,7 @@ fn every_mistake_is_reported_at_once() {
             found.join("\n")
         );
     }
-    assert_eq!(found.len(), 21, "{}", found.join("\n"));
+    assert_eq!(found.len(), 22, "{}", found.join("\n"));
 }
 
 #[test]
