@@ -412,6 +412,37 @@ fn without_a_secret_members_elsewhere_are_not_asked() {
 }
 
 #[test]
+fn what_routers_answer_is_documented() {
+    block_on(async {
+        let app = start(true).await?;
+        let document = app.get("/openapi.json").await.json::<Value>();
+        let camera = &document["paths"]["/cameras/{camera_id}"]["get"]["responses"];
+        for status in ["400", "502", "503", "504"] {
+            let problem = &camera[status]["content"]["application/problem+json"];
+            assert!(problem.is_object(), "{status}: {camera}");
+        }
+        let all = &document["paths"]["/cameras"]["get"]["responses"];
+        assert!(
+            all["200"]["headers"]["citizenk-failed-workers"].is_object(),
+            "{all}"
+        );
+        assert_eq!(
+            all["200"]["content"]["application/json"]["schema"]["type"],
+            "object"
+        );
+        let list = &document["paths"]["/workers"]["get"]["responses"]["200"];
+        let list = &list["content"]["application/json"]["schema"];
+        assert_eq!(list["type"], "array", "{list}");
+        assert_eq!(
+            list["items"]["properties"]["answer"]["type"], "integer",
+            "{list}"
+        );
+        app.stop().await
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_router_needs_a_group_to_follow() {
     let error = App::new("cameras")
         .state(Counts::default())

@@ -84,7 +84,12 @@ impl Builder {
             secured: false,
         };
         let method = route.method.as_str().to_ascii_lowercase();
-        self.operation(&method, &route.path, &head, &*route.describe);
+        self.operation(&method, &route.path, &head, |operation| {
+            (route.describe)(operation);
+            if let Some(routing) = &route.routing {
+                routing.document(operation);
+            }
+        });
     }
 
     /// Adds an operation, described by `describe`.

@@ -17,7 +17,7 @@ use crate::web::Problem;
 /// How long a worker may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The workers whose part is missing.
-const FAILED: &str = "citizenk-failed-workers";
+pub(super) const FAILED: &str = "citizenk-failed-workers";
 
 /// What a worker said.
 struct Part {

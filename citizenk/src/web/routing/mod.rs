@@ -26,12 +26,14 @@ use axum::response::{IntoResponse, Response};
 pub(crate) use self::carrier::Carrier;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::carrier::{Carried, Lost};
+use self::gather::FAILED;
 pub use self::merge::{JointAnswer, Merge, MergeFn, merging};
 pub(crate) use self::owner::Peer;
 use self::sign::Hop;
 pub(crate) use self::sign::Key;
 pub(crate) use self::workers::{Neighbourhood, OWNED, Workers};
 use super::Problem;
+use super::describe::Operation;
 use super::extract::{Json, read_body};
 use super::route::{Handler, RouteDef};
 use crate::topic::Topic;
@@ -63,6 +65,52 @@ pub(crate) struct RoutingSpec {
     pub(crate) headers: Vec<HeaderName>,
     /// Resolved when the app is assembled.
     pub(crate) group: Option<(&'static str, String)>,
+}
+
+impl RoutingSpec {
+    /// What clients are told besides what the function answers.
+    pub(super) fn document(&self, operation: &mut Operation) {
+        match &self.to {
+            Goal::Owner { .. } => {
+                operation.problem("400", "The key or another part of the request is malformed");
+                operation.problem(
+                    "502",
+                    "The worker that has the key broke off; the request may have been carried out",
+                );
+                operation.problem(
+                    "503",
+                    "No worker is known to have the key now; nothing was carried out, try again",
+                );
+                operation.problem(
+                    "504",
+                    "The worker that has the key did not answer in time; the request may have been carried out",
+                );
+            }
+            Goal::All { merge } => {
+                operation.problem("503", "No worker can be asked now; try again");
+                let successes = operation.responses.iter_mut();
+                for (_, response) in successes.filter(|(status, _)| status.starts_with('2')) {
+                    // The JSON of what the function answers, or a list of what each worker's said.
+                    let schema = &mut response["content"]["application/json"]["schema"];
+                    if merge.is_none() {
+                        *schema = serde_json::json!({ "type": "array", "items": {
+                            "type": "object",
+                            "properties": {
+                                "worker": { "type": "string" },
+                                "answer": schema.take(),
+                                "error": { "type": "string" }
+                            },
+                            "required": ["worker"]
+                        } });
+                    }
+                    response["headers"] = serde_json::json!({ FAILED: {
+                        "description": "Addresses of workers whose part is missing, if there are any",
+                        "schema": { "type": "string" }
+                    } });
+                }
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -48,7 +48,7 @@ pub(super) struct Fake {
     pub(super) failure: Mutex<Option<ProduceError>>,
     pub(super) silent: bool,
     pub(super) conditions: Mutex<Vec<Condition>>,
-    pub(super) owned: Option<Vec<crate::TopicPartition>>,
+    pub(super) owned: Mutex<Option<Vec<crate::TopicPartition>>>,
     pub(super) members: Mutex<Vec<GroupMember>>,
 }
 
@@ -111,7 +111,7 @@ impl Fake {
             failure: Mutex::default(),
             silent: false,
             conditions: Mutex::default(),
-            owned: None,
+            owned: Mutex::default(),
             members: Mutex::default(),
         }
     }
@@ -160,7 +160,7 @@ impl Service for Fake {
     fn answered(&self, _: &'static str, _: &str, _: u16, _: Duration) {}
 
     fn owned(&self, _: &str, _: &str) -> Option<Vec<crate::TopicPartition>> {
-        self.owned.clone()
+        self.owned.lock().unwrap().clone()
     }
 
     fn rebalances(&self, _: &str, _: &str) -> u64 {

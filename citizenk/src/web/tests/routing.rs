@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 const GROUP: &str = "demo";
 
@@ -16,12 +17,53 @@ fn partitions(numbers: &[i32]) -> Vec<TopicPartition> {
         .collect()
 }
 
+/// Nothing here takes longer, however busy the machine.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Holds calls up, and tells of them.
+struct Gate {
+    started: Semaphore,
+    release: Semaphore,
+    left: Semaphore,
+}
+
+impl Gate {
+    fn new() -> Arc<Self> {
+        let closed = || Semaphore::new(0);
+        Arc::new(Self {
+            started: closed(),
+            release: closed(),
+            left: closed(),
+        })
+    }
+
+    async fn wait(event: &Semaphore) {
+        let happened = tokio::time::timeout(LIMIT, event.acquire()).await;
+        happened.expect("it happens").unwrap().forget();
+    }
+}
+
+/// A call that is running; dropped when it ends, or is given up.
+struct Running(Arc<Gate>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.left.add_permits(1);
+    }
+}
+
 /// Answers with its worker's name and what it was sent.
-fn note(name: &'static str, calls: &Arc<Mutex<u32>>) -> RouteDef {
+fn note(name: &'static str, calls: &Arc<Mutex<u32>>, gate: Option<Arc<Gate>>) -> RouteDef {
     let calls = calls.clone();
     let handler = move |request: axum::extract::Request| {
         *calls.lock().unwrap() += 1;
+        let gate = gate.clone();
         async move {
+            let running = gate.map(Running);
+            if let Some(Running(gate)) = &running {
+                gate.started.add_permits(1);
+                Gate::wait(&gate.release).await;
+            }
             let path = request.uri().path().to_owned();
             let body = axum::body::to_bytes(request.into_body(), 1000)
                 .await
@@ -51,12 +93,34 @@ struct Worker {
     server: Server,
     url: String,
     calls: Arc<Mutex<u32>>,
+    fake: Arc<Fake>,
+}
+
+impl Worker {
+    fn calls(&self) -> u32 {
+        *self.calls.lock().unwrap()
+    }
+
+    async fn stop(self) {
+        self.server.shutdown(Duration::from_secs(5)).await;
+    }
 }
 
 /// A worker with these partitions, which believes that the others have those.
 fn serve(name: &'static str, owned: &[i32], members: Vec<GroupMember>) -> Worker {
+    serve_with(name, owned, members, &[], None)
+}
+
+/// The same, with a list of peers to ask instead of the broker, and calls that are held up.
+fn serve_with(
+    name: &'static str,
+    owned: &[i32],
+    members: Vec<GroupMember>,
+    peers: &[&str],
+    gate: Option<Arc<Gate>>,
+) -> Worker {
     let fake = Arc::new(Fake {
-        owned: Some(partitions(owned)),
+        owned: Mutex::new(Some(partitions(owned))),
         members: Mutex::new(members),
         ..Fake::new()
     });
@@ -67,7 +131,7 @@ fn serve(name: &'static str, owned: &[i32], members: Vec<GroupMember>) -> Worker
     };
     let parts = Parts {
         config,
-        routes: vec![note(name, &calls)],
+        routes: vec![note(name, &calls, gate)],
         ..Parts::default()
     };
     let bound = Bound::bind("127.0.0.1:0").unwrap();
@@ -75,17 +139,19 @@ fn serve(name: &'static str, owned: &[i32], members: Vec<GroupMember>) -> Worker
     let neighbourhood = Neighbourhood {
         own: url.clone(),
         key: Key::new("secret"),
+        peers: peers.iter().map(|&url| url.to_owned()).collect(),
         ..Neighbourhood::default()
     };
     let surroundings = Surroundings {
         neighbourhood,
         ..surroundings(Exposure::Loopback, None)
     };
-    let router = parts.plan().router(fake, surroundings);
+    let router = parts.plan().router(fake.clone(), surroundings);
     Worker {
         server: bound.serve(router, ServerLimits::default()).unwrap(),
         url,
         calls,
+        fake,
     }
 }
 
@@ -110,7 +176,7 @@ async fn ask(url: &str, id: u32) -> (u16, String) {
         stream.read_to_string(&mut answer).await.unwrap();
         answer
     };
-    let answer = tokio::time::timeout(Duration::from_secs(20), asked)
+    let answer = tokio::time::timeout(LIMIT, asked)
         .await
         .expect("it answers");
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
@@ -216,4 +282,141 @@ async fn members_that_are_no_workers_get_no_request() {
     }
     let connected = tokio::time::timeout(Duration::from_millis(50), trap.accept()).await;
     assert!(connected.is_err(), "nobody connected");
+}
+
+#[tokio::test]
+async fn an_owner_killed_during_a_request_is_502_and_nobody_runs_it_again() {
+    let gate = Gate::new();
+    let owner = serve_with("owner", &[2], Vec::new(), &[], Some(gate.clone()));
+    let members = vec![member(&owner.url, &[2])];
+    let asked = serve("asked", &[0], members);
+    let url = asked.url.clone();
+    let asking = tokio::spawn(async move { ask(&url, id_on(2)).await });
+    Gate::wait(&gate.started).await;
+    // Its connections break, as those of a process that is killed.
+    let (killed, calls) = (owner.server, owner.calls);
+    killed.shutdown(Duration::ZERO).await;
+    let (status, body) = asking.await.unwrap();
+    assert_eq!(status, 502, "{body}");
+    assert!(body.contains("may have been carried out"), "{body}");
+    assert_eq!((*calls.lock().unwrap(), asked.calls()), (1, 0));
+    // By now nobody listens there: nothing is sent, and the client is told to come again.
+    assert_eq!(ask(&asked.url, id_on(2)).await.0, 503);
+    asked.stop().await;
+}
+
+#[tokio::test]
+async fn a_partition_that_moves_during_a_request_lets_it_end_and_the_next_one_follows_it() {
+    let gate = Gate::new();
+    let old = serve_with("old", &[2], Vec::new(), &[], Some(gate.clone()));
+    let new = serve("new", &[], Vec::new());
+    let asked = serve("asked", &[0], vec![member(&old.url, &[2])]);
+    let url = asked.url.clone();
+    let asking = tokio::spawn(async move { ask(&url, id_on(2)).await });
+    Gate::wait(&gate.started).await;
+    *old.fake.owned.lock().unwrap() = Some(Vec::new());
+    *new.fake.owned.lock().unwrap() = Some(partitions(&[2]));
+    *asked.fake.members.lock().unwrap() = vec![member(&new.url, &[2])];
+    gate.release.add_permits(1);
+    // It began while the partition was there.
+    let (status, body) = asking.await.unwrap();
+    assert!(status == 200 && body.starts_with("old"), "{status} {body}");
+    // What is remembered is wrong now; the old owner says so, and the new one is asked.
+    let (status, body) = ask(&asked.url, id_on(2)).await;
+    assert!(status == 200 && body.starts_with("new"), "{status} {body}");
+    assert_eq!((old.calls(), new.calls(), asked.calls()), (1, 1, 0));
+    for worker in [old, new, asked] {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_two_workers_claim_is_sent_to_neither() {
+    let first = serve("first", &[2], Vec::new());
+    let second = serve("second", &[2], Vec::new());
+    let members = vec![member(&first.url, &[2]), member(&second.url, &[2])];
+    let asked = serve("asked", &[0], members);
+    let begun = Instant::now();
+    let (status, body) = ask(&asked.url, id_on(2)).await;
+    assert_eq!(status, 503, "{body}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!((first.calls(), second.calls(), asked.calls()), (0, 0, 0));
+    for worker in [first, second, asked] {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stale_list_of_peers_leads_to_the_workers_that_are_there() {
+    let owner = serve("owner", &[2], Vec::new());
+    let gone = Bound::bind("127.0.0.1:0").unwrap();
+    let dead = format!("http://{}/api", gone.address());
+    drop(gone);
+    // Somebody else listens where a worker was.
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stranger = format!("http://{}/api", other.local_addr().unwrap());
+    let strange = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = other.accept().await {
+            let garbage = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+            let _ = stream.write_all(garbage).await;
+        }
+    });
+    let peers = [
+        dead.as_str(),
+        &stranger,
+        &owner.url,
+        "http://169.254.169.254",
+    ];
+    let asked = serve_with("asked", &[0], Vec::new(), &peers, None);
+    let begun = Instant::now();
+    let (status, body) = ask(&asked.url, id_on(2)).await;
+    assert!(
+        status == 200 && body.starts_with("owner"),
+        "{status} {body}"
+    );
+    assert_eq!(ask(&asked.url, id_on(1)).await.0, 503);
+    assert!(begun.elapsed() < LIMIT);
+    strange.abort();
+    for worker in [owner, asked] {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_half_way_is_carried_out_once_at_most() {
+    let gate = Gate::new();
+    let owner = serve_with("owner", &[2], Vec::new(), &[], Some(gate.clone()));
+    let asked = serve("asked", &[0], vec![member(&owner.url, &[2])]);
+    let address = asked.url.trim_start_matches("http://");
+    let address = address.trim_end_matches("/api").to_owned();
+    let id = id_on(2);
+    let head =
+        format!("POST /api/notes/{id} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n");
+    // In the middle of its body: nobody has heard of it.
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    stream
+        .write_all(format!("{head}h").as_bytes())
+        .await
+        .unwrap();
+    drop(stream);
+    // While it waits: the owner gives it up too.
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    stream
+        .write_all(format!("{head}hi").as_bytes())
+        .await
+        .unwrap();
+    Gate::wait(&gate.started).await;
+    drop(stream);
+    Gate::wait(&gate.left).await;
+    assert_eq!((owner.calls(), asked.calls()), (1, 0));
+    gate.release.add_permits(1);
+    assert_eq!(ask(&asked.url, id).await.0, 200);
+    assert_eq!(
+        owner.calls(),
+        2,
+        "the one that was given up is not run again"
+    );
+    for worker in [owner, asked] {
+        worker.stop().await;
+    }
 }
