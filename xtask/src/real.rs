@@ -51,13 +51,14 @@ impl Tests {
 const TESTS: &str = "citizenk/tests/real.rs";
 /// Also what `python-member` runs.
 pub(crate) const GROUPS: Tests = Tests::of(&["--test", "real_groups"]);
-const ALL: [Tests; 6] = [
+const ALL: [Tests; 7] = [
     // The cases that every broker passes, on this one.
     Tests::of(&["--test", "conformance", "real_runs"]),
     Tests::of(&["--test", "real"]),
     GROUPS,
     Tests::of(&["--test", "real_admin"]),
     Tests::of(&["--test", "real_retries"]),
+    Tests::of(&["--test", "real_routers"]),
     // Of the transport's own tests, those that need a real broker: `real`, `real_transactions` and `reads`.
     Tests::of(&["--lib", "rdkafka::tests::rea"]),
 ];
