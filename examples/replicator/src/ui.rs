@@ -47,6 +47,7 @@ const FILES: &[(&str, &str)] = files![
     "components/message-list.js",
     "components/message-pane.js",
     "components/replay-panel.js",
+    "components/row-window.js",
     "components/save-panel.js",
     "components/sparkline.js",
     "components/state-badge.js",

@@ -164,7 +164,9 @@ impl Engine {
         let rate = |now_count: u64, count: fn(&Sample) -> u64| {
             before.map_or(0.0, |before| {
                 let seconds = (now - before.time_ms).max(1) as f64 / 1000.0;
-                now_count.saturating_sub(count(&before)) as f64 / seconds
+                let exact = now_count.saturating_sub(count(&before)) as f64 / seconds;
+                // What is measured by a tick is not known better than this.
+                (exact * 100.0).round() / 100.0
             })
         };
         let mut latencies: Vec<u32> = lock(&live.run.latencies).drain(..).collect();

@@ -133,14 +133,22 @@ function plain(node) {
   return /^-?\d+$/.test(node.raw) && !Number.isSafeInteger(value) ? BigInt(node.raw) : value;
 }
 
+/** @param {any} value Whether a whole number in it may have been rounded. @returns {boolean} */
+function rounded(value) {
+  if (typeof value === "number") return Number.isInteger(value) && !Number.isSafeInteger(value);
+  if (typeof value !== "object" || value === null) return false;
+  for (const name in value) if (rounded(value[name])) return true;
+  return false;
+}
+
 /**
  * Values to calculate with; whole numbers that JavaScript would round become `bigint`.
  * @param {string} text
  */
-export const read = (text) => (LONG.test(text) ? plain(parse(text)) : JSON.parse(text));
-
-/** A whole number that JavaScript may round; digits behind a point are as exact as they were measured. */
-const LONG = /(?<![.\d])\d{16}/;
+export function read(text) {
+  const value = JSON.parse(text);
+  return /\d{16}/.test(text) && rounded(value) ? plain(parse(text)) : value;
+}
 
 /** @param {string} source @returns {string} Pretty where it is JSON, unchanged where it is not. */
 export function pretty(source) {

@@ -46,13 +46,37 @@ export function lines(before, after) {
 
 const WORDS = { "+": "added: ", "-": "removed: ", " ": "" };
 
+/** Lines around a change that are shown with it. */
+const AROUND = 3;
+
+/**
+ * Without what is far from every change.
+ * @param {Line[]} all
+ * @returns {(Line | number)[]} A number: so many lines are as they were.
+ */
+export function fold(all) {
+  const near = all.map(() => false);
+  for (const [at, { sign }] of all.entries()) if (sign !== " ") near.fill(true, Math.max(0, at - AROUND), at + AROUND + 1);
+  /** @type {(Line | number)[]} */
+  const shown = [];
+  for (const [at, line] of all.entries()) {
+    const last = shown.at(-1);
+    if (near[at]) shown.push(line);
+    else if (typeof last === "number") shown[shown.length - 1] = last + 1;
+    else shown.push(1);
+  }
+  return shown;
+}
+
 /**
  * @param {string} before
  * @param {string} after
  */
 export function diff(before, after) {
-  const rows = lines(before, after).map(({ sign, line }) =>
-    h("div", { class: sign === "+" ? "added" : sign === "-" ? "removed" : "" }, h("span", { "aria-hidden": "true" }, `${sign} `), h("span", { class: "hidden" }, WORDS[sign]), line),
-  );
+  const rows = fold(lines(before, after)).map((line) => {
+    if (typeof line === "number") return h("div", { class: "muted" }, `⋯ ${line} line${line === 1 ? "" : "s"} as before`);
+    const { sign } = line;
+    return h("div", { class: sign === "+" ? "added" : sign === "-" ? "removed" : "" }, h("span", { "aria-hidden": "true" }, `${sign} `), h("span", { class: "hidden" }, WORDS[sign]), line.line);
+  });
   return h("div", { class: "diff code", role: "region", "aria-label": "Difference", tabindex: "0" }, ...rows);
 }

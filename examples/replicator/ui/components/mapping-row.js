@@ -9,14 +9,14 @@ import { place, problems } from "../views/columns.js";
 import { SparkLine } from "./sparkline.js";
 import { StateBadge } from "./state-badge.js";
 
-/** Only rows in sight draw their trend. @type {WeakMap<Element, MappingRow>} */
+/** Rows out of sight are painted once, and again when they come into it. @type {WeakMap<Element, MappingRow>} */
 const known = new WeakMap();
 const sight = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     const row = known.get(entry.target);
     if (!row) continue;
     row.inSight = entry.isIntersecting;
-    if (entry.isIntersecting) void store.remember(row.row).then(() => row.trend());
+    if (entry.isIntersecting) row.paint();
   }
 });
 
@@ -63,6 +63,9 @@ export class MappingRow {
       cells.parts,
       cells.age,
     );
+    this.now = 0;
+    this.readOnly = true;
+    this.grew = 0;
     known.set(this.element, this);
     sight.observe(this.element);
   }
@@ -83,9 +86,18 @@ export class MappingRow {
    * @param {boolean} readOnly
    */
   show(row, now, readOnly) {
-    const { cells, toggle } = this;
-    const grew = Number(row.lag) - Number(this.row.lag);
-    this.row = row;
+    // Only another tick makes it another row.
+    const isTick = row !== this.row;
+    if (isTick) this.grew = Number(row.lag) - Number(this.row.lag);
+    const isNew = this.now === 0;
+    [this.row, this.now, this.readOnly] = [row, now, readOnly];
+    if (this.inSight || isNew) this.paint();
+    // Not while it scrolls by: only rows that are still there at the next tick ask for their past.
+    if (this.inSight && isTick) void store.remember(row).then(() => this.trend());
+  }
+
+  paint() {
+    const { cells, toggle, row, now, readOnly, grew } = this;
     if (toggle.getAttribute("aria-checked") !== String(row.enabled)) toggle.setAttribute("aria-checked", String(row.enabled));
     if (toggle.disabled !== readOnly) toggle.disabled = readOnly;
     this.badge.show(row.state, row.detail);

@@ -24,7 +24,8 @@ after(() => browser.close());
 
 beforeEach(async () => {
   context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
-  context.setDefaultTimeout(10_000);
+  // Far more than it takes: a loaded machine is no fault of the page.
+  context.setDefaultTimeout(30_000);
   page = await context.newPage();
   wrong = [];
   page.on("pageerror", (error) => wrong.push(error.message));
@@ -44,8 +45,21 @@ export const open = async (query = "", url = URL_) => {
   await page.goto(url + query);
   await page.locator("replicator-app h1:visible").first().waitFor();
 };
+/** Another browser, which knows nothing of the first. */
+export async function another(url = URL_, query = "") {
+  const other = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  other.setDefaultTimeout(30_000);
+  const page = await other.newPage();
+  await page.goto(url + query);
+  return { page, close: () => other.close() };
+}
 export const row = (name) => page.locator("tr", { has: page.getByRole("link", { name, exact: true }) });
 export const shot = async (name) => process.env.SHOTS && page.screenshot({ path: `${process.env.SHOTS}/${name}.png`, fullPage: true });
+/** What is seen, for the documents where `cargo xtask ui --bless` asks for it. */
+export const picture = async (name) => {
+  const folder = process.env.DOCS ?? process.env.SHOTS;
+  if (folder) await page.screenshot({ path: `${folder}/replicator-${name}.png`, scale: "css" });
+};
 export const api = async (path, body, method = "POST") => {
   const options = body === undefined ? {} : { method, headers: { "content-type": "application/json", "if-match": "*" }, body: JSON.stringify(body) };
   const answer = await fetch(new URL(`api/${path}`, URL_), options);
@@ -86,5 +100,6 @@ export async function service(t, env = {}, address = "127.0.0.1:0") {
   };
   t.after(stop);
   const at = await serving;
-  return { at, url: `http://${at}/`, stop };
+  const cluster = (name) => said.match(new RegExp(`cluster="${name}" address="([^"]+)"`))?.[1];
+  return { at, url: `http://${at}/`, stop, cluster };
 }

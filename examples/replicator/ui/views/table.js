@@ -4,23 +4,41 @@ import { fill, h, say } from "../app/dom.js";
 import { go, onRoute, param } from "../app/route.js";
 import { words } from "../app/text.js";
 import { MappingRow } from "../components/mapping-row.js";
+import { inSight, isEnough } from "../components/row-window.js";
 import { STATES } from "../components/state-badge.js";
-import { keyOf, store } from "../store/store.js";
+import { store } from "../store/store.js";
 import { COLUMNS, subTotal } from "./columns.js";
 
 /** @typedef {import("../api/types.js").Row} Row */
 
+/** @typedef {{ key: string, row: Row, by: string | number }} Line */
 /** @typedef {{ body: HTMLTableSectionElement, head: HTMLTableRowElement, button: HTMLButtonElement, total: HTMLElement }} Group */
 
 /** With a point before each: a group may have no name. */
 const closedGroups = () => new Set(param("closed").split("\n").filter(Boolean).map((name) => name.slice(1)));
+
+/** Where rows are that are not drawn. */
+function space() {
+  const make = () => {
+    const cell = h("td", { colspan: COLUMNS.length, class: "space" });
+    return { cell, body: h("tbody", { "aria-hidden": "true" }, h("tr", {}, cell)) };
+  };
+  const [above, below] = [make(), make()];
+  return { above: above.cell, aboveBody: above.body, below: below.cell, belowBody: below.body };
+}
 
 export class MappingTable extends HTMLElement {
   /** @type {Map<string, MappingRow>} */
   #rows = new Map();
   /** @type {Map<string, Group>} */
   #groups = new Map();
+  /** Groups with the rows that are open. @type {{ group: Group, lines: Line[] }[]} */
+  #items = [];
   #order = "";
+  #height = { head: 32, row: 36, known: false };
+  /** @type {import("../components/row-window.js").Drawn} */
+  #drawn = inSight([], 0, 0);
+  #space = space();
   #search = h("input", {
     type: "search",
     id: "search",
@@ -71,20 +89,38 @@ export class MappingTable extends HTMLElement {
     );
     store.addEventListener("tick", () => this.#update());
     onRoute(() => this.#update());
+    let asked = false;
+    const soon = () => {
+      if (asked) return;
+      asked = true;
+      requestAnimationFrame(() => {
+        asked = false;
+        if (!this.hidden && !isEnough(this.#drawn, this.#above(), innerHeight)) this.#draw();
+      });
+    };
+    addEventListener("scroll", soon, { passive: true });
+    addEventListener("resize", () => {
+      this.#height.known = false;
+      this.#drawn = inSight([], 0, 0);
+      this.#drawn.after = 1;
+      soon();
+    });
     this.#update();
   }
 
-  /** @returns {Row[]} Those that are wanted, in order. */
+  /** @returns {Line[]} Those that are wanted, in order. */
   #wanted() {
     const [q, state, sort] = [param("q").toLowerCase(), param("state"), param("sort")];
     const fits = (/** @type {Row} */ row) =>
       (!state || row.state === state) &&
       (!q || [row.name, row.group, row.source_topic_name, row.target_topic_name].some((text) => text.toLowerCase().includes(q)));
-    const rows = [...store.rows.values()].filter(fits);
     const by = COLUMNS.find((column) => column.id === sort.replace(/^-/, ""))?.by ?? ((row) => row.name.toLowerCase());
     const sign = sort.startsWith("-") ? -1 : 1;
     const compare = (/** @type {string | number} */ a, /** @type {string | number} */ b) => (a < b ? -1 : a > b ? 1 : 0);
-    return rows.sort((a, b) => compare(a.group, b.group) || sign * compare(by(a), by(b)) || compare(keyOf(a), keyOf(b)));
+    /** @type {Line[]} */
+    const lines = [];
+    for (const [key, row] of store.rows) if (fits(row)) lines.push({ key, row, by: by(row) });
+    return lines.sort((a, b) => compare(a.row.group, b.row.group) || sign * compare(a.by, b.by) || compare(a.key, b.key));
   }
 
   #update() {
@@ -98,58 +134,109 @@ export class MappingTable extends HTMLElement {
       else head.removeAttribute("aria-sort");
     }
     this.#new.hidden = store.readOnly;
-    const rows = this.#wanted();
-    const now = store.stats[0]?.time_ms ?? Date.now();
-    for (const row of rows) {
-      const key = keyOf(row);
-      let line = this.#rows.get(key);
-      if (!line) {
-        line = new MappingRow(key, row);
-        this.#rows.set(key, line);
-      }
-      line.show(row, now, store.readOnly);
-    }
-    this.#arrange(rows);
+    const wanted = this.#wanted();
+    this.#count(wanted);
+    this.#draw();
     const all = store.rows.size;
-    say(this.#shown, rows.length === all ? "" : `${rows.length} of ${all} rows`);
-    this.#blank(rows.length, all);
+    say(this.#shown, wanted.length === all ? "" : `${wanted.length} of ${all} rows`);
+    this.#blank(wanted.length, all);
   }
 
-  /** @param {Row[]} rows */
-  #arrange(rows) {
-    /** @type {Map<string, Row[]>} */
+  /** Heads of groups and rows in order. @param {Line[]} wanted */
+  #count(wanted) {
+    /** @type {Map<string, Line[]>} */
     const groups = new Map();
-    for (const row of rows) groups.set(row.group, [...(groups.get(row.group) ?? []), row]);
+    for (const line of wanted) {
+      const members = groups.get(line.row.group);
+      if (members) members.push(line);
+      else groups.set(line.row.group, [line]);
+    }
     const closed = closedGroups();
+    this.#items = [];
     for (const [name, members] of groups) {
       const group = this.#groups.get(name) ?? this.#group(name);
-      say(group.total, subTotal(members));
+      say(group.total, subTotal(members.map(({ row }) => row)));
       const open = !closed.has(name);
       if (group.button.getAttribute("aria-expanded") !== String(open)) group.button.setAttribute("aria-expanded", String(open));
+      this.#items.push({ group, lines: open ? members : [] });
     }
-    const order = JSON.stringify([[...closed], rows.map(keyOf)]);
+    for (const [name, group] of this.#groups) {
+      if (groups.has(name)) continue;
+      group.body.remove();
+      this.#groups.delete(name);
+    }
+    this.#table.setAttribute("aria-rowcount", String(this.#items.reduce((sum, { lines }) => sum + 1 + lines.length, 1)));
+  }
+
+  /** Draws what is in sight. */
+  #draw() {
+    if (this.hidden) return;
+    const heights = this.#items.flatMap(({ lines }) => [this.#height.head, ...lines.map(() => this.#height.row)]);
+    const sight = inSight(heights, this.#above(), innerHeight);
+    this.#drawn = sight;
+    const now = store.stats[0]?.time_ms ?? Date.now();
+    const drawn = new Set();
+    /** @type {{ group: Group, rows: HTMLTableRowElement[] }[]} */
+    const bodies = [];
+    let at = 0;
+    for (const { group, lines } of this.#items) {
+      const rows = at >= sight.first && at < sight.end ? [group.head] : [];
+      group.head.setAttribute("aria-rowindex", String(at + 2));
+      at += 1;
+      for (const { key, row } of lines.slice(Math.max(0, sight.first - at), Math.max(0, sight.end - at))) {
+        let line = this.#rows.get(key);
+        if (!line) this.#rows.set(key, (line = new MappingRow(key, row)));
+        line.show(row, now, store.readOnly);
+        drawn.add(key);
+        rows.push(line.element);
+      }
+      const first = Math.max(at, sight.first);
+      for (const [index, row] of rows.filter((row) => row !== group.head).entries()) row.setAttribute("aria-rowindex", String(first + index + 2));
+      at += lines.length;
+      if (rows.length > 0) bodies.push({ group, rows });
+    }
+    this.#place(bodies, drawn, sight);
+    if (!this.#height.known) this.#measure(bodies);
+  }
+
+  /** How far the rows are scrolled out above. */
+  #above() {
+    return -(/** @type {HTMLElement} */ (this.#table.tHead).getBoundingClientRect().bottom);
+  }
+
+  /**
+   * Only what differs is moved.
+   * @param {{ group: Group, rows: HTMLTableRowElement[] }[]} bodies
+   * @param {Set<string>} drawn
+   * @param {import("../components/row-window.js").Drawn} sight
+   */
+  #place(bodies, drawn, sight) {
+    this.#space.above.style.setProperty("block-size", `${sight.before}px`);
+    this.#space.below.style.setProperty("block-size", `${sight.after}px`);
+    const order = [sight.before > 0, sight.after > 0, ...bodies.map(({ rows }) => rows.length), ...drawn].join("\n");
     if (order === this.#order) return;
     this.#order = order;
     const focused = document.activeElement;
-    const wanted = new Set(rows.map(keyOf));
     for (const [key, line] of this.#rows) {
-      if (wanted.has(key)) continue;
+      if (drawn.has(key)) continue;
       line.gone();
       this.#rows.delete(key);
     }
-    for (const [name, group] of this.#groups) {
-      const members = groups.get(name);
-      if (!members) {
-        group.body.remove();
-        this.#groups.delete(name);
-        continue;
-      }
-      const lines = closed.has(name) ? [] : members.map((row) => /** @type {MappingRow} */ (this.#rows.get(keyOf(row))).element);
-      group.body.replaceChildren(group.head, ...lines);
-    }
-    this.#table.append(...[...groups.keys()].map((name) => /** @type {Group} */ (this.#groups.get(name)).body));
+    for (const { group, rows } of bodies) group.body.replaceChildren(...rows);
+    for (const body of [...this.#table.tBodies]) if (!bodies.some(({ group }) => group.body === body)) body.remove();
+    const { aboveBody, belowBody } = this.#space;
+    this.#table.append(...(sight.before > 0 ? [aboveBody] : []), ...bodies.map(({ group }) => group.body), ...(sight.after > 0 ? [belowBody] : []));
     // Rows that move would lose the focus.
     if (focused instanceof HTMLElement && focused.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
+  }
+
+  /** @param {{ group: Group, rows: HTMLTableRowElement[] }[]} bodies */
+  #measure(bodies) {
+    const row = bodies.flatMap(({ group, rows }) => rows.filter((row) => row !== group.head))[0];
+    const head = bodies[0]?.group.head;
+    if (row?.offsetHeight) this.#height.row = row.offsetHeight;
+    if (head?.isConnected && head.offsetHeight) this.#height.head = head.offsetHeight;
+    this.#height.known = Boolean(row?.offsetHeight);
   }
 
   /** @param {string} name */
