@@ -81,7 +81,7 @@ pub use runtime::lane::{Agent, AgentDef};
 pub mod avro {
     pub use crate::schema::avro::{
         AsString, AvroCodec, AvroReader, AvroRecord, AvroSchema, AvroType, AvroValue,
-        AvroValueCodec, AvroValueReader, AvroWith, Decimal, Micros, SchemaBuilder,
+        AvroValueCodec, AvroValueReader, AvroWith, Decimal, Micros, SchemaBuilder, rust_source,
     };
 }
 

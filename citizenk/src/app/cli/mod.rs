@@ -292,6 +292,7 @@ impl Command {
                     let settings = settings(&app, args.flags, true)?;
                     schemas::compare(&app, &settings, true).await
                 }
+                What::Codegen(args) => schemas::codegen(&args),
             },
             Self::Send(mut args) => {
                 let flags = std::mem::take(&mut args.flags);

@@ -25,6 +25,32 @@ pub(super) enum What {
     Check(Flagged),
     /// Register the schemas of what the app writes
     Register(Flagged),
+    /// Print the Rust types of an Avro schema
+    Codegen(CodegenArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CodegenArgs {
+    /// The schema, e.g. `ride.avsc`
+    file: std::path::PathBuf,
+}
+
+/// The types' source, for a file of its own.
+#[cfg(feature = "avro")]
+pub(super) fn codegen(args: &CodegenArgs) -> Result<(), RunError> {
+    let path = args.file.display();
+    let wrong = |message: String| crate::error::ConfigError::new(format!("file {path}"), message);
+    let schema = std::fs::read_to_string(&args.file).map_err(|error| wrong(error.to_string()))?;
+    write(&crate::schema::avro::rust_source(&schema).map_err(wrong)?)
+}
+
+#[cfg(not(feature = "avro"))]
+pub(super) fn codegen(_: &CodegenArgs) -> Result<(), RunError> {
+    Err(crate::error::ConfigError::new(
+        "schemas codegen",
+        "there is no Avro in this program; build it with citizenk's feature `avro`",
+    )
+    .into())
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@
 
 mod builder;
 mod codec;
+mod codegen;
 mod form;
 mod generic;
 mod logical;
@@ -22,6 +23,7 @@ pub(crate) use codec::{
     Typed, decode_bare, decode_framed, decode_single_object, encode_bare, encode_framed,
     encode_single_object, own_schema,
 };
+pub use codegen::rust_source;
 pub use form::{AvroType, AvroWith, Decoded, Encoded, Own};
 pub use logical::{AsString, Decimal, Micros};
 pub use record::{Branch, Position, present, read, skip, unknown};
