@@ -20,6 +20,8 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 const NOTES: Topic<Value> = Topic::json("notes");
 /// Nothing here takes longer, however busy the machine.
 const LIMIT: Duration = Duration::from_secs(30);
+/// What nobody may be told.
+const CANARY: &str = "canary-5a2f8e9d1c7b";
 
 #[citizenk::agent(topics = [NOTES], websocket = "/ws", events = "/events")]
 async fn live(note: Event<Value>) -> Value {
@@ -65,7 +67,9 @@ impl Running {
             http: Some("127.0.0.1:0".into()),
             ..Flags::default()
         };
-        let settings = Settings::resolve(flags, &std::collections::BTreeMap::new(), None).unwrap();
+        let secrets = ["CITIZENK_HTTP_TOKEN", "CITIZENK_CLUSTER_SECRET"];
+        let secrets = secrets.map(|name| (name.to_owned(), CANARY.to_owned()));
+        let settings = Settings::resolve(flags, &secrets.into(), None).unwrap();
         let service = app.build_with(settings).await.unwrap();
         let cluster = EmbeddedCluster::start().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -125,10 +129,16 @@ impl Running {
 }
 
 async fn next(socket: &mut Socket) -> Message {
-    let message = timeout(LIMIT, socket.next())
-        .await
-        .expect("a message comes");
-    message.expect("the websocket is open").unwrap()
+    loop {
+        let message = timeout(LIMIT, socket.next())
+            .await
+            .expect("a message comes");
+        match message.expect("the websocket is open").unwrap() {
+            // On a busy machine a test outlasts the time after which clients are asked for a sign of life.
+            Message::Ping(_) => {}
+            message => return message,
+        }
+    }
 }
 
 async fn send(socket: &mut Socket, note: &Value) -> Value {
@@ -244,5 +254,88 @@ async fn what_a_websocket_may_not_be_sent_closes_it() {
         .unwrap()
         .unwrap();
     assert_eq!(&head, b"HTTP/1.1 403");
+    running.stop().await;
+}
+
+/// A client's frame: head, mask of zeros, payload.
+fn frame(head: &[u8], payload: &[u8]) -> Vec<u8> {
+    [head, &[0; 4], payload].concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_that_mean_no_good_end_the_connection_and_no_other() {
+    let running = Running::start().await;
+    let mut other = running.socket("/ws").await;
+    let mut fragments = frame(&[0x01, 0x81], b"x");
+    for _ in 0..10_000 {
+        fragments.extend(frame(&[0x00, 0x81], b"x"));
+    }
+    let huge = frame(&[0x81, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0], b"x");
+    let pings: Vec<u8> = std::iter::repeat_n(frame(&[0x89, 0x80], b""), 200)
+        .flatten()
+        .collect();
+    for (what, bytes) in [
+        ("a gigabyte declared", huge),
+        ("many fragments", fragments),
+        ("no UTF-8", frame(&[0x81, 0x82], b"\xff\xfe")),
+        ("pings without end", pings),
+        ("a frame without mask", vec![0x81, 0x01, b'x']),
+        ("a reserved bit", frame(&[0xc1, 0x81], b"x")),
+        ("an unknown kind", frame(&[0x83, 0x81], b"x")),
+        ("a fragmented ping", frame(&[0x09, 0x80], b"")),
+    ] {
+        let mut stream = TcpStream::connect(&running.address).await.unwrap();
+        stream
+            .write_all(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            .await
+            .unwrap();
+        let mut head = [0; 12];
+        let read = timeout(LIMIT, stream.read_exact(&mut head)).await;
+        read.expect("it answers").unwrap();
+        assert_eq!(&head, b"HTTP/1.1 101", "{what}");
+        // It may be cut off before it has sent all.
+        let _ = stream.write_all(&bytes).await;
+        let mut rest = Vec::new();
+        let ended = timeout(LIMIT, stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "{what} is let go on");
+    }
+    let mut sender = running.socket("/in").await;
+    let note = serde_json::json!({ "n": 1 });
+    send(&mut sender, &note).await;
+    assert_eq!(next(&mut other).await.to_text().unwrap(), note.to_string());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_has_a_secret_in_it() {
+    let running = Running::start().await;
+    for (line, status) in [
+        ("GET /info", "200"),
+        ("GET /stats", "200"),
+        ("GET /metrics", "200"),
+        ("GET /topics", "200"),
+        ("GET /agents", "200"),
+        ("GET /openapi.json", "200"),
+        ("GET /asyncapi.json", "200"),
+        ("GET /health/ready", "200"),
+        ("GET /nothing", "404"),
+        ("POST /topics/notes", "401"),
+        ("POST /agents/live/notes", "401"),
+        ("GET /cluster/owned/default/notes", "4"),
+    ] {
+        let wrong = "Authorization: Bearer wrong-canary-token\r\nContent-Type: application/json\r\nContent-Length: 2";
+        let text = format!(
+            "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{wrong}\r\n\r\n{{}}"
+        );
+        let answer = timeout(LIMIT, running.ask(&text))
+            .await
+            .expect("it answers");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{line}: {answer}"
+        );
+        assert!(!answer.contains(CANARY), "{line}: {answer}");
+        assert!(!answer.contains("wrong-canary-token"), "{line}: {answer}");
+    }
     running.stop().await;
 }
