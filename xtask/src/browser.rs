@@ -276,13 +276,13 @@ fn judge(
 }
 
 /// A service of ours on a free port; it ends with this.
-struct Service {
+pub(crate) struct Service {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Service {
-    fn start(program: &Path, log: &Path) -> Result<Self> {
+    pub(crate) fn start(program: &Path, log: &Path) -> Result<Self> {
         let name = program.display();
         let file = File::create(log).or_fail(|| format!("create {}", log.display()))?;
         let both = file
@@ -321,7 +321,7 @@ impl Service {
     }
 
     /// Ends it; a second time it does nothing.
-    fn stop(self) {}
+    pub(crate) fn stop(self) {}
 }
 
 impl Drop for Service {

@@ -6,7 +6,7 @@ use crate::failure::{Failure, Result};
 use crate::kafka::{INSTALL_JAVA, INSTALL_MAVEN};
 use crate::python::INSTALL_PYTHON;
 use crate::workspace::{Workspace, under_ci};
-use crate::{asyncapi, browser, faults, openapi, process, python, real};
+use crate::{asyncapi, browser, faults, openapi, process, python, real, schemathesis};
 
 struct Tier {
     name: &'static str,
@@ -32,7 +32,7 @@ const FAULT_ROWS: [&str; 11] = [
     "B19",
 ];
 
-const TIERS: [Tier; 7] = [
+const TIERS: [Tier; 8] = [
     Tier {
         name: "real",
         needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
@@ -56,6 +56,12 @@ const TIERS: [Tier; 7] = [
         needs: &[("python3", INSTALL_PYTHON)],
         installs: false,
         run: openapi::run,
+    },
+    Tier {
+        name: "schemathesis",
+        needs: &[("python3", INSTALL_PYTHON)],
+        installs: false,
+        run: schemathesis::run,
     },
     Tier {
         name: "python-member",

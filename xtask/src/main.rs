@@ -14,6 +14,7 @@ mod misuse;
 mod openapi;
 mod python;
 mod real;
+mod schemathesis;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -89,6 +90,8 @@ enum Task {
     AsyncapiCheck,
     /// Check the demo's OpenAPI document with a validator that is not ours (needs Python 3)
     OpenapiCheck,
+    /// Requests made up from the demo's OpenAPI document: no server error, no answer it does not have (needs Python 3)
+    Schemathesis,
     /// One group of a confluent-kafka-python member and ours, on a real Kafka (needs Python 3)
     PythonMember,
     /// Records between confluent-kafka-python and ours, with a real Kafka and schema registry (needs Python 3)
@@ -133,6 +136,7 @@ fn run(task: Task) -> Result<()> {
         Task::Faults { args } => faults::run(&workspace, &args),
         Task::AsyncapiCheck => asyncapi::run(&workspace),
         Task::OpenapiCheck => openapi::run(&workspace),
+        Task::Schemathesis => schemathesis::run(&workspace),
         Task::PythonMember => python::member(&workspace),
         Task::PythonSchemas => python::schemas(&workspace),
         Task::Ui(options) => browser::run(&workspace, &options),
