@@ -53,6 +53,7 @@ const FILES: &[(&str, &str)] = files![
     "components/state-badge.js",
     "components/toast.js",
     "components/topics.js",
+    "components/value-view.js",
     "store/file.js",
     "store/source.js",
     "store/store.js",

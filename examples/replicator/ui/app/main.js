@@ -144,8 +144,11 @@ class App extends HTMLElement {
     const at = store.stats[0]?.time_ms ?? 0;
     const total = sum((row) => row.bytes_out);
     const seconds = (at - this.#bytes.at) / 1000;
-    if (this.#bytes.at > 0 && seconds > 0 && !document.hidden) say(this.#facts.bytes.value, bytes(Math.max(0, (total - this.#bytes.sum) / seconds)));
-    if (seconds > 0) this.#bytes = { at, sum: total };
+    // What comes within one tick was counted at the same tick.
+    if (seconds < 0 || seconds > service.stats_every_ms / 2000) {
+      if (this.#bytes.at > 0 && seconds > 0) say(this.#facts.bytes.value, bytes(Math.max(0, (total - this.#bytes.sum) / seconds)));
+      this.#bytes = { at, sum: total };
+    }
     say(this.#facts.rate.value, rate(sum((row) => row.rate_out)));
     say(this.#facts.lag.value, count(sum((row) => row.lag)));
     say(this.#facts.queue.value, count(sum((row) => row.queue)));

@@ -22,6 +22,8 @@ const guards = new Set();
 
 /** What tells which view is seen: leaving it loses what is typed there. */
 const VIEW = ["mapping", "tab", "new", "page", "template"];
+/** What makes another heading. */
+const PAGE = ["mapping", "new", "page", "template"];
 
 /**
  * @param {() => boolean} wouldLose Asked before a view is left.
@@ -43,8 +45,11 @@ const ask = () => dialog("Discard what you typed?", ["It is not saved yet."], "D
 let shown = params();
 
 const arrive = () => {
+  const before = shown;
   shown = params();
   tell();
+  // Who moves by keys or hears the page goes on where the new view begins; tabs of one view keep the focus.
+  if (PAGE.some((name) => before.get(name) !== shown.get(name))) /** @type {HTMLElement | null} */ (document.querySelector("h1:not([hidden] *)"))?.focus();
 };
 
 addEventListener("popstate", () => {
@@ -106,8 +111,5 @@ export function follow(event) {
   if (!(link instanceof HTMLAnchorElement)) return;
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
-  leave(new URL(link.href).searchParams, () => {
-    history.pushState(null, "", link.href);
-    queueMicrotask(() => /** @type {HTMLElement | null} */ (document.querySelector("h1:not([hidden] *)"))?.focus());
-  });
+  leave(new URL(link.href).searchParams, () => history.pushState(null, "", link.href));
 }

@@ -1,8 +1,9 @@
 /** Records as the service wrote them: no number is rounded, no second member of a name lost. */
 
-import { member, parse, pretty, print, text } from "../api/json.js";
-import { h } from "../app/dom.js";
+import { member, parse, print, text } from "../api/json.js";
+import { fill, h } from "../app/dom.js";
 import { moment } from "../app/text.js";
+import { valueView } from "./value-view.js";
 
 /** @typedef {import("../api/json.js").Node_} Node_ */
 
@@ -33,25 +34,29 @@ export function message(line, before = [], className = "") {
   const stamp = raw(member(line, "timestamp"));
   const headers = member(line, "headers");
   const where = `${raw(member(line, "partition"))}:${raw(member(line, "offset"))}`;
-  return h(
-    "li",
-    { class: `message ${className}` },
-    ...before,
-    h(
-      "details",
-      {},
-      h(
-        "summary",
-        {},
-        h("span", { class: "mono muted", title: "partition:offset" }, where),
-        h("span", { class: "mono key-text", title: key.note || "key" }, key.said),
-        h("span", { class: "mono value-text" }, value.note ? `${value.note} ` : "", value.said),
-      ),
+  const body = h("div", {});
+  const details = h("details", {});
+  details.addEventListener("toggle", () => {
+    if (!details.open || body.firstChild) return;
+    fill(
+      body,
       h("p", { class: "muted" }, /^-?\d{1,15}$/.test(stamp) ? moment(Number(stamp)) : "no timestamp", key.note ? ` · ${key.note}` : ""),
-      h("pre", { class: "code" }, value.note ? value.said : pretty(value.said)),
+      value.note === "tombstone" ? h("p", {}, "A tombstone: it has no value.") : valueView(value.said, value.note !== "", print(line)),
       headers ? h("pre", { class: "code", "aria-label": "Headers" }, print(headers, "  ")) : null,
+    );
+  });
+  fill(
+    details,
+    h(
+      "summary",
+      {},
+      h("span", { class: "mono muted", title: "partition:offset" }, where),
+      h("span", { class: "mono key-text", title: key.note || "key" }, key.said),
+      h("span", { class: "mono value-text" }, value.note ? `${value.note} ` : "", value.said),
     ),
+    body,
   );
+  return h("li", { class: `message ${className}` }, ...before, details);
 }
 
 /** @param {string} answer Of `/api/messages`. */
@@ -66,5 +71,6 @@ export function messagesOf(answer) {
     truncated: word("truncated") === "true",
     timedOut: word("timed_out") === "true",
     elapsed: word("elapsed_ms"),
+    bytes: new Blob([answer]).size,
   };
 }

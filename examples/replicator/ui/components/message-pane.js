@@ -3,6 +3,7 @@
 import { address, ask } from "../api/client.js";
 import { parse, print } from "../api/json.js";
 import { fill, h, say } from "../app/dom.js";
+import { bytes } from "../app/text.js";
 import { copyAsCurl } from "./curl.js";
 import { message, messagesOf } from "./message-list.js";
 
@@ -70,7 +71,7 @@ export class MessagePane extends HTMLElement {
       const found = messagesOf((await ask({ ...this.#call, signal: asked.signal })).text);
       this.#lines = found.lines.reverse();
       this.#show();
-      const facts = [`${this.#lines.length} shown`, `${found.scanned} scanned`, `${found.elapsed} ms`];
+      const facts = [`${this.#lines.length} shown`, `${found.scanned} scanned`, `${found.elapsed} ms`, bytes(found.bytes)];
       if (found.filterErrors !== "0") facts.push(`no answer of the filter for ${found.filterErrors}`);
       if (found.truncated) facts.push("there are more");
       if (found.timedOut) facts.push("the time was over before the end: these are not all");

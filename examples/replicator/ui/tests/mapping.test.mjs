@@ -20,7 +20,7 @@ test("U15 U16: the page of a mapping has charts of its past, its partitions and 
 });
 
 test("U15: what cannot be read is told where it belongs, and an error of a mapping is written out", async () => {
-  await page.route("**/history*", (route) => route.abort());
+  await page.route("**/api/**/history*", (route) => route.abort());
   await change("stats*", (stats) => stats[0].mappings.forEach((row) => Object.assign(row, { state: "error", detail: "the topic `x` has no partition 7" })));
   await open(`?mapping=${encodeURIComponent(CUSTOMERS)}`);
   await page.getByText(/Cannot be read: The service does not answer/).waitFor();
@@ -60,6 +60,18 @@ test("U18: 64-bit numbers and members of the same name are shown as they were wr
   const shown = await pane.locator("pre").textContent();
   assert.equal(shown, `{\n  "id": 9007199254740993,\n  "id": -0.10,\n  "x": 1e400\n}`);
   assert.match(await pane.textContent(), /0:9223372036854775806/);
+  await pane.getByRole("button", { name: "Raw" }).click();
+  assert.equal(await pane.locator("pre").textContent(), `{"id":9007199254740993,"id":-0.10,"x":1e400}`);
+  await pane.getByRole("button", { name: "Tree" }).click();
+  assert.equal(await pane.locator(".tree-leaf", { hasText: '"id"' }).count(), 2);
+  await pane.getByText("9007199254740993").last().waitFor();
+  await pane.getByRole("button", { name: "Hex" }).click();
+  await pane.getByText(/^000000 {2}7b 22 69 64 22 3a 39 30 30 37 31 39 39 32 35 34 {2}\{"id":9007199254/).waitFor();
+  await shot("hex");
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await pane.getByRole("button", { name: "Copy the record" }).click();
+  await page.getByText("The record is copied as a line of JSON.").waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), line);
 });
 
 test("U22: keys open, close and can be switched off", async () => {
@@ -176,7 +188,7 @@ test("U11: a mapping of a template leads to the template", async () => {
   await page.getByRole("heading", { name: ITALY }).waitFor();
   await page.getByRole("link", { name: "Overview" }).waitFor();
   await page.keyboard.press("e");
-  await page.getByText(/comes from the template “staging”/).waitFor();
+  await page.getByText(/all mappings that the template “staging” makes/).waitFor();
   const area = page.getByLabel(/^The template “staging”/);
   await page.getByText("Nothing is changed.").waitFor();
   await area.fill((await area.inputValue()).replace("`100`", "`150`"));

@@ -131,3 +131,59 @@ test("U13: two browsers edit one mapping, and none overwrites what it has not se
   await second.close();
   await remove(name);
 });
+
+test("U22: from the table to a mapping that is tried, saved, switched and deleted, by keys alone", async () => {
+  const name = `by keys ${Date.now()}`;
+  const keys = page.keyboard;
+  /** Tab until something of this name has the focus. */
+  const to = async (wanted, back = false) => {
+    for (let step = 0; step < 80; step += 1) {
+      const at = await page.evaluate(() => {
+        const element = document.activeElement;
+        const labels = element.labels ? [...element.labels].map((label) => label.textContent) : [];
+        return [element.getAttribute("aria-label") ?? "", ...labels, element.textContent].map((text) => text.trim());
+      });
+      if (at.includes(wanted)) return;
+      await keys.press(back ? "Shift+Tab" : "Tab");
+    }
+    throw new Error(`no Tab leads to ${wanted}`);
+  };
+  await open();
+  await row("orders to orders").waitFor();
+  await keys.press("n");
+  await page.getByText("Nothing is changed.").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "New mapping");
+  for (const [field, value] of [["Name", name], ["Source topic", "orders"], ["Target topic", "italy"], ["Filter (JMESPath)", "value.country == 'IT'"]]) {
+    await to(field);
+    await keys.type(value);
+    await keys.press("Escape");
+  }
+  await to("Try the filter on the last records");
+  await keys.press("Enter");
+  await page.getByText("✓ kept").first().waitFor();
+  await page.getByText("It can be saved.", { exact: true }).waitFor();
+  await to("Comment");
+  await keys.type("by keys");
+  await keys.press("Enter");
+  await page.getByRole("heading", { name, level: 1 }).waitFor();
+  await page.getByText("Switch on", { exact: true }).waitFor();
+  await to("Switch on");
+  await keys.press("Enter");
+  await page.getByText("Switch off", { exact: true }).waitFor();
+  await to("Undo");
+  await keys.press("Enter");
+  await page.getByText("Switch on", { exact: true }).waitFor();
+  await keys.press("e");
+  await page.getByText("Nothing is changed.").waitFor();
+  await to("Delete …");
+  await keys.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await to(`Type its name: ${name}`);
+  await keys.type(name);
+  await to("Comment");
+  await keys.type("done");
+  await to("Delete");
+  await keys.press("Enter");
+  await page.getByText("is deleted.").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Mappings");
+});

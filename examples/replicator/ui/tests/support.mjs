@@ -16,9 +16,17 @@ let browser;
 export let context;
 export let page;
 let wrong;
+/** What the API's document has, as `METHOD` and a pattern of paths. */
+let documented;
+let called;
 
 before(async () => {
   browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+});
+before(async () => {
+  const { paths } = await (await fetch(new URL("openapi.json", URL_))).json();
+  const pattern = (path) => new RegExp(`^${path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`);
+  documented = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path: pattern(path) })));
 });
 after(() => browser.close());
 
@@ -28,6 +36,11 @@ beforeEach(async () => {
   context.setDefaultTimeout(30_000);
   page = await context.newPage();
   wrong = [];
+  called = [];
+  page.on("request", (request) => {
+    const { pathname } = new URL(request.url());
+    if (pathname.startsWith("/api/")) called.push({ method: request.method(), pathname });
+  });
   page.on("pageerror", (error) => wrong.push(error.message));
   // A refused request is told by the page itself; what remains is a fault of the page, or of its policy.
   page.on("console", (message) => {
@@ -39,6 +52,9 @@ afterEach(async () => {
   await page.unrouteAll({ behavior: "ignoreErrors" });
   await context.close();
   assert.deepEqual(wrong, []);
+  // U26: the page does nothing that a script could not do.
+  const unknown = called.filter(({ method, pathname }) => !documented.some((known) => known.method === method && known.path.test(pathname)));
+  assert.deepEqual(unknown, []);
 });
 
 export const open = async (query = "", url = URL_) => {

@@ -35,6 +35,8 @@ export class MappingTable extends HTMLElement {
   /** Groups with the rows that are open. @type {{ group: Group, lines: Line[] }[]} */
   #items = [];
   #order = "";
+  /** How far the rows are scrolled out above; `NaN`: to be asked for, which costs a layout. */
+  #above = NaN;
   #height = { head: 32, row: 36, known: false };
   /** @type {import("../components/row-window.js").Drawn} */
   #drawn = inSight([], 0, 0);
@@ -95,7 +97,10 @@ export class MappingTable extends HTMLElement {
       asked = true;
       requestAnimationFrame(() => {
         asked = false;
-        if (!this.hidden && !isEnough(this.#drawn, this.#above(), innerHeight)) this.#draw();
+        this.#above = NaN;
+        if (this.hidden) return;
+        this.#look();
+        if (!isEnough(this.#drawn, this.#above, innerHeight)) this.#draw();
       });
     };
     addEventListener("scroll", soon, { passive: true });
@@ -124,6 +129,7 @@ export class MappingTable extends HTMLElement {
   }
 
   #update() {
+    if (this.hidden) this.#above = NaN;
     if (this.hidden || document.hidden) return;
     if (document.activeElement !== this.#search && this.#search.value !== param("q")) this.#search.value = param("q");
     if (this.#state.value !== param("state")) this.#state.value = param("state");
@@ -171,37 +177,38 @@ export class MappingTable extends HTMLElement {
   /** Draws what is in sight. */
   #draw() {
     if (this.hidden) return;
+    if (Number.isNaN(this.#above)) this.#look();
     const heights = this.#items.flatMap(({ lines }) => [this.#height.head, ...lines.map(() => this.#height.row)]);
-    const sight = inSight(heights, this.#above(), innerHeight);
+    const sight = inSight(heights, this.#above, innerHeight);
     this.#drawn = sight;
     const now = store.stats[0]?.time_ms ?? Date.now();
     const drawn = new Set();
+    /** @type {number[]} */
+    const indexes = [];
     /** @type {{ group: Group, rows: HTMLTableRowElement[] }[]} */
     const bodies = [];
     let at = 0;
     for (const { group, lines } of this.#items) {
       const rows = at >= sight.first && at < sight.end ? [group.head] : [];
-      group.head.setAttribute("aria-rowindex", String(at + 2));
+      if (rows.length > 0) indexes.push(at);
       at += 1;
       for (const { key, row } of lines.slice(Math.max(0, sight.first - at), Math.max(0, sight.end - at))) {
         let line = this.#rows.get(key);
         if (!line) this.#rows.set(key, (line = new MappingRow(key, row)));
         line.show(row, now, store.readOnly);
         drawn.add(key);
+        indexes.push(Math.max(at, sight.first) + rows.length - (rows[0] === group.head ? 1 : 0));
         rows.push(line.element);
       }
-      const first = Math.max(at, sight.first);
-      for (const [index, row] of rows.filter((row) => row !== group.head).entries()) row.setAttribute("aria-rowindex", String(first + index + 2));
       at += lines.length;
       if (rows.length > 0) bodies.push({ group, rows });
     }
-    this.#place(bodies, drawn, sight);
+    this.#place(bodies, drawn, sight, indexes);
     if (!this.#height.known) this.#measure(bodies);
   }
 
-  /** How far the rows are scrolled out above. */
-  #above() {
-    return -(/** @type {HTMLElement} */ (this.#table.tHead).getBoundingClientRect().bottom);
+  #look() {
+    this.#above = -(/** @type {HTMLElement} */ (this.#table.tHead).getBoundingClientRect().bottom);
   }
 
   /**
@@ -209,11 +216,12 @@ export class MappingTable extends HTMLElement {
    * @param {{ group: Group, rows: HTMLTableRowElement[] }[]} bodies
    * @param {Set<string>} drawn
    * @param {import("../components/row-window.js").Drawn} sight
+   * @param {number[]} indexes Of the rows among all.
    */
-  #place(bodies, drawn, sight) {
+  #place(bodies, drawn, sight, indexes) {
     this.#space.above.style.setProperty("block-size", `${sight.before}px`);
     this.#space.below.style.setProperty("block-size", `${sight.after}px`);
-    const order = [sight.before > 0, sight.after > 0, ...bodies.map(({ rows }) => rows.length), ...drawn].join("\n");
+    const order = [sight.first, sight.before > 0, sight.after > 0, ...bodies.map(({ rows }) => rows.length), ...drawn].join("\n");
     if (order === this.#order) return;
     this.#order = order;
     const focused = document.activeElement;
@@ -223,6 +231,7 @@ export class MappingTable extends HTMLElement {
       this.#rows.delete(key);
     }
     for (const { group, rows } of bodies) group.body.replaceChildren(...rows);
+    for (const [index, row] of bodies.flatMap(({ rows }) => rows).entries()) row.setAttribute("aria-rowindex", String(indexes[index] + 2));
     for (const body of [...this.#table.tBodies]) if (!bodies.some(({ group }) => group.body === body)) body.remove();
     const { aboveBody, belowBody } = this.#space;
     this.#table.append(...(sight.before > 0 ? [aboveBody] : []), ...bodies.map(({ group }) => group.body), ...(sight.after > 0 ? [belowBody] : []));
