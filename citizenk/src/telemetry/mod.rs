@@ -7,6 +7,7 @@
 #[cfg(feature = "cli")]
 pub(crate) mod logs;
 mod metrics;
+mod quiet;
 pub(crate) mod trace;
 
 pub(crate) use metrics::{
@@ -14,3 +15,4 @@ pub(crate) use metrics::{
     LaneMetrics, LeaveReason, Metrics, PartitionMetrics, ProducerMetrics, SkipReason, Stage,
     StreamClient, StreamMetrics, TickResult, TimerMetrics, UnawaitedErrors,
 };
+pub(crate) use quiet::Quiet;

@@ -30,7 +30,7 @@ use crate::error::RunError;
 use crate::extract::{Env, Partitions};
 use crate::lifecycle::PartitionHooks;
 use crate::record::{Chunk, TopicPartition};
-use crate::telemetry::{CommitResult, ConsumerMetrics};
+use crate::telemetry::{CommitResult, ConsumerMetrics, Quiet};
 use crate::transport::{ConsumerEvents, Control, Drain, Pace, Start, TransportError};
 
 mod look;
@@ -101,6 +101,8 @@ pub(crate) struct Dispatcher {
     look_due: Instant,
     waiting_for_ends: bool,
     probes: Probes,
+    /// What the client complained of, without numbers.
+    complaints: Quiet<String>,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -132,6 +134,7 @@ impl Dispatcher {
                 cx.handle.clone(),
                 cx.poller.clone(),
             ),
+            complaints: Quiet::default(),
             metrics: cx
                 .env
                 .metrics
@@ -518,7 +521,12 @@ impl ConsumerEvents for Dispatcher {
             self.cx.supervisor.fail(RunError::Transport(error));
         } else {
             self.cx.status.error(&error);
-            tracing::warn!(group = self.cx.group, %error, "consumer");
+            // A client that reaches no broker says so twenty times a second.
+            let mut kind = error.to_string();
+            kind.retain(|c| !c.is_ascii_digit());
+            if let Some(held_back) = self.complaints.admit(kind, Instant::now().into_std()) {
+                tracing::warn!(group = self.cx.group, held_back, %error, "consumer");
+            }
         }
     }
 
