@@ -1,0 +1,5 @@
+//! One worker: see the [library](cluster).
+
+fn main() -> citizenk::Exit {
+    citizenk::run(cluster::app())
+}
