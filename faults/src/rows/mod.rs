@@ -9,6 +9,7 @@ mod limits;
 mod network;
 mod pills;
 mod pressure;
+mod replicator;
 mod topics;
 mod workers;
 
@@ -52,6 +53,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         pressure::ROWS,
         pills::ROWS,
         library::ROWS,
+        replicator::ROWS,
     ]
     .into_iter()
     .flatten()
