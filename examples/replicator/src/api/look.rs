@@ -230,12 +230,12 @@ pub(crate) async fn partitions(
         .get(&name)
         .ok_or_else(|| unknown(&name))?;
     let mut all = Vec::new();
-    for (key, _) in engine
+    for (key, live) in engine
         .live()
         .into_iter()
         .filter(|(key, _)| key.mapping == name)
     {
-        for (partition, position, first, end) in engine.partitions(&key) {
+        for (partition, position, first, end) in engine.partitions(&key, &live.positions()) {
             all.push(PartitionInfo {
                 source: key.pair.source.clone(),
                 target: key.pair.target.clone(),

@@ -1,6 +1,7 @@
 //! From the configuration to what runs: starts, stops, and changes without a stop.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use citizenk::admin::GroupOffset;
@@ -14,7 +15,7 @@ use replicator_domain::{Mapping, Pair, Transform, config::Epoch};
 use super::replay::{FileText, Replay};
 use super::run::{Phase, RAW, Rules, Run, lock};
 use super::sink::FileSink;
-use super::{Config, Engine, Live, RunKey};
+use super::{ASK, Config, Engine, Live, RunKey};
 
 /// Topics of a cluster and their partitions; `Err`: why they are not known.
 type Topics = Result<BTreeMap<String, i32>, String>;
@@ -52,7 +53,7 @@ impl Engine {
             return Err(format!("there is no {cluster} cluster: set {variable}"));
         }
         let ask = async {
-            let admin = self.tools()?.admin.on(cluster)?;
+            let admin = self.tools()?.admin.on(cluster)?.timeout(ASK);
             admin.topics().await.map_err(AgentError::from)
         };
         let listed = ask.await.map_err(|error: AgentError| error.to_string())?;
@@ -110,14 +111,21 @@ impl Engine {
         }
         let sources = self.topics("source", self.options.has_source);
         let targets = self.topics("target", self.options.has_target);
-        let (sources, targets) = (sources.await, targets.await);
+        let (sources, targets) = tokio::join!(sources, targets);
         let active = self.store.active();
         let mut fresh = Vec::new();
         for (key, mapping) in wanted {
             let ready = counts(mapping, &key.pair, &sources, &targets);
             let known = lock(&self.runs).get(&key).cloned();
             let (source_count, target_count) = *ready.as_ref().unwrap_or(&(0, 0));
+            if let (Some(live), Ok(_)) = (&known, &ready)
+                && live.started
+                && live.run.rules().is_of(&config, source_count, target_count)
+            {
+                continue;
+            }
             let rules = Rules {
+                config: config.clone(),
                 mapping: mapping.clone(),
                 transform: transform(mapping, &config, &key.pair.source),
                 source_count,
@@ -164,7 +172,9 @@ impl Engine {
             history: Arc::default(),
             replay: None,
             task: Arc::default(),
+            agent: Arc::default(),
             started: false,
+            placed: Arc::default(),
         }
     }
 
@@ -173,7 +183,6 @@ impl Engine {
             .into_iter()
             .partition(|(_, live)| live.run.rules().mapping.source_is_file);
         self.replay(files);
-        let mut starts = tokio::task::JoinSet::new();
         // Whoever was active before a restart goes on where its group is; the others begin now.
         let resumes = |key: &RunKey| self.options.group.is_some() && active.contains(&key.name());
         let offsets = match topics.iter().any(|(key, _)| resumes(key)) {
@@ -189,25 +198,33 @@ impl Engine {
                 live.run
                     .resumes(own.map(|at| (at.partition.partition, at.committed)));
             }
-            starts.spawn(async move {
+            if let Some(live) = lock(&self.runs).get_mut(&key) {
+                live.started = true;
+            }
+            let task = live.task.clone();
+            // A worker without partitions is not waited for, and holds up no change of others.
+            let starting = tokio::spawn(async move {
                 let from = if resumes {
                     ReadFrom::Committed
                 } else {
                     ReadFrom::Latest
                 };
-                let started = engine.copy(&key, &live, from).await;
-                match started {
+                match engine.copy(&key, &live, from).await {
                     Ok(()) => {
+                        live.placed.store(true, Ordering::Relaxed);
                         live.run.enter(Phase::Running);
-                        if let Some(live) = lock(&engine.runs).get_mut(&key) {
-                            live.started = true;
-                        }
+                        engine.remember_active();
                     }
-                    Err(error) => live.run.enter(Phase::Failed(error.to_string())),
+                    Err(error) => {
+                        if let Some(live) = lock(&engine.runs).get_mut(&key) {
+                            live.started = false;
+                        }
+                        live.run.enter(Phase::Failed(error.to_string()));
+                    }
                 }
             });
+            *lock(&task) = Some(starting);
         }
-        starts.join_all().await;
     }
 
     /// Where the source's group is; what cannot be asked is not known.
@@ -223,7 +240,9 @@ impl Engine {
     async fn copy(&self, key: &RunKey, live: &Live, from: ReadFrom) -> citizenk::Result<()> {
         let tools = self.tools()?;
         let agent = self.agent(key, live.run.clone(), tools.clock.clone());
-        tools.agents.start_from(agent, from).await?;
+        let agent = tools.agents.start_from(agent, from).await?;
+        // Each start has a run of its own.
+        let _ = live.agent.set(agent);
         Ok(())
     }
 
@@ -301,13 +320,17 @@ impl Engine {
             live.task = Arc::new(Mutex::new(Some(tokio::spawn(playing))));
             live.replay = Some(replay);
             live.started = true;
+            live.placed.store(true, Ordering::Relaxed);
             lock(&self.runs).insert(key, live);
         }
     }
 
     async fn stop(&self, key: &RunKey, live: &Live) {
-        if let Some(task) = lock(&live.task).take() {
+        let task = lock(&live.task).take();
+        if let Some(task) = task {
             task.abort();
+            // What it had begun is seen below.
+            let _ = task.await;
         }
         let agent = self
             .tools()

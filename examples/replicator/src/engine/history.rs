@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
+use super::run::Phase;
 use super::run::lock;
-use super::{Engine, Live, RunKey};
+use super::{Ends, Engine, Live, RunKey};
 
 /// How a run was at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
@@ -78,72 +79,97 @@ impl History {
     }
 }
 
-/// Partitions of so many topics are asked for at a tick; the others keep their turn.
-const TOPICS_PER_TICK: usize = 100;
+/// Ends of so many topics are asked for at a tick; the others keep their turn.
+const BUSY_TOPICS: usize = 100;
+/// Of those where nothing happens.
+const IDLE_TOPICS: usize = 10;
+
+impl Live {
+    /// Whether there is something to see: records came since the last look, some wait, or something is wrong.
+    fn is_busy(&self) -> bool {
+        let last = lock(&self.history).last();
+        let read = self.run.counters.source.load(Ordering::Relaxed);
+        let moved = last.is_none_or(|last| last.lag > 0 || last.source_count != read);
+        moved || self.run.phase() != Phase::Running
+    }
+}
 
 impl Engine {
     /// Measures every run.
     pub(super) async fn tick(&self) {
-        self.measure_lags().await;
+        let runs = self.live();
+        self.measure_lags(&runs).await;
         let now = self.now();
-        for (key, live) in self.live() {
-            live.run.settle(&self.positions(&key));
-            let sample = self.sample(&key, &live, now);
+        for (key, live) in &runs {
+            let positions = live.positions();
+            live.run.settle(&positions);
+            let sample = self.sample(key, live, &positions, now);
             lock(&live.history).push(sample);
         }
         self.ticked.send_modify(|ticks| *ticks += 1);
     }
 
-    async fn measure_lags(&self) {
+    async fn measure_lags(&self, runs: &[(RunKey, Live)]) {
         let Ok(tools) = self.tools() else { return };
         let Ok(admin) = tools.admin.on("source") else {
             return;
         };
-        let runs = self.live();
-        let mut topics: Vec<String> = runs
-            .iter()
-            .filter(|(_, live)| live.started && live.replay.is_none())
-            .map(|(key, _)| key.pair.source.clone())
-            .collect();
-        topics.sort();
-        topics.dedup();
+        let mut topics: BTreeMap<&str, (bool, Vec<&Live>)> = BTreeMap::new();
+        for (key, live) in runs {
+            if live.started && live.replay.is_none() {
+                let (busy, readers) = topics.entry(&key.pair.source).or_default();
+                *busy |= live.is_busy();
+                readers.push(live);
+            }
+        }
+        let (mut busy, mut idle): (Vec<_>, Vec<_>) =
+            topics.iter().partition(|(_, (busy, _))| *busy);
         let turn = usize::try_from(*self.ticked.borrow()).unwrap_or(0);
-        let skip = if topics.len() > TOPICS_PER_TICK {
-            turn * TOPICS_PER_TICK % topics.len()
-        } else {
-            0
-        };
-        topics.rotate_left(skip);
-        for topic in topics.into_iter().take(TOPICS_PER_TICK) {
-            let Ok(offsets) = admin.watermarks(&topic).await else {
+        for (topics, most) in [(&mut busy, BUSY_TOPICS), (&mut idle, IDLE_TOPICS)] {
+            if topics.len() > most {
+                let skip = turn * most % topics.len();
+                topics.rotate_left(skip);
+                topics.truncate(most);
+            }
+        }
+        for (topic, (_, readers)) in busy.into_iter().chain(idle) {
+            let Ok(offsets) = admin.watermarks(topic).await else {
                 continue;
             };
-            let ends: BTreeMap<i32, (i64, i64)> = offsets
+            let ends: Ends = offsets
                 .into_iter()
                 .map(|at| (at.partition.partition, (at.low, at.high)))
                 .collect();
-            for (key, live) in runs.iter().filter(|(key, _)| key.pair.source == topic) {
-                live.run.lose(&ends, &self.positions(key));
+            for live in readers {
+                live.run.lose(&ends, &live.positions());
             }
-            lock(&self.lags).insert(topic, ends);
+            lock(&self.lags).insert((*topic).to_owned(), ends);
         }
     }
 
     /// The records that wait, by partition: next offset, first and last that is kept.
-    pub(crate) fn partitions(&self, key: &RunKey) -> Vec<(i32, Option<i64>, i64, i64)> {
+    pub(crate) fn partitions(
+        &self,
+        key: &RunKey,
+        positions: &BTreeMap<i32, Option<i64>>,
+    ) -> Vec<(i32, Option<i64>, i64, i64)> {
         let ends = lock(&self.lags)
             .get(&key.pair.source)
             .cloned()
             .unwrap_or_default();
-        let positions = self.positions(key);
-        let with_ends = |(partition, next): (i32, Option<i64>)| {
-            let (low, high) = ends.get(&partition).copied().unwrap_or_default();
-            (partition, next, low, high)
+        let with_ends = |(partition, next): (&i32, &Option<i64>)| {
+            let (low, high) = ends.get(partition).copied().unwrap_or_default();
+            (*partition, *next, low, high)
         };
-        positions.into_iter().map(with_ends).collect()
+        positions.iter().map(with_ends).collect()
     }
 
-    pub(crate) fn lag(&self, key: &RunKey, live: &Live) -> i64 {
+    pub(crate) fn lag(
+        &self,
+        key: &RunKey,
+        live: &Live,
+        positions: &BTreeMap<i32, Option<i64>>,
+    ) -> i64 {
         if let Some(replay) = &live.replay {
             let progress = replay.progress();
             return i64::try_from(progress.records - progress.next.min(progress.records))
@@ -153,10 +179,16 @@ impl Engine {
             // Nothing was read yet, and nothing is to be.
             next.map_or(0, |next| (high - next.max(low)).max(0))
         };
-        self.partitions(key).into_iter().map(lag).sum()
+        self.partitions(key, positions).into_iter().map(lag).sum()
     }
 
-    fn sample(&self, key: &RunKey, live: &Live, now: i64) -> Sample {
+    fn sample(
+        &self,
+        key: &RunKey,
+        live: &Live,
+        positions: &BTreeMap<i32, Option<i64>>,
+        now: i64,
+    ) -> Sample {
         let counters = &live.run.counters;
         let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let (source_count, target_count) = (get(&counters.source), get(&counters.target));
@@ -181,7 +213,7 @@ impl Engine {
             target_count,
             rate_in: rate(source_count, |sample| sample.source_count),
             rate_out: rate(target_count, |sample| sample.target_count),
-            lag: self.lag(key, live),
+            lag: self.lag(key, live, positions),
             latency_ms_p50: quantile(50),
             latency_ms_p99: quantile(99),
             errors: get(&counters.failed)

@@ -18,11 +18,12 @@ pub(crate) mod run;
 mod sink;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use citizenk::prelude::*;
-use citizenk::{AgentState, Agents};
+use citizenk::{AgentHandle, AgentState, Agents};
 use replicator_domain::env::Options;
 use replicator_domain::loops::{Edge, circle};
 use replicator_domain::values::ValueMap;
@@ -73,10 +74,28 @@ pub(crate) struct Live {
     pub(crate) run: Arc<Run>,
     pub(crate) history: Arc<Mutex<History>>,
     pub(crate) replay: Option<Arc<Replay>>,
-    /// The task of a file.
+    /// The task of a file, or what starts the agent.
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
-    /// Whether its agent is there.
+    agent: Arc<OnceLock<AgentHandle>>,
+    /// Whether its agent is there or on its way.
     started: bool,
+    /// Whether it reads from where it is to begin: a restart goes on there.
+    placed: Arc<AtomicBool>,
+}
+
+impl Live {
+    /// The partitions it has, with the next offset that is not settled.
+    pub(crate) fn positions(&self) -> BTreeMap<i32, Option<i64>> {
+        let status = self.agent.get().map(AgentHandle::status);
+        let partitions = status
+            .filter(|status| status.state != AgentState::Stopped)
+            .map(|status| status.partitions);
+        partitions
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(at, next)| (at.partition, next))
+            .collect()
+    }
 }
 
 /// What the service is given when it starts.
@@ -105,6 +124,9 @@ pub(crate) struct GroupInfo {
     pub(crate) looked_at: Option<i64>,
 }
 
+/// How long a cluster may take to answer before the mappings that need it wait.
+const ASK: Duration = Duration::from_secs(5);
+
 /// The Replicator; clones share it.
 #[derive(Clone)]
 pub(crate) struct Engine(Arc<Inner>);
@@ -121,6 +143,8 @@ pub(crate) struct Inner {
     pub(crate) started: OnceLock<i64>,
     /// Held by who edits the files, from the look at them until they count.
     pub(crate) editing: tokio::sync::Mutex<()>,
+    /// Whether source and target are one cluster, once that is known.
+    one: OnceLock<bool>,
     /// One change at a time.
     turn: tokio::sync::Mutex<()>,
     /// Counts the ticks of the stats.
@@ -154,6 +178,7 @@ impl Engine {
             groups: Mutex::default(),
             started: OnceLock::new(),
             editing: tokio::sync::Mutex::new(()),
+            one: OnceLock::new(),
             turn: tokio::sync::Mutex::new(()),
             ticked: tokio::sync::watch::Sender::new(0),
             lags: Mutex::default(),
@@ -245,6 +270,9 @@ impl Engine {
 
     /// Whether source and target are one cluster.
     async fn one_cluster(&self) -> bool {
+        if let Some(known) = self.one.get() {
+            return *known;
+        }
         let (Ok(tools), true) = (
             self.tools(),
             self.options.has_source && self.options.has_target,
@@ -252,11 +280,15 @@ impl Engine {
             return false;
         };
         let id = async |cluster: &str| -> Option<String> {
-            let described = tools.admin.on(cluster).ok()?.cluster().await.ok()?;
+            let admin = tools.admin.on(cluster).ok()?.timeout(ASK);
+            let described = admin.cluster().await.ok()?;
             Some(described.id).filter(|id| !id.is_empty())
         };
-        let (source, target) = (id("source").await, id("target").await);
-        source.is_some() && source == target
+        let (source, target) = tokio::join!(id("source"), id("target"));
+        match (source, target) {
+            (Some(source), Some(target)) => *self.one.get_or_init(|| source == target),
+            _ => false,
+        }
     }
 
     /// Takes the files as they are, if they can be used; answers what is wrong with them.
@@ -323,28 +355,11 @@ impl Engine {
             .collect()
     }
 
-    /// The partitions a run has, with the next offset that is not settled.
-    pub(crate) fn positions(&self, key: &RunKey) -> BTreeMap<i32, Option<i64>> {
-        let agent = self
-            .tools
-            .get()
-            .and_then(|tools| tools.agents.get(&key.name()));
-        let status = agent.map(|agent| agent.status());
-        let partitions = status
-            .filter(|status| status.state != AgentState::Stopped)
-            .map(|status| status.partitions);
-        partitions
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(at, next)| (at.partition, next))
-            .collect()
-    }
-
     fn remember_active(&self) {
         let runs = lock(&self.runs);
         let active: BTreeSet<String> = runs
             .iter()
-            .filter(|(_, live)| live.started)
+            .filter(|(_, live)| live.placed.load(Ordering::Relaxed))
             .map(|(key, _)| key.name())
             .collect();
         drop(runs);
@@ -357,9 +372,8 @@ impl Engine {
 
     /// Pauses a mapping where it is, or lets it go on.
     pub(crate) async fn pause(&self, mapping: &str, paused: bool) -> citizenk::Result<usize> {
-        let tools = self.tools()?;
         let mut found = 0;
-        for (key, live) in self
+        for (_, live) in self
             .live()
             .into_iter()
             .filter(|(key, _)| key.mapping == mapping)
@@ -371,7 +385,7 @@ impl Engine {
                 } else {
                     replay.resume()
                 }
-            } else if let Some(agent) = tools.agents.get(&key.name()) {
+            } else if let Some(agent) = live.agent.get() {
                 if paused {
                     agent.pause().await?;
                 } else {

@@ -9,8 +9,8 @@ use citizenk::{RawRecord, RawRecords};
 use replicator_domain::transform::{Buffers, NoSuchPartition};
 use replicator_domain::{Mapping, Outcome, Pair, Record, Transform};
 
-use super::Ends;
 use super::sink::FileSink;
+use super::{Config, Ends};
 use crate::bytes::KeyBytes;
 
 /// Names a copy's source, so that it is not copied back.
@@ -101,6 +101,8 @@ impl Losses {
 /// What may change while it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
+    /// What they are made of.
+    pub(crate) config: Arc<Config>,
     pub(crate) mapping: Mapping,
     pub(crate) transform: Transform,
     pub(crate) source_count: i32,
@@ -111,6 +113,12 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
+    /// Whether they are made of this.
+    pub(crate) fn is_of(&self, config: &Arc<Config>, sources: i32, targets: i32) -> bool {
+        Arc::ptr_eq(&self.config, config)
+            && (self.source_count, self.target_count) == (sources, targets)
+    }
+
     /// Whether records of this partition go to the one of the same number: a partition that was added to the
     /// source a moment ago need not exist there.
     fn keeps(&self, partition: i32) -> bool {
