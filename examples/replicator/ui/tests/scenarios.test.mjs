@@ -152,7 +152,7 @@ test("U22: from the table to a mapping that is tried, saved, switched and delete
   await row("orders to orders").waitFor();
   await keys.press("n");
   await page.getByText("Nothing is changed.").waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "New mapping");
+  await page.waitForFunction(() => document.activeElement.textContent === "New mapping");
   for (const [field, value] of [["Name", name], ["Source topic", "orders"], ["Target topic", "italy"], ["Filter (JMESPath)", "value.country == 'IT'"]]) {
     await to(field);
     await keys.type(value);
@@ -185,5 +185,5 @@ test("U22: from the table to a mapping that is tried, saved, switched and delete
   await to("Delete");
   await keys.press("Enter");
   await page.getByText("is deleted.").waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Mappings");
+  await page.waitForFunction(() => document.activeElement.textContent === "Mappings");
 });
