@@ -18,6 +18,7 @@ mod counts;
 mod floor;
 mod latency;
 mod reading;
+mod replicate;
 mod report;
 mod rival;
 mod rounds;
@@ -53,6 +54,8 @@ enum Bench {
     Transform(Options),
     /// Copy records from topic to topic, byte for byte
     Copy(Options),
+    /// The Replicator beside a copy by hand; `cargo xtask bench replicate` builds it
+    Replicate(replicate::Options),
     /// How long a record takes to a handler, and its answer back, at a modest rate
     Latency(latency::Options),
     /// Handlers that wait, many at once, beside the time they would take with no runtime at all
@@ -117,6 +120,7 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Produce(options) => hold(Work::Produce, options),
         Bench::Transform(options) => hold(Work::Transform, options),
         Bench::Copy(options) => hold(Work::Copy, options),
+        Bench::Replicate(options) => replicate::run(&options),
         Bench::Rival(options) => rival::run(&options),
         Bench::Cost(options) => cost::run(&options),
         Bench::Codecs(options) => codecs::run(&options),

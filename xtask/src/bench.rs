@@ -14,6 +14,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "citizenk-bench";
+const REPLICATE: &str = "replicate";
 const RIVAL: &str = "rival";
 const RIVAL_PACKAGE: &str = "citizenk-rival";
 const RIVAL_MANIFEST: &str = "bench/rival/Cargo.toml";
@@ -46,6 +47,18 @@ pub(crate) fn run(
     command.current_dir(workspace.root()).arg(name).args(work);
     if name == RIVAL {
         command.arg("--binary").arg(build_rival(workspace)?);
+    }
+    if name == REPLICATE {
+        let mut build = workspace.cargo();
+        build.args([
+            "build",
+            "--release",
+            "-p",
+            "replicator",
+            "--bin",
+            "replicator",
+        ]);
+        command.arg("--binary").arg(built(build, "replicator")?);
     }
     let mut _running = None;
     if real {

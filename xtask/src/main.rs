@@ -68,7 +68,7 @@ enum Task {
     },
     /// A benchmark beside its floor; `cost` counts instructions and allocations per record
     Bench {
-        /// `consume`, `produce`, `transform`, `cost`, `rival`, or another name the bench crate knows
+        /// `consume`, `produce`, `transform`, `replicate`, `cost`, `rival`, or another name the bench crate knows
         name: String,
         /// Of `rival`: `consume` or `transform`; both without
         work: Option<String>,

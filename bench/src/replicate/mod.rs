@@ -1,0 +1,267 @@
+//! The Replicator beside the same copy written by hand, on one Kafka: as it comes, with a filter, with three value
+//! mappings; and how much later records arrive because of it.
+//!
+//! In: the Replicator's binary. Out: CPU seconds per million records and records per core, beside the goals. Its
+//! mapping is paused while its topic is filled and measured from its resuming to the last record.
+
+mod delay;
+mod idle;
+mod service;
+
+use std::error::Error;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::contest::{Contestant, Run, Work};
+use crate::rounds::limit;
+use crate::stats::{Spread, ratio};
+use crate::{child, floor, usage};
+
+use self::service::Service;
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+const PARTITIONS: i32 = 4;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// On the Kafka of KAFKA_BOOTSTRAP_SERVERS; there is no other
+    #[arg(long)]
+    real: bool,
+    /// The Replicator
+    #[arg(long, value_name = "FILE")]
+    binary: PathBuf,
+    /// Of each size
+    #[arg(long, default_value_t = 500_000)]
+    records: u64,
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// How long records are; repeatable [default: 100 and 1000]
+    #[arg(long)]
+    bytes: Vec<usize>,
+    /// How long records are written at 10,000 a second to see how much later they arrive; 0: not at all
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// How many mappings without records are watched for 20 s; 0: none
+    #[arg(long, default_value_t = 1000)]
+    idle: usize,
+    /// Leave out the copies
+    #[arg(long)]
+    no_copies: bool,
+}
+
+/// What a mapping does with the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Raw,
+    Filter,
+    Tables,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::Raw, Self::Filter, Self::Tables];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw copy",
+            Self::Filter => "filter",
+            Self::Tables => "three value mappings",
+        }
+    }
+
+    fn settings(self) -> Value {
+        match self {
+            Self::Raw => json!({}),
+            Self::Filter => {
+                json!({ "valid_jmespath": "value.kind == 'order' && value.amount > `5`" })
+            }
+            Self::Tables => json!({ "value_mappings": {
+                "value.kind": { "order": "ordered" },
+                "value.shop": { "17": 71 },
+                "value.user.country": { "IT": "it" },
+            }}),
+        }
+    }
+}
+
+/// One run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    /// Seconds.
+    cpu: f64,
+    wall: f64,
+    peak_kib: u64,
+}
+
+fn fill(servers: &str, topic: &str, records: u64, bytes: usize) -> Result<()> {
+    floor::fill(servers, topic, records, |sequence, key, value| {
+        write!(key, "{}", sequence % 1000)?;
+        write!(
+            value,
+            r#"{{"kind":"order","shop":17,"user":{{"country":"IT"}},"amount":{},"text":""#,
+            10 + sequence % 80
+        )?;
+        let left = bytes.saturating_sub(value.len() + 2);
+        value.extend(std::iter::repeat_n(b'x', left));
+        value.extend(b"\"}");
+        Ok(i32::try_from(sequence % 1000)? % PARTITIONS)
+    })
+}
+
+fn by_hand(cluster: &mut Cluster, options: &Options, bytes: usize, turn: &str) -> Result<Measured> {
+    let (topic, output) = (format!("{turn}-in"), format!("{turn}-out"));
+    for name in [&topic, &output] {
+        cluster.create(name, PARTITIONS)?;
+    }
+    fill(cluster.servers(), &topic, options.records, bytes)?;
+    let run = Run {
+        work: Work::Copy,
+        contestant: Contestant::Floor,
+        servers: cluster.servers().to_owned(),
+        topic: topic.clone(),
+        output: output.clone(),
+        group: turn.to_owned(),
+        records: options.records,
+        bytes,
+        embedded: false,
+        allocations: false,
+    };
+    let report = child::report(child::command(&run, &[])?, limit(options.records))?;
+    for name in [&topic, &output] {
+        cluster.delete(name)?;
+    }
+    Ok(Measured {
+        cpu: report.stopped_cpu,
+        wall: report.stopped_wall,
+        peak_kib: report.peak_kib,
+    })
+}
+
+fn replicated(
+    cluster: &mut Cluster,
+    options: &Options,
+    way: Way,
+    bytes: usize,
+    turn: &str,
+) -> Result<Measured> {
+    let (topic, output) = (format!("{turn}-in"), format!("{turn}-out"));
+    for name in [&topic, &output] {
+        cluster.create(name, PARTITIONS)?;
+    }
+    let servers = cluster.servers().to_owned();
+    let mut service = Service::start(&options.binary, &servers, turn, &output, &way.settings())?;
+    service.pause()?;
+    fill(&servers, &topic, options.records, bytes)?;
+    let measured = service.measure(options.records, limit(options.records))?;
+    service.stop()?;
+    let written = cluster.written(&output)?;
+    if written != i64::try_from(options.records)? {
+        return Err(format!("{written} copies of {} records", options.records).into());
+    }
+    for name in [&topic, &output] {
+        cluster.delete(name)?;
+    }
+    Ok(measured)
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if !options.real {
+        return Err("`bench replicate` needs a Kafka: give it --real".into());
+    }
+    let sizes = match options.bytes.as_slice() {
+        [] => &[100, 1000],
+        given => given,
+    };
+    let mut cluster = Cluster::real()?;
+    let mut last = String::new();
+    for bytes in sizes.iter().filter(|_| !options.no_copies) {
+        let mut floors = Vec::new();
+        let mut ways = Way::ALL.map(|way| (way, Vec::new()));
+        for round in 0..options.rounds.max(1) {
+            let turn =
+                |name: &str| format!("replicate-{}-{bytes}-{round}-{name}", std::process::id());
+            floors.push(by_hand(&mut cluster, options, *bytes, &turn("floor"))?);
+            for (way, measured) in &mut ways {
+                let turn = turn(&way.name().replace(' ', "-"));
+                measured.push(replicated(&mut cluster, options, *way, *bytes, &turn)?);
+            }
+        }
+        last = table(*bytes, options, &floors, &ways).ok_or("no round was held")?;
+    }
+    if options.seconds > 0 {
+        delay::measure(&mut cluster, &options.binary, options.seconds)?;
+    }
+    if options.idle > 0 {
+        let lasts = Duration::from_secs(20);
+        idle::measure(&mut cluster, &options.binary, options.idle, lasts)?;
+    }
+    println!("{last}");
+    Ok(())
+}
+
+fn median(runs: &[Measured], of: fn(&Measured) -> f64) -> Option<Spread> {
+    Spread::of(runs.iter().map(of))
+}
+
+/// Prints the table; answers the last line.
+fn table(
+    bytes: usize,
+    options: &Options,
+    floors: &[Measured],
+    ways: &[(Way, Vec<Measured>)],
+) -> Option<String> {
+    let millions = options.records as f64 / 1e6;
+    let load = usage::load().unwrap_or_default();
+    println!(
+        "\n**replicate, Kafka, {} records of {bytes} bytes, {} rounds** (load {load:.1})\n",
+        options.records,
+        floors.len()
+    );
+    println!(
+        "| | CPU s per million | spread | records per core and s | wall s | peak MiB | ratio | goal |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let floor = median(floors, |run| run.cpu)?.median;
+    let raw = ways
+        .iter()
+        .find(|(way, _)| *way == Way::Raw)
+        .and_then(|(_, runs)| median(runs, |run| run.cpu))?
+        .median;
+    let row = |name: &str, runs: &[Measured], ratio: String, goal: &str| -> Option<()> {
+        let cpu = median(runs, |run| run.cpu)?;
+        let wall = median(runs, |run| run.wall)?.median;
+        let peak = runs.iter().map(|run| run.peak_kib).max()? / 1024;
+        println!(
+            "| {name} | {:.3} | {:.3}–{:.3} | {:.0} | {wall:.2} | {peak} | {ratio} | {goal} |",
+            cpu.median / millions,
+            cpu.least / millions,
+            cpu.most / millions,
+            options.records as f64 / cpu.median,
+        );
+        Some(())
+    };
+    row("by hand", floors, String::new(), "")?;
+    for (way, runs) in ways {
+        let cpu = median(runs, |run| run.cpu)?.median;
+        let (text, goal) = match way {
+            Way::Raw => (
+                format!("{:.2} of by hand", ratio(floor, cpu)),
+                "0.85; 345,000 a core at 1 KB if by hand allows",
+            ),
+            Way::Filter => (format!("{:.2} of raw", ratio(raw, cpu)), "0.60"),
+            Way::Tables => (format!("{:.2} of raw", ratio(raw, cpu)), "0.40"),
+        };
+        row(way.name(), runs, text, goal)?;
+    }
+    Some(format!(
+        "bench replicate ratio={:.3} floor={:.3} ours={:.3}",
+        ratio(floor, raw),
+        floor / millions,
+        raw / millions
+    ))
+}
