@@ -1,4 +1,4 @@
-//! Faults of the Replicator: it or its target is killed, frozen or refuses.
+//! Faults of the Replicator: it, its source or its target is killed, frozen or refuses.
 //!
 //! The source is the tier's cluster, the target a Kafka of the row's own behind a proxy; between them runs
 //! `examples/replicator` as a process.
@@ -21,6 +21,7 @@ use xtask::process::{self, Signal};
 use xtask::workspace::Workspace;
 
 use super::{PATIENCE, RATE, Row};
+use crate::cluster::NODES;
 use crate::history::{Id, Input};
 use crate::observe::Source;
 use crate::proxy::{Mode, Proxy};
@@ -60,6 +61,14 @@ pub(super) const ROWS: &[Row] = &[
         quick: false,
         limit: 240,
         run: target_gone,
+    },
+    Row {
+        name: "R5",
+        what: "brokers of the source are killed and frozen, one and all",
+        target: "0 lost, 0 twice",
+        quick: false,
+        limit: 240,
+        run: source_gone,
     },
     Row {
         name: "R4",
@@ -457,6 +466,30 @@ fn target_gone(trial: &mut Trial<'_>) -> Result<()> {
         bench.proxy.switch(Mode::Pass);
         well_again(&mut bench, trial)?;
     }
+    bench.finish(trial, 0, false)
+}
+
+fn source_gone(trial: &mut Trial<'_>) -> Result<()> {
+    let mut bench = begin(trial)?;
+    for node in 0..trial.rounds(1, NODES) {
+        trial.cluster.signal(node, Signal::SIGKILL);
+        trial.hold(Duration::from_secs(5))?;
+        trial.heal()?;
+        bench.flow(trial)?;
+    }
+    for node in 0..NODES {
+        trial.cluster.signal(node, Signal::SIGSTOP);
+    }
+    trial.hold(Duration::from_secs(10))?;
+    for node in 0..NODES {
+        trial.cluster.signal(node, Signal::SIGCONT);
+    }
+    trial.heal()?;
+    bench.flow(trial)?;
+    trial.cluster.switch(Mode::Reset);
+    trial.hold(Duration::from_secs(5))?;
+    trial.cluster.switch(Mode::Pass);
+    bench.flow(trial)?;
     bench.finish(trial, 0, false)
 }
 
