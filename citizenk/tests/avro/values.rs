@@ -281,3 +281,64 @@ fn counts_that_lie_and_depth_without_end_are_errors() {
     let nulls = AvroValueCodec::new(r#"{"type": "array", "items": "null"}"#);
     assert!(nulls.unwrap_err().contains("take no bytes"));
 }
+
+/// Trying each branch of a union at each level would take 2^30 tries.
+#[test]
+fn json_that_is_no_branch_is_refused_at_once() {
+    let both = |name: &str, own: &str| {
+        format!(
+            r#"{{"type": "record", "name": "{name}", "fields": [{{"name": "left", "type": [{own}, "int"]}}]}}"#
+        )
+    };
+    let schema = format!(
+        r#"["int", {}]"#,
+        both(
+            "Add",
+            &format!(r#""Add", {}"#, both("Mul", r#""Add", "Mul""#))
+        )
+    );
+    let mut tree = json!("no number");
+    for _ in 0..30 {
+        tree = json!({ "left": tree });
+    }
+    let refused = people(&schema, &tree).unwrap_err();
+    assert!(refused.contains("an object is no"), "{refused}");
+    let mut tree = json!(1);
+    for _ in 0..30 {
+        tree = json!({ "left": tree });
+    }
+    people(&schema, &tree).expect("a tree of numbers");
+}
+
+#[test]
+fn defaults_that_have_defaults_come_to_an_end() {
+    let endless = r#"{"type": "record", "name": "N", "fields": [
+        {"name": "next", "type": ["N", "null"], "default": {}}
+    ]}"#;
+    let many = (0..20).rev().fold(r#""int""#.to_owned(), |inner, level| {
+        let default = if level == 19 { "1" } else { "{}" };
+        let (again, name) = match level {
+            19 => (r#""int""#.to_owned(), "R19".to_owned()),
+            _ => (format!(r#""R{}""#, level + 1), format!("R{level}")),
+        };
+        format!(
+            r#"{{"type": "record", "name": "{name}", "fields": [
+                {{"name": "a", "type": {inner}, "default": {default}}},
+                {{"name": "b", "type": {again}, "default": {default}}}
+            ]}}"#
+        )
+    });
+    for (schema, name) in [(endless, "N"), (many.as_str(), "R0")] {
+        // Either the schema is refused, or the value that would have no end.
+        let Ok(codec) = AvroValueCodec::new(schema) else {
+            continue;
+        };
+        let refused = codec.value_of_json(&json!({})).unwrap_err().to_string();
+        assert!(
+            refused.contains("deep") || refused.contains("by default"),
+            "{refused}"
+        );
+        let empty = AvroValue::from(AvroRecord::new(name));
+        codec.write(&empty, &mut Vec::new()).unwrap_err();
+    }
+}

@@ -29,7 +29,7 @@ pub fn rust_source(schema: &str) -> Result<String, String> {
     let mut source = Source {
         model: &model,
         names: HashMap::new(),
-        taken: Vec::new(),
+        taken: USED.map(str::to_owned).to_vec(),
         open: Vec::new(),
         types: Vec::new(),
         functions: Vec::new(),
@@ -45,6 +45,26 @@ pub fn rust_source(schema: &str) -> Result<String, String> {
     }
     Ok(source.text())
 }
+
+/// What the source itself refers to: a type of such a name would take its place.
+const USED: [&str; 16] = [
+    "String",
+    "Option",
+    "Some",
+    "None",
+    "Vec",
+    "Box",
+    "Default",
+    "BTreeMap",
+    "DateTime",
+    "Utc",
+    "NaiveDate",
+    "NaiveTime",
+    "NaiveDateTime",
+    "Uuid",
+    "Decimal",
+    "Micros",
+];
 
 struct Source<'a> {
     model: &'a Model,

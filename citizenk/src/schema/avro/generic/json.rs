@@ -1,4 +1,10 @@
 //! JSON to values.
+//!
+//! Both the JSON and the schema may be a stranger's. Which branch of a union is meant shows only by trying, and
+//! defaults may have defaults: what has failed is not tried again, and how much defaults make is bounded.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
@@ -27,16 +33,41 @@ pub(in super::super) fn from_json(
     json: &Value,
     origin: Origin,
 ) -> Fallible<AvroValue> {
-    Reader { model, origin }.value(id, json, 0)
+    let tried = Tried::default();
+    Reader {
+        model,
+        origin,
+        tried: &tried,
+    }
+    .value(id, json, 0)
+}
+
+/// How many values the defaults of one value may make.
+const MOST_DEFAULTS: usize = 10_000;
+
+/// What reading one value has cost so far.
+#[derive(Default)]
+struct Tried {
+    /// A branch and the JSON that is none of it, by address: it stays where it is while it is read.
+    failed: RefCell<HashSet<(Id, *const Value)>>,
+    defaults: Cell<usize>,
 }
 
 struct Reader<'a> {
     model: &'a Model,
     origin: Origin,
+    tried: &'a Tried,
 }
 
 impl Reader<'_> {
     fn value(&self, id: Id, json: &Value, depth: usize) -> Fallible<AvroValue> {
+        if self.origin == Origin::Schema {
+            let made = self.tried.defaults.get() + 1;
+            self.tried.defaults.set(made);
+            if made > MOST_DEFAULTS {
+                return fault(format!("has more than {MOST_DEFAULTS} values by default"));
+            }
+        }
         let node = self.model.node(id);
         match (&node.kind, json) {
             (Kind::Union(branches), json) => self.union(id, branches, json, deeper(depth)?),
@@ -87,9 +118,17 @@ impl Reader<'_> {
         if let [only] = others[..] {
             return self.value(*only, json, depth);
         }
-        let read = others
-            .iter()
-            .find_map(|id| self.value(**id, json, depth).ok());
+        let read = others.iter().find_map(|id| {
+            let pair = (**id, std::ptr::from_ref(json));
+            if self.tried.failed.borrow().contains(&pair) {
+                return None;
+            }
+            let read = self.value(**id, json, depth).ok();
+            if read.is_none() {
+                self.tried.failed.borrow_mut().insert(pair);
+            }
+            read
+        });
         match read {
             Some(value) => Ok(value),
             None => fault(format!("{} is no {}", kind_of(json), self.model.title(id))),
@@ -111,7 +150,8 @@ impl Reader<'_> {
             let value = match (object.get(&field.name), &field.default) {
                 (Some(value), _) => self.value(field.schema, value, depth),
                 (None, Some(default)) => {
-                    from_json(self.model, field.schema, default, Origin::Schema)
+                    let origin = Origin::Schema;
+                    Reader { origin, ..*self }.value(field.schema, default, depth)
                 }
                 (None, None) if self.is_nullable(field.schema) => Ok(AvroValue::Null),
                 (None, None) => fault("is missing"),
