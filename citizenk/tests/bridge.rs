@@ -323,6 +323,29 @@ fn few_clients_catch_up_at_a_time() {
 }
 
 #[test]
+fn a_client_that_catches_up_is_live_however_much_comes_meanwhile() {
+    block_on(async {
+        let bridge = || App::new("fleet").bridge(Bridge::new().topic(&NOTES).catch_up(1));
+        let app = TestApp::new(bridge).partitions(&NOTES, 1).start().await?;
+        push(&app, 0..200);
+        let mut slow = app.ws("/consumer/notes?from=earliest").await;
+        let mut live = app.ws("/consumer/notes").await;
+        greeting(&mut live).await;
+        push(&app, 200..500);
+        assert_eq!(numbers(&mut live, 300).await.len(), 300);
+        greeting(&mut slow).await;
+        let mut seen = numbers(&mut slow, 250).await;
+        // What it has not taken yet is kept for all: its consumer is free for the next one.
+        let mut other = app.ws("/consumer/notes?from=0").await;
+        greeting(&mut other).await;
+        seen.extend(numbers(&mut slow, 250).await);
+        assert_eq!(seen, (0..500).collect::<Vec<_>>());
+        app.stop().await
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_client_that_falls_behind_is_told_what_it_misses() {
     block_on(async {
         let app = TestApp::new(app).partitions(&NOTES, 1).start().await?;

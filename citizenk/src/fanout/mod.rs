@@ -262,7 +262,7 @@ pub(crate) enum Step {
 }
 
 /// One client's place in a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Subscriber {
     stream: Stream,
     slow: SlowClient,
@@ -274,6 +274,11 @@ pub(crate) struct Subscriber {
 impl Subscriber {
     pub(crate) fn slow(&self) -> SlowClient {
         self.slow
+    }
+
+    /// Whether all that it has not been given is kept.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.next >= lock(&self.stream.0.ring).first(self.slow)
     }
 
     /// Waits for something to give. Dropped on the way it loses nothing.

@@ -88,6 +88,17 @@ impl<T: Item + Clone> Ring<T> {
         self.tail
     }
 
+    /// The number of the first item that such a client may still get.
+    pub(super) fn first(&self, slow: SlowClient) -> u64 {
+        match slow {
+            SlowClient::DropOldest(most) => {
+                let kept = self.head().saturating_sub(most.max(1) as u64);
+                kept.max(self.tail)
+            }
+            SlowClient::Coalesce | SlowClient::Disconnect => self.tail,
+        }
+    }
+
     pub(super) fn push(&mut self, item: T) {
         self.bytes += item.bytes();
         self.items.push_back(item);
@@ -106,11 +117,7 @@ impl<T: Item + Clone> Ring<T> {
         let head = self.head();
         // A position of the future is not ours; nothing can be missing.
         let next = next.min(head);
-        let kept = match slow {
-            SlowClient::DropOldest(most) => head.saturating_sub(most.max(1) as u64).max(self.tail),
-            SlowClient::Coalesce | SlowClient::Disconnect => self.tail,
-        };
-        let first = next.max(kept);
+        let first = next.max(self.first(slow));
         let missed = first - next;
         if missed > 0 && slow == SlowClient::Disconnect {
             return Err(TooSlow { missed });

@@ -61,8 +61,9 @@ impl Wanted {
 #[derive(Debug)]
 pub(super) enum Step {
     Items(Vec<Item>),
-    /// There is nothing more to come here; a client that comes again may find more.
-    Ended(String),
+    /// There is nothing more to come here, which the log gives the reason of; a client that comes again may find
+    /// more.
+    Ended,
 }
 
 pub(super) struct Cursor {
@@ -77,13 +78,18 @@ pub(super) struct Cursor {
 
 enum State {
     /// Reads by itself up to where the hub was.
-    Behind {
-        records: Box<RecordStream<Option<Bytes>>>,
-        to: Places,
-        permit: OwnedSemaphorePermit,
-    },
+    Behind(Box<Behind>),
     /// Gets what the hub reads; `ahead`: some of it the client has had.
     Live { subscriber: Subscriber, ahead: bool },
+}
+
+struct Behind {
+    records: RecordStream<Option<Bytes>>,
+    to: Places,
+    /// What the hub gives from there on, as long as it keeps it.
+    then: Subscriber,
+    /// One of the few that read by themselves.
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Cursor {
@@ -120,7 +126,12 @@ impl Cursor {
                     Duration::from_secs(5),
                 ),
             })?;
-            behind(&topic, &reader, &next, at, permit)
+            State::Behind(Box::new(Behind {
+                records: up_to(&topic, &reader, &next, &at),
+                to: at,
+                then: subscriber,
+                _permit: permit,
+            }))
         };
         let metrics = hub.shared.stream.metrics();
         metrics.missed(gap.and_then(|gap| gap.missed).unwrap_or(0));
@@ -155,8 +166,8 @@ impl Cursor {
         }
         loop {
             let items = match &mut self.state {
-                State::Behind { records, .. } => {
-                    let first = records.next().await;
+                State::Behind(behind) => {
+                    let first = behind.records.next().await;
                     match self.own(first) {
                         Ok(items) => items,
                         Err(ended) => return ended,
@@ -166,10 +177,10 @@ impl Cursor {
                     let step = tokio::select! {
                         biased;
                         step = subscriber.step() => step,
-                        reason = self.hub.shared.ended() => return Step::Ended(reason),
+                        () = self.hub.shared.ended() => return Step::Ended,
                     };
                     match step {
-                        Frames::TooSlow => return Step::Ended("too slow".to_owned()),
+                        Frames::TooSlow => return Step::Ended,
                         Frames::Next { gap, frames } => {
                             let next = ahead.then_some(&self.next);
                             let frames = frames.into_iter().map(|(_, frame)| frame);
@@ -205,13 +216,13 @@ impl Cursor {
                 }
                 Some(found) => items.push(self.item(found)?),
             }
-            let State::Behind { records, .. } = &mut self.state else {
+            let State::Behind(behind) = &mut self.state else {
                 return Ok(items);
             };
             if items.len() == AT_ONCE {
                 return Ok(items);
             }
-            match records.next().now_or_never() {
+            match behind.records.next().now_or_never() {
                 Some(next) => found = next,
                 None => return Ok(items),
             }
@@ -249,7 +260,11 @@ impl Cursor {
                     self.metrics().missed(missed.unwrap_or(0));
                     return Ok(Item::Gap(Gap { missed }));
                 }
-                (None, _) => return Err(Step::Ended(error.to_string())),
+                (None, _) => {
+                    let topic = self.topic.info.name;
+                    tracing::warn!(%error, topic, "a client of a bridge has to come again");
+                    return Err(Step::Ended);
+                }
             },
         };
         self.next.passed(partition, offset);
@@ -257,38 +272,40 @@ impl Cursor {
         Ok(Item::Own { json, id })
     }
 
-    /// The read of its own is over: joins the hub, or reads on if that has moved far meanwhile.
+    /// The read of its own is over: goes on with what the hub gave meanwhile, or reads on if that is not kept.
     fn go_on(&mut self) {
-        let (subscriber, at) = self.hub.join();
-        let live = State::Live {
-            subscriber,
-            ahead: false,
-        };
-        let State::Behind { to, permit, .. } = std::mem::replace(&mut self.state, live) else {
+        let State::Behind(behind) = &mut self.state else {
             return;
         };
-        for (partition, next) in &to.0 {
+        for (partition, next) in &behind.to.0 {
             self.next.reach(*partition, *next);
         }
-        if !self.next.reached(&at) {
-            self.state = behind(&self.topic, &self.reader, &self.next, at, permit);
+        let mut from = &behind.to;
+        let (fresh, at) = self.hub.join();
+        let kept = std::mem::replace(&mut behind.then, fresh);
+        if kept.is_whole() {
+            behind.then = kept;
+        } else if self.next.reached(&at) {
+            from = &at;
+        } else {
+            behind.records = up_to(&self.topic, &self.reader, &self.next, &at);
+            behind.to = at;
+            return;
         }
+        let ahead = !from.reached(&self.next);
+        let subscriber = behind.then.clone();
+        self.state = State::Live { subscriber, ahead };
     }
 }
 
-fn behind(
+fn up_to(
     topic: &BridgeTopic,
     reader: &Reader,
     next: &Places,
-    to: Places,
-    permit: OwnedSemaphorePermit,
-) -> State {
+    to: &Places,
+) -> RecordStream<Option<Bytes>> {
     let read = (topic.read)(reader).each_from(next.0.clone());
-    State::Behind {
-        records: Box::new(read.each_to(to.0.clone()).stream()),
-        to,
-        permit,
-    }
+    read.each_to(to.0.clone()).stream()
 }
 
 type Extents = std::collections::BTreeMap<i32, Extent>;

@@ -68,9 +68,10 @@ async fn next(mut client: Client) -> Option<(Result<Bytes, Infallible>, Client)>
             let events: Vec<Bytes> = items.iter().map(Item::event).collect();
             events.concat().into()
         }
-        Step::Ended(reason) => {
+        // The reason is in the log; it may name what is no client's business.
+        Step::Ended => {
             client.ended = true;
-            let reason = serde_json::json!({ "message": reason });
+            let reason = serde_json::json!({ "message": "the topic is read no more; come again" });
             format!("event: ended\ndata: {reason}\n\n").into()
         }
     };

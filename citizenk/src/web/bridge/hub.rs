@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 use tokio::task::AbortHandle;
 
 use super::BridgeTopic;
 use super::places::Places;
 use super::wire::{Mark, record, unreadable};
+use crate::error::panic_text;
 use crate::extract::{Env, Position, ReadError, RecordStream};
 use crate::fanout::{SlowClient, Stream, Subscriber};
 
@@ -83,8 +86,8 @@ pub(super) struct Shared {
     pub(super) stream: Stream,
     /// Behind the last record given to `stream`; changed together with it.
     at: Mutex<Places>,
-    /// Why it reads no more.
-    ended: watch::Sender<Option<String>>,
+    /// Whether it reads no more.
+    ended: watch::Sender<bool>,
 }
 
 impl Hub {
@@ -101,9 +104,23 @@ impl Hub {
         let shared = Arc::new(Shared {
             stream: env.streams.unlisted(&format!("bridge:{}", topic.info.name)),
             at: Mutex::new(at),
-            ended: watch::channel(None).0,
+            ended: watch::channel(false).0,
         });
-        let reading = tokio::spawn(read_on(shared.clone(), records, topic.info.name));
+        let (ends, name) = (shared.clone(), topic.info.name);
+        let reads = AssertUnwindSafe(read_on(shared.clone(), records, name)).catch_unwind();
+        let reading = tokio::spawn(async move {
+            let reason = match reads.await {
+                Ok(reason) => reason,
+                // A user's type that panics when it is read or written.
+                Err(panic) => format!("reading panicked: {}", panic_text(&*panic)),
+            };
+            tracing::warn!(
+                topic = name,
+                reason,
+                "live clients of a bridge have to come again"
+            );
+            ends.ended.send_replace(true);
+        });
         Ok(Self {
             shared,
             reading: reading.abort_handle(),
@@ -120,17 +137,13 @@ impl Hub {
 
 impl Shared {
     fn runs(&self) -> bool {
-        self.ended.borrow().is_none()
+        !*self.ended.borrow()
     }
 
-    /// Why it reads no more; waits until then.
-    pub(super) async fn ended(&self) -> String {
-        let mut ended = self.ended.subscribe();
-        match ended.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            // Not before `self` is dropped, in which the sender lives.
-            Err(_) => String::new(),
-        }
+    /// Waits until it reads no more.
+    pub(super) async fn ended(&self) {
+        // The sender lives in `self`.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
     fn publish(&self, partition: i32, offset: i64, json: bytes::Bytes) {
@@ -150,8 +163,8 @@ async fn read_on(
     shared: Arc<Shared>,
     mut records: RecordStream<Option<bytes::Bytes>>,
     topic: &'static str,
-) {
-    let reason = loop {
+) -> String {
+    loop {
         match records.next().await {
             Some(Ok(event)) => {
                 let json = record(
@@ -168,14 +181,15 @@ async fn read_on(
                     tracing::warn!(%error, topic, "a record that clients cannot be given");
                     shared.publish(partition, offset, unreadable(partition, offset, &error));
                 }
-                None if error.is_final() => break error.to_string(),
+                // Who comes again is told what is missing.
+                None if error.is_final() || matches!(error, ReadError::Deleted { .. }) => {
+                    break error.to_string();
+                }
                 None => tracing::warn!(%error, topic, "records that clients cannot be given"),
             },
             None => break "the topic is read no more".to_owned(),
         }
-    };
-    tracing::warn!(topic, reason, "live clients of a bridge have to come again");
-    shared.ended.send_replace(Some(reason));
+    }
 }
 
 /// Of a record that was passed over.

@@ -105,7 +105,7 @@ async fn serve(mut socket: Socket, mut cursor: Cursor, shutdown: Shutdown) {
                     }
                 }
                 // The reason is in the log; it may name what is no client's business.
-                Step::Ended(_) => break (None, 1012, "the topic is read no more; come again"),
+                Step::Ended => break (None, 1012, "the topic is read no more; come again"),
             },
         }
     };
