@@ -88,6 +88,9 @@ pub(crate) struct GroupStatus {
     closed: watch::Sender<bool>,
 }
 
+/// More lanes than there can be.
+const NO_REVOKE: usize = usize::MAX;
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -116,7 +119,7 @@ impl GroupStatus {
             commits: AtomicU64::new(0),
             failed_commits: AtomicU64::new(0),
             skipped_offsets: AtomicU64::new(0),
-            cut_off: AtomicUsize::new(0),
+            cut_off: AtomicUsize::new(NO_REVOKE),
             closed: watch::channel(false).0,
         }
     }
@@ -167,9 +170,14 @@ impl GroupStatus {
         self.cut_off.store(lanes, Ordering::Release);
     }
 
-    /// How many lanes were cut off by the last revoke.
-    pub(crate) fn was_cut_off(&self) -> usize {
-        self.cut_off.load(Ordering::Acquire)
+    /// What earlier revokes have cut off counts no more.
+    pub(crate) fn forget_cut_off(&self) {
+        self.cut_off.store(NO_REVOKE, Ordering::Release);
+    }
+
+    /// How many lanes were cut off by the last revoke; `None`: there was none.
+    pub(crate) fn was_cut_off(&self) -> Option<usize> {
+        Some(self.cut_off.load(Ordering::Acquire)).filter(|lanes| *lanes != NO_REVOKE)
     }
 
     pub(crate) fn partitions(&self, list: Vec<PartitionStatus>) {

@@ -340,6 +340,8 @@ impl ConsumerEvents for Dispatcher {
         let starts = if self.cx.group.is_some() {
             start::starts(control, partitions, |topic| self.start_latest(topic))
         } else {
+            // For all of them: this thread polls nothing meanwhile.
+            let until = Instant::now() + COMMIT_TIMEOUT;
             let start = |partition: &TopicPartition| {
                 // What was written to a partition that was added meanwhile is new.
                 let added = || {
@@ -350,7 +352,8 @@ impl ConsumerEvents for Dispatcher {
                     return Start::Beginning;
                 }
                 // An end the client looks for by itself may be found after a seek, and passes it.
-                let end = control.watermarks(partition, COMMIT_TIMEOUT);
+                let left = until.saturating_duration_since(Instant::now());
+                let end = control.watermarks(partition, left);
                 end.map_or(Start::End, |marks| Start::Offset(marks.high))
             };
             partitions.iter().map(start).collect()
@@ -426,6 +429,16 @@ impl ConsumerEvents for Dispatcher {
     }
 
     fn revoke_end(&mut self, control: &mut dyn Control, partitions: &[TopicPartition], lost: bool) {
+        // Before the commit, which may take longer than who stops the service waits.
+        if !lost {
+            let cut_off = partitions
+                .iter()
+                .filter_map(|partition| self.partitions.get(partition))
+                .flat_map(|state| &state.lanes)
+                .filter(|lane| !lane.inbox.is_over())
+                .count();
+            self.cx.status.cut_off(cut_off);
+        }
         if !lost && self.cx.group.is_some() && self.cx.book.is_none() {
             let offsets = self.committable(partitions.iter());
             if !offsets.is_empty() {
@@ -435,15 +448,6 @@ impl ConsumerEvents for Dispatcher {
                 }
                 self.count_commit(result.is_ok());
             }
-        }
-        if !lost {
-            let cut_off = partitions
-                .iter()
-                .filter_map(|partition| self.partitions.get(partition))
-                .flat_map(|state| &state.lanes)
-                .filter(|lane| !lane.inbox.is_over())
-                .count();
-            self.cx.status.cut_off(cut_off);
         }
         self.forget(partitions);
     }
