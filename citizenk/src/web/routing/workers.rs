@@ -185,7 +185,7 @@ impl Workers {
             return Ok(self.ask_peers(group).await);
         }
         let found = self.service.members(group.0, group.1.clone()).await?;
-        let mut members = Vec::new();
+        let mut members: Vec<Member> = Vec::new();
         for (client_id, partitions) in found {
             let vouched = !self.hood.key.is_empty();
             let peer = match self.hood.key.untag(&client_id) {
@@ -205,6 +205,18 @@ impl Workers {
                         member,
                         "a member of the group {reason}; no request goes there"
                     );
+                }
+            }
+        }
+        // Of a classic group that rebalances the broker tells nobody's partitions; who has given one up says so
+        // when it is asked for it.
+        if members.iter().all(|member| member.partitions.is_empty())
+            && let Some(last) = lock(&self.known).get(group)
+        {
+            for member in &mut members {
+                let same = |old: &&Member| old.peer.url == member.peer.url;
+                if let Some(old) = last.members.iter().find(same) {
+                    member.partitions.clone_from(&old.partitions);
                 }
             }
         }

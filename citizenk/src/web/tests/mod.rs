@@ -50,6 +50,7 @@ pub(super) struct Fake {
     pub(super) conditions: Mutex<Vec<Condition>>,
     pub(super) owned: Mutex<Option<Vec<crate::TopicPartition>>>,
     pub(super) members: Mutex<Vec<GroupMember>>,
+    pub(super) rebalances: Mutex<u64>,
 }
 
 pub(super) fn info() -> ServiceInfo {
@@ -113,6 +114,7 @@ impl Fake {
             conditions: Mutex::default(),
             owned: Mutex::default(),
             members: Mutex::default(),
+            rebalances: Mutex::default(),
         }
     }
 }
@@ -164,7 +166,7 @@ impl Service for Fake {
     }
 
     fn rebalances(&self, _: &str, _: &str) -> u64 {
-        0
+        *self.rebalances.lock().unwrap()
     }
 
     fn partitions(&self, _: &'static str, _: String) -> Answer<'_, Result<u32, Problem>> {

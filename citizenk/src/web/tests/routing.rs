@@ -331,6 +331,24 @@ async fn a_partition_that_moves_during_a_request_lets_it_end_and_the_next_one_fo
 }
 
 #[tokio::test]
+async fn while_a_group_rebalances_partitions_are_asked_for_where_they_were() {
+    let owner = serve("owner", &[2], Vec::new());
+    let asked = serve("asked", &[0], vec![member(&owner.url, &[2])]);
+    assert_eq!(ask(&asked.url, id_on(2)).await.0, 200);
+    // So a broker describes a group that is not stable.
+    *asked.fake.members.lock().unwrap() = vec![member(&owner.url, &[])];
+    *asked.fake.rebalances.lock().unwrap() += 1;
+    assert_eq!(ask(&asked.url, id_on(2)).await.0, 200);
+    // It has given the partition up, and nobody has it yet.
+    *owner.fake.owned.lock().unwrap() = Some(Vec::new());
+    assert_eq!(ask(&asked.url, id_on(2)).await.0, 503);
+    assert_eq!((owner.calls(), asked.calls()), (2, 0));
+    for worker in [owner, asked] {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_two_workers_claim_is_sent_to_neither() {
     let first = serve("first", &[2], Vec::new());
     let second = serve("second", &[2], Vec::new());
