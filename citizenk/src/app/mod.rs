@@ -54,7 +54,7 @@ pub(crate) const DEFAULT_VERSION: &str = "0.1.0";
 
 use self::assemble::Flat;
 use self::module::{Defaults, Item};
-use crate::config::{Flags, Settings};
+use crate::config::{Broker, Flags, Settings};
 use crate::error::{AgentError, BuildError, ConfigError};
 use crate::extract::{StateMap, StateRequirement};
 use crate::middleware::{Middleware, Wrap};
@@ -95,6 +95,13 @@ impl StateContext {
     /// When a field is missing or of the wrong type; the error names it.
     pub fn settings<S: serde::de::DeserializeOwned>(&self) -> Result<S, crate::ConfigError> {
         self.settings.app()
+    }
+
+    /// Whether the records are on the broker inside this process: what is made up for trying a program out belongs
+    /// there, and nowhere else.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.settings.broker.value == Broker::Embedded
     }
 }
 

@@ -55,8 +55,7 @@ pub fn app() -> App {
         .settings::<Options>()
         .state_with(async |cx| {
             let options = cx.state::<Options>().unwrap_or_default();
-            let own_broker = std::env::var_os("KAFKA_BOOTSTRAP_SERVERS").is_none();
-            let default = if own_broker { 6 } else { 0 };
+            let default = if cx.is_embedded() { 6 } else { 0 };
             Ok::<_, AgentError>(Fleet::new(options.entities.unwrap_or(default)))
         })
         .bridge(Bridge::new().topic(&GEOSTREAM))

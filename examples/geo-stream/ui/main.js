@@ -26,9 +26,17 @@ function dirty() {
   });
 }
 
+/** @type {Map<string, HTMLElement>} */
+const items = new Map();
+lines.gone = (name) => {
+  items.get(name)?.remove();
+  items.delete(name);
+};
+
 /** @param {string} name @param {string} color */
 function legend(name, color) {
   const item = document.createElement("li");
+  items.set(name, item);
   const swatch = document.createElement("i");
   swatch.style.background = color;
   item.append(swatch, name);

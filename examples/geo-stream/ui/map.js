@@ -67,6 +67,8 @@ export class Lines {
     /** @type {Map<string, Line>} */
     this.all = new Map();
     this.seen = 0;
+    /** Called with the name of a line that makes room. @type {(name: string) => void} */
+    this.gone = () => {};
   }
 
   /** @param {string} name @param {number} lon @param {number} lat @returns {Line} */
@@ -75,7 +77,11 @@ export class Lines {
     if (line === undefined) {
       line = { color: color(this.seen++), points: [] };
       this.all.set(name, line);
-      if (this.all.size > LINES) this.all.delete(/** @type {string} */ (this.all.keys().next().value));
+      if (this.all.size > LINES) {
+        const [oldest] = this.all.keys();
+        this.all.delete(oldest);
+        this.gone(oldest);
+      }
     }
     line.points.push([lon, lat]);
     if (line.points.length > POINTS) line.points.shift();
