@@ -64,6 +64,56 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "D3",
+        what: "a message whose schema does not fit what its topic's readers know",
+        target: "the start ends with topic and field, nothing is written",
+        quick: false,
+        limit: 300,
+        run: |trial| {
+            let test = Test {
+                arguments: &[
+                    "--features",
+                    "avro,registry",
+                    "--lib",
+                    "a_schema_that_does_not_fit",
+                ],
+                variable: ("RUST_BACKTRACE", "0"),
+                says: "test result",
+            };
+            test.run(trial)
+        },
+    },
+    Row {
+        name: "D4",
+        what: "a registry that refuses, hangs, fails, answers garbage or without end, or sends elsewhere",
+        target: "each try ≤ 5 s, answers bounded, no redirect followed, failures remembered for 1 s",
+        quick: false,
+        limit: 300,
+        run: |trial| {
+            let test = Test {
+                arguments: &["--features", "registry", "--lib", "registry::"],
+                variable: ("RUST_BACKTRACE", "0"),
+                says: "test result",
+            };
+            test.run(trial)
+        },
+    },
+    Row {
+        name: "D4s",
+        what: "a service whose registry goes away, and comes back",
+        target: "known schemas pass without a call, unknown ones wait and are never skipped",
+        quick: false,
+        limit: 300,
+        run: |trial| {
+            let test = Test {
+                arguments: &["--features", "avro,registry", "--test", "schemas"],
+                variable: ("RUST_BACKTRACE", "0"),
+                says: "test result",
+            };
+            test.run(trial)
+        },
+    },
+    Row {
         name: "D5",
         what: "10,000,000 broken frames and Avro values, 100,000 broken schemas",
         target: "no panic; no more memory than a fixed multiple of the value's length",
