@@ -14,12 +14,12 @@ use super::crew::{Crew, Member, answered, made};
 use super::dispatch::orders::{Ending, Order};
 use super::engine::PlannedAgent;
 use super::lane::AgentDef;
+use super::place::{self, Offsets, Place};
 pub use super::seat::AgentState;
 use crate::error::{AgentError, BuildError, BuildIssue, RunError, TransportError};
 use crate::extract::{Call, Extract, Mode, PrepareContext};
 use crate::policy::Guarantee;
 use crate::record::TopicPartition;
-use crate::transport::Spot;
 
 /// Where an agent reads on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -219,7 +219,8 @@ impl Agents {
     ///
     /// # Errors
     /// As [`Agents::start`] and [`AgentHandle::resume`]; the agent does not run then. A worker that has no
-    /// partitions of it within ten seconds answers all the same: it starts there when they come.
+    /// partitions of it within ten seconds answers all the same. What comes later, perhaps from a worker that
+    /// failed, goes on from the group's committed offsets, or from the position as of then where that is ahead.
     pub async fn start_from(
         &self,
         agent: AgentDef,
@@ -238,8 +239,11 @@ impl Agents {
         let later = handle.clone();
         // Partitions come from the group, which may have none for this worker.
         let waiting = async move {
-            later.member.seat.until_owning(true).await;
-            later.resume(from).await
+            let first = later.member.seat.until_owning(true);
+            match tokio::time::timeout(FIRST_PARTITIONS, first).await {
+                Ok(()) => later.resume(from).await,
+                Err(_) => later.come_late(from).await,
+            }
         };
         let mut waiting = self.crew()?.spec.handle.spawn(waiting);
         match tokio::time::timeout(FIRST_PARTITIONS, &mut waiting).await {
@@ -389,10 +393,59 @@ impl AgentHandle {
     /// the group's. The agent stays paused then. Else as [`AgentHandle::pause`].
     pub async fn resume(&self, from: ReadFrom) -> Result<(), AgentsError> {
         self.refuse_exactly_once("resumed")?;
+        self.go_on(Place::At(from)).await
+    }
+
+    /// Begins when the first partitions come, which others of the group may have read meanwhile.
+    async fn come_late(&self, from: ReadFrom) -> Result<(), AgentsError> {
+        let mut since = None;
+        loop {
+            let ended = match &since {
+                None => self.everywhere(&from).await.map(|offsets| {
+                    since = Some(offsets);
+                }),
+                Some(offsets) => {
+                    self.member.seat.until_owning(true).await;
+                    match self.go_on(Place::Since(offsets.clone())).await {
+                        Ok(()) => return Ok(()),
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            match ended {
+                Ok(()) => {}
+                Err(AgentsError::Transport(error)) => {
+                    tracing::warn!(agent = self.name(), %error, "asking where to begin; it is tried again");
+                    tokio::time::sleep(ASK).await;
+                }
+                Err(AgentsError::Ended) => return Err(AgentsError::Ended),
+                Err(error) => {
+                    tracing::error!(agent = self.name(), %error, "it has partitions now and cannot begin; it stays paused");
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// The offsets of a position on all partitions there are, as of now.
+    async fn everywhere(&self, from: &ReadFrom) -> Result<Offsets, AgentsError> {
+        let (_, handle) = self
+            .crew
+            .consumer_of(&self.member)
+            .ok_or(AgentsError::Ended)?;
+        let topics = self.crew.topics_of(&self.member);
+        let (from, plan) = (from.clone(), self.member.plan.clone());
+        let transport = self.crew.spec.clusters.of(plan.cluster)?.transport.clone();
+        let find = move || place::everywhere(&from, &plan, &topics, &*transport, &*handle);
+        let found = self.crew.spec.handle.spawn_blocking(find).await;
+        Ok(found.map_err(|_| AgentsError::Ended)??)
+    }
+
+    async fn go_on(&self, place: Place) -> Result<(), AgentsError> {
         let _turn = self.member.seat.turn.lock().await;
         match self.member.seat.state() {
             AgentState::Stopped => return Err(AgentsError::Ended),
-            AgentState::Running if from == ReadFrom::Committed => return Ok(()),
+            AgentState::Running if place.is_here() => return Ok(()),
             AgentState::Running => {
                 self.member.seat.enter(AgentState::Paused);
                 self.detach(Ending::Drain, false).await?;
@@ -406,28 +459,8 @@ impl AgentHandle {
         let plan = self.member.plan.clone();
         let standing = self.member.seat.positions();
         let shared = self.crew.shared(&self.member);
-        let ends = from == ReadFrom::Latest;
-        let find = move || -> Result<BTreeMap<TopicPartition, i64>, TransportError> {
-            let own = |id: &TopicPartition| matches!(plan.reads(&id.topic), Some((_, 0)));
-            let ids: Vec<TopicPartition> = standing
-                .iter()
-                .map(|(id, _)| id.clone())
-                .filter(own)
-                .collect();
-            let spot = match from {
-                ReadFrom::Committed => {
-                    // What is not known stands where the dispatcher says.
-                    let known = standing.into_iter().filter(|(id, _)| own(id));
-                    return Ok(known.filter_map(|(id, at)| Some((id, at?))).collect());
-                }
-                ReadFrom::Offsets(offsets) => return Ok(offsets.into_iter().collect()),
-                ReadFrom::Earliest => Spot::Beginning,
-                ReadFrom::Latest => Spot::End,
-                ReadFrom::Timestamp(millis) => Spot::Time(millis),
-            };
-            let offsets = handle.offsets(&ids, spot, ASK)?;
-            Ok(ids.into_iter().zip(offsets).collect())
-        };
+        let ends = place.yields();
+        let find = move || place.offsets(&plan, standing, &*handle);
         let found = self.crew.spec.handle.spawn_blocking(find).await;
         let positions = found.map_err(|_| AgentsError::Ended)??;
         let (done, answer) = oneshot::channel();

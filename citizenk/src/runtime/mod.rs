@@ -14,6 +14,7 @@ mod fan;
 pub(crate) mod heart;
 pub(crate) mod lane;
 pub(crate) mod limits;
+mod place;
 pub(crate) mod plan;
 pub(crate) mod produce;
 pub(crate) mod read;

@@ -147,6 +147,78 @@ fn a_start_from_a_position_wins_over_the_commit() {
     });
 }
 
+/// A worker without a partition of `refunds`, which another has, after a start from the latest record.
+async fn without_partitions(app: &TestApp, seen: &Seen) -> citizenk::AgentHandle {
+    let (agents, late) = (app.agents_of(1), reader("late", &["refunds"], seen));
+    let starting = tokio::spawn(async move { agents.start_from(late, ReadFrom::Latest).await });
+    app.advance("11s").await;
+    let started = starting.await.unwrap().unwrap();
+    assert_eq!(started.status().partitions, BTreeMap::new());
+    started
+}
+
+/// The first worker goes; the other one asks, on a thread, where to begin.
+async fn fail_over(app: &mut TestApp, to: &citizenk::AgentHandle) {
+    app.stop_worker(0).await.unwrap();
+    app.wait_until(|_| to.status().state == AgentState::Running)
+        .await;
+    assert_eq!(to.status().partitions.len(), 1);
+}
+
+async fn two_workers(seen: &Seen) -> TestApp {
+    let say = seen.clone();
+    TestApp::new(move || app(&say))
+        .workers(2)
+        .partitions(&REFUNDS, 1)
+        .start()
+        .await
+        .unwrap()
+}
+
+#[test]
+fn what_was_written_during_a_failover_is_read_by_whoever_takes_over() {
+    block_on(async {
+        let seen = Seen::default();
+        let mut app = two_workers(&seen).await;
+        push(&app, &REFUNDS, 0..5);
+        let late = reader("late", &["refunds"], &seen);
+        let first = app.agents_of(0).start_from(late, ReadFrom::Latest).await;
+        let first = first.unwrap();
+        assert_eq!(first.status().partitions.len(), 1);
+        let second = without_partitions(&app, &seen).await;
+        flow(&app, &REFUNDS, 5..10).await;
+        assert_eq!(seen.take(), said("late", 5..10));
+        // What comes now is handled by nobody before the first worker is gone.
+        first.pause().await.unwrap();
+        flow(&app, &REFUNDS, 10..20).await;
+        assert_eq!(seen.take(), Vec::<String>::new());
+        fail_over(&mut app, &second).await;
+        flow(&app, &REFUNDS, 20..30).await;
+        assert_eq!(seen.take(), said("late", 10..30));
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn partitions_that_come_late_begin_where_the_start_was_and_not_where_the_group_was_before() {
+    block_on(async {
+        let seen = Seen::default();
+        let mut app = two_workers(&seen).await;
+        let late = reader("late", &["refunds"], &seen);
+        let before = app.agents_of(0).start(late).await.unwrap();
+        flow(&app, &REFUNDS, 0..5).await;
+        before.pause().await.unwrap();
+        push(&app, &REFUNDS, 5..10);
+        seen.take();
+        let started = without_partitions(&app, &seen).await;
+        flow(&app, &REFUNDS, 10..15).await;
+        fail_over(&mut app, &started).await;
+        app.settle().await;
+        assert_eq!(seen.take(), said("late", 10..15));
+        app.stop().await.unwrap();
+    });
+}
+
 #[test]
 fn a_start_that_is_refused_leaves_nothing_behind() {
     block_on(async {

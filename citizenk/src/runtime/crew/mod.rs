@@ -413,6 +413,11 @@ impl Crew {
         Some((team.orders.clone(), group.handle.clone()))
     }
 
+    /// The topics its consumer reads for the agent, as far as they are known.
+    pub(in crate::runtime) fn topics_of(&self, member: &Member) -> BTreeSet<String> {
+        topics(&member.plan, &self.lock().known)
+    }
+
     /// Another agent of the group that reads one of the agent's topics, and the topic.
     pub(in crate::runtime) fn shared(&self, member: &Member) -> Option<(String, String)> {
         let inner = self.lock();
