@@ -1,6 +1,8 @@
 //! The files of the configuration: read, saved with history, and which mappings were active.
 //!
-//! Several workers share them on a volume: a save replaces a file whole, and refuses if somebody was quicker.
+//! Several workers share them on a volume: a save replaces a file whole. Who saves looks at the files right before
+//! and refuses if somebody was quicker; of two workers that save at the very same moment the later one wins, and
+//! the text of the other is among the versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;

@@ -161,6 +161,71 @@ async fn nobody_overwrites_what_they_have_not_seen() -> citizenk::Result<()> {
     let late = send(&app, "PUT", "/api/mappings/a", &tag, &edit("late")).await;
     assert_eq!(late.status, 409, "{}", late.body);
     assert!(folder.read("mappings.json").contains("by hand"));
+
+    // By hand, with a mistake: what counts is the file before, and what is on disk stays.
+    let tag = version(&app).await;
+    let mistake = "{\"mappings\": [ by hand ";
+    folder.write("mappings.json", mistake);
+    let edit = edit("mended");
+    let refused = send(&app, "PUT", "/api/mappings/a", &tag, &edit).await;
+    assert_eq!(refused.status, 409, "{}", refused.body);
+    assert!(
+        refused.body.contains("If-Match: *") && refused.body.contains("line 1"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(folder.read("mappings.json"), mistake);
+    let mended = send(&app, "PUT", "/api/mappings/a", "*", &edit).await;
+    assert_eq!(mended.status, 200, "{}", mended.body);
+    assert!(folder.read("mappings.json").contains("mended"));
+    Ok(app.stop().await?)
+}
+
+#[tokio::test]
+async fn what_has_not_begun_cannot_be_paused() -> citizenk::Result<()> {
+    let (folder, app) = service(&[]).await;
+    let pause = async || app.post("/api/mappings/late/pause", &json!({})).await;
+    folder.mappings(&json!([
+        mapping("a", "A", "B"),
+        mapping("late", "X", "none")
+    ]));
+    until(&app, "it waits", async || {
+        row(&app, "late").await["state"] == "waiting"
+    })
+    .await;
+    let waits = pause().await;
+    assert_eq!(waits.status, 409, "{}", waits.body);
+    assert!(waits.body.contains("disable it instead"), "{}", waits.body);
+    create(&app, "target", &["none"], 1).await;
+    running(&app, "late").await;
+    assert_eq!(pause().await.status, 200);
+    Ok(app.stop().await?)
+}
+
+#[tokio::test]
+async fn a_circle_nobody_could_see_is_found_when_the_clusters_answer() -> citizenk::Result<()> {
+    let (folder, mut app) = service(&[]).await;
+    app.stop_worker(0).await?;
+    // Both names are of one cluster, which is not known while one of them does not answer.
+    folder.mappings(&json!([mapping("a", "A", "B"), mapping("back", "B", "A")]));
+    app.cluster_available("target", false);
+    app.restart().await?;
+    until(&app, "the file is taken", async || {
+        rows(&app).await.len() == 2
+    })
+    .await;
+    app.cluster_available("target", true);
+    until(&app, "the circle is told", async || {
+        let service: Value = app.get("/api/service").await.json();
+        service["refused"].to_string().contains("circle")
+    })
+    .await;
+    assert_eq!(rows(&app).await, Vec::<Value>::new());
+    // Nothing but a change of the files lets it go on.
+    app.advance("3s").await;
+    assert_eq!(rows(&app).await, Vec::<Value>::new());
+    folder.mappings(&json!([mapping("a", "A", "B")]));
+    running(&app, "a").await;
     Ok(app.stop().await?)
 }
 

@@ -75,6 +75,14 @@ pub(crate) async fn save(
     if !examined.loaded.is_valid() {
         return Err(refused(&examined.loaded.issues));
     }
+    // What is on disk and not in use, a mistake by hand or another worker's change, is not overwritten either.
+    let disk = engine.store.read().map_err(Problem::internal)?.version();
+    change
+        .matches(&disk)
+        .map_err(|problem| match engine.refused() {
+            Some((_, issues)) => replaces(&issues).with("on_disk", disk.as_str()),
+            None => problem,
+        })?;
     engine
         .store
         .save(which, text.as_deref(), change.comment, engine.now())
@@ -82,6 +90,14 @@ pub(crate) async fn save(
     let issues = engine.reload().await;
     let version = engine.config().version.clone();
     Ok(Tagged(version.clone(), Saved { version, issues }))
+}
+
+fn replaces(issues: &[Issue]) -> Problem {
+    let first = issues.iter().find(|issue| issue.is_error());
+    let why = first.map_or_else(String::new, |issue| format!(" ({issue})"));
+    Problem::conflict(format!(
+        "the files on disk were changed and cannot be used{why}: mend them there, or send `If-Match: *` to replace them"
+    ))
 }
 
 async fn change(
@@ -218,6 +234,9 @@ pub(crate) async fn disable(
 
 async fn held(engine: &Engine, name: &str, paused: bool) -> Result<(), Problem> {
     writable(engine)?;
+    if let Some(why) = engine.unpausable(name).filter(|_| paused) {
+        return Err(Problem::conflict(why));
+    }
     match engine.pause(name, paused).await {
         Ok(0) => Err(unknown(name)),
         Ok(_) => Ok(()),

@@ -64,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) version: String,
     pub(crate) loaded: Loaded,
     pub(crate) values: BTreeMap<String, Arc<ValueMap>>,
+    /// Whether it was known if source and target are one cluster when it was checked for circles.
+    pub(crate) one_known: bool,
     /// When it was read, in milliseconds since the Unix epoch.
     pub(crate) at: i64,
 }
@@ -147,6 +149,8 @@ pub(crate) struct Inner {
     one: OnceLock<bool>,
     /// One change at a time.
     turn: tokio::sync::Mutex<()>,
+    /// Held by who writes down what is active.
+    remembering: Mutex<()>,
     /// Counts the ticks of the stats.
     pub(crate) ticked: tokio::sync::watch::Sender<u64>,
     pub(crate) lags: Mutex<BTreeMap<String, Ends>>,
@@ -180,6 +184,7 @@ impl Engine {
             editing: tokio::sync::Mutex::new(()),
             one: OnceLock::new(),
             turn: tokio::sync::Mutex::new(()),
+            remembering: Mutex::default(),
             ticked: tokio::sync::watch::Sender::new(0),
             lags: Mutex::default(),
         }))
@@ -256,7 +261,7 @@ impl Engine {
             }
         }
         let same = self.one_cluster().await;
-        if let Some(message) = loop_of(&loaded, same) {
+        if let Some(message) = loop_of(&loaded, same == Some(true)) {
             loaded.issues.push(Issue::error("mappings.json", message));
         }
         Config {
@@ -264,31 +269,28 @@ impl Engine {
             loaded,
             values,
             snapshot,
+            one_known: same.is_some(),
             at: self.now(),
         }
     }
 
-    /// Whether source and target are one cluster.
-    async fn one_cluster(&self) -> bool {
+    /// Whether source and target are one cluster; `None`: not known before both have answered.
+    async fn one_cluster(&self) -> Option<bool> {
         if let Some(known) = self.one.get() {
-            return *known;
+            return Some(*known);
         }
-        let (Ok(tools), true) = (
-            self.tools(),
-            self.options.has_source && self.options.has_target,
-        ) else {
-            return false;
-        };
+        if !(self.options.has_source && self.options.has_target) {
+            return Some(false);
+        }
+        let tools = self.tools().ok()?;
         let id = async |cluster: &str| -> Option<String> {
             let admin = tools.admin.on(cluster).ok()?.timeout(ASK);
             let described = admin.cluster().await.ok()?;
             Some(described.id).filter(|id| !id.is_empty())
         };
         let (source, target) = tokio::join!(id("source"), id("target"));
-        match (source, target) {
-            (Some(source), Some(target)) => *self.one.get_or_init(|| source == target),
-            _ => false,
-        }
+        let (source, target) = (source?, target?);
+        Some(*self.one.get_or_init(|| source == target))
     }
 
     /// Takes the files as they are, if they can be used; answers what is wrong with them.
@@ -306,8 +308,12 @@ impl Engine {
                 let known = lock(&self.refused)
                     .as_ref()
                     .is_some_and(|(refused, _)| *refused == version);
-                if version == self.config().version || known {
-                    if version == self.config().version {
+                let before = self.config();
+                // What was taken while a cluster did not answer is checked again once both have.
+                let same = version == before.version
+                    && (before.one_known || self.one_cluster().await.is_none());
+                if same || known {
+                    if same {
                         *lock(&self.refused) = None;
                     }
                     self.refused().map(|(_, issues)| issues).unwrap_or_default()
@@ -325,6 +331,11 @@ impl Engine {
                             Arc::new(config);
                         changed = true;
                     } else {
+                        if version == before.version {
+                            // Nothing older is left to go on with.
+                            *self.config.write().unwrap_or_else(PoisonError::into_inner) =
+                                Arc::default();
+                        }
                         self.refuse(version, issues.clone());
                         changed = true;
                     }
@@ -355,19 +366,42 @@ impl Engine {
             .collect()
     }
 
+    /// Writes down what goes on where it is after a restart: what has begun, and what had begun before and waits
+    /// or tries again.
     fn remember_active(&self) {
-        let runs = lock(&self.runs);
-        let active: BTreeSet<String> = runs
+        if self.config().version.is_empty() {
+            // Nothing was read yet, so nothing is switched off.
+            return;
+        }
+        let _only = lock(&self.remembering);
+        let known = self.store.active();
+        let active: BTreeSet<String> = lock(&self.runs)
             .iter()
-            .filter(|(_, live)| live.placed.load(Ordering::Relaxed))
-            .map(|(key, _)| key.name())
+            .map(|(key, live)| (key.name(), live))
+            .filter(|(name, live)| live.placed.load(Ordering::Relaxed) || known.contains(name))
+            .map(|(name, _)| name)
             .collect();
-        drop(runs);
-        if active != self.store.active()
+        if active != known
             && let Err(error) = self.store.save_active(&active)
         {
             tracing::warn!(%error, "what is active cannot be remembered; after a restart mappings begin at the latest record");
         }
+    }
+
+    /// Why a mapping cannot be paused: a start that is under way, or is tried again, does not stop for it.
+    pub(crate) fn unpausable(&self, mapping: &str) -> Option<String> {
+        let mut own = self.live().into_iter();
+        let (key, live) = own.find(|(key, live)| {
+            key.mapping == mapping && live.replay.is_none() && live.agent.get().is_none()
+        })?;
+        let Pair { source, target } = &key.pair;
+        let why = match live.run.phase() {
+            Phase::Waiting(why) | Phase::Failed(why) => {
+                format!("does not run ({why}); disable it instead")
+            }
+            _ => "is still starting; try again in a moment".to_owned(),
+        };
+        Some(format!("`{mapping}` from `{source}` to `{target}` {why}"))
     }
 
     /// Pauses a mapping where it is, or lets it go on.

@@ -445,6 +445,9 @@ impl Run {
         self.counters
             .target
             .fetch_add(acknowledged, Ordering::Relaxed);
+        drop(marks);
+        // Others may read on what is given away.
+        lock(&self.next).retain(|partition, _| positions.contains_key(partition));
     }
 
     /// The group's offsets when it went on after a restart.
@@ -457,6 +460,7 @@ impl Run {
     pub(crate) fn lose(&self, kept: &Ends, positions: &BTreeMap<i32, Option<i64>>) {
         let mut losses = lock(&self.losses);
         let first_kept = |partition: &i32| kept.get(partition).map_or(0, |(low, _)| *low);
+        let read = lock(&self.next).clone();
         let mut lost = 0;
         for (partition, first, end) in std::mem::take(&mut losses.missing) {
             let end = end.min(first_kept(&partition));
@@ -464,6 +468,8 @@ impl Run {
         }
         for (partition, next) in positions {
             let low = first_kept(partition);
+            // What was read is not lost, even if the target has not acknowledged it.
+            let next = (*next).max(read.get(partition).copied().filter(|_| next.is_some()));
             if let Some(next) = next.filter(|next| *next < low) {
                 lost += losses.count(*partition, next, low);
             }
@@ -479,8 +485,6 @@ impl Run {
             );
             self.counters.lost.fetch_add(lost, Ordering::Relaxed);
         }
-        // Others may read on what is given away.
-        lock(&self.next).retain(|partition, _| positions.contains_key(partition));
     }
 
     /// How many records the target has not acknowledged.
@@ -520,4 +524,47 @@ fn comes_from(record: &Record<'_>, place: &str) -> bool {
         found |= name == PROVENANCE && value == Some(place.as_bytes());
     });
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run() -> Run {
+        let pair = Pair {
+            source: "A".to_owned(),
+            target: "B".to_owned(),
+        };
+        let mapping = r#"{"name": "a", "source_topic_name": "A", "target_topic_name": "B"}"#;
+        let rules = Rules {
+            config: Arc::default(),
+            mapping: serde_json::from_str(mapping).expect("a mapping"),
+            transform: Transform::default(),
+            source_count: 2,
+            target_count: 2,
+            from: "source/A".to_owned(),
+            to: "target/B".to_owned(),
+        };
+        Run::new(pair, rules, None)
+    }
+
+    #[test]
+    fn what_was_read_is_not_lost_before_it_is_acknowledged() {
+        let run = run();
+        let lost = || run.counters.lost.load(Ordering::Relaxed);
+        lock(&run.next).insert(0, 10);
+        let positions = BTreeMap::from([(0, Some(3)), (1, None)]);
+        run.lose(&Ends::from([(0, (8, 20)), (1, (5, 20))]), &positions);
+        assert_eq!(lost(), 0);
+        run.lose(&Ends::from([(0, (12, 20)), (1, (5, 20))]), &positions);
+        assert_eq!(lost(), 2, "10 and 11");
+    }
+
+    #[test]
+    fn a_partition_that_comes_back_leaves_no_gap_for_what_others_read() {
+        let run = run();
+        lock(&run.next).extend([(0, 10), (1, 7)]);
+        run.settle(&BTreeMap::from([(1, Some(7))]));
+        assert_eq!(*lock(&run.next), BTreeMap::from([(1, 7)]));
+    }
 }

@@ -66,6 +66,67 @@ pub(crate) async fn a_restart_goes_on_where_the_group_is(place: Place) {
     world.close().await;
 }
 
+/// A31: a restart with a file that cannot be used, and then with a target that is not there, goes on where the group
+/// is once it can; what was switched off meanwhile does not.
+pub(crate) async fn a_restart_into_trouble_forgets_nothing(place: Place) {
+    let mut world = World::open(place, 1, &["A", "A2"], &["B", "C"]).await;
+    let both = |world: &World, on: bool| {
+        let c = with(world.mapping("c", "A2", "C"), json!({ "enabled": on }));
+        world.mappings(&[world.mapping("a", "A", "B"), c]);
+    };
+    both(&world, true);
+    world.start().await;
+    world.running("a").await;
+    world.running("c").await;
+    world.push("A", Push::new("k", "1")).await;
+    world.push("A2", Push::new("k", "1")).await;
+    world.arrive("B", &["1"]).await;
+    world.arrive("C", &["1"]).await;
+    world.stop().await;
+    world.push("A", Push::new("k", "2")).await;
+    world.push("A2", Push::new("k", "2")).await;
+    world.folder.write("mappings.json", "no JSON");
+    world.start().await;
+    world
+        .until("the file is refused", async || {
+            let service = world.get("/api/service").await;
+            service["refused"]
+                .as_array()
+                .is_some_and(|all| !all.is_empty())
+        })
+        .await;
+    let target = world.admin("target");
+    let name = world.t("B");
+    target.delete_topic(&name).await.unwrap();
+    let is_there = async || {
+        let topics = target.topics().await.unwrap();
+        topics.iter().any(|topic| topic.name == name)
+    };
+    world
+        .until("the target is gone", async || !is_there().await)
+        .await;
+    world.stop().await;
+    both(&world, false);
+    world.start().await;
+    world
+        .until("it waits for its target", async || {
+            world.row("a").await["state"] == "waiting"
+        })
+        .await;
+    world.stop().await;
+    world.start().await;
+    both(&world, true);
+    world.running("c").await;
+    world.create("target", "B", 1).await;
+    world.running("a").await;
+    world.push("A", Push::new("k", "3")).await;
+    world.push("A2", Push::new("k", "3")).await;
+    let expected: &[&str] = if world.grouped { &["2", "3"] } else { &["3"] };
+    world.arrive("B", expected).await;
+    world.arrive("C", &["1", "3"]).await;
+    world.close().await;
+}
+
 /// Records in a target, and a service that reads them.
 async fn with_a_service(place: Place, action: &str) -> (World, String, citizenk::AgentHandle) {
     let mut world = World::open(place, 1, &["A"], &["B"]).await;
