@@ -5,6 +5,7 @@
 //! apt-get they are installed, unless CI is denied.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -275,6 +276,20 @@ fn judge(
     })
 }
 
+/// Whether a service of ours gets this variable: what a program needs to run at all, and no settings, which would
+/// let tests work on the clusters and files of whoever starts them.
+fn is_kept(name: &OsStr) -> bool {
+    const KEPT: [&str; 6] = [
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "LLVM_PROFILE_FILE",
+        "RUST_BACKTRACE",
+    ];
+    KEPT.iter().any(|kept| name == *kept)
+}
+
 /// A service of ours on a free port; it ends with this.
 pub(crate) struct Service {
     child: Child,
@@ -289,6 +304,8 @@ impl Service {
             .try_clone()
             .or_fail(|| format!("share {}", log.display()))?;
         let child = Command::new(program)
+            .env_clear()
+            .envs(env::vars_os().filter(|(name, _)| is_kept(name)))
             .env("CITIZENK_HTTP", "127.0.0.1:0")
             .stdin(Stdio::null())
             .stdout(file)
@@ -355,6 +372,20 @@ mod tests {
         let more = format!("first\n{line}93\nlast");
         assert_eq!(address(&more), Some("127.0.0.1:35793"));
         assert_eq!(address("nothing\n"), None);
+    }
+
+    #[test]
+    fn services_get_nobodys_settings() {
+        let kept = |name: &str| is_kept(OsStr::new(name));
+        assert!(kept("PATH") && kept("TMPDIR"));
+        for setting in [
+            "KAFKA_SOURCE_SERVER_URL",
+            "CITIZENK_PREFIX",
+            "MAPPINGS_PATH",
+            "RUST_LOG",
+        ] {
+            assert!(!kept(setting), "{setting}");
+        }
     }
 
     #[test]

@@ -23,6 +23,11 @@ export class Problem extends Error {
     return (this.status === 409 || this.status === 412) && typeof this.more.version === "string";
   }
 
+  /** The files on disk cannot be used, and are not overwritten without a word. */
+  get isOnDisk() {
+    return this.status === 409 && typeof this.more.on_disk === "string";
+  }
+
   /** @returns {import("./types.js").Issue[]} */
   get issues() {
     return Array.isArray(this.more.issues) ? this.more.issues : [];

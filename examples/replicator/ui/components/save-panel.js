@@ -20,6 +20,11 @@ import { toast } from "./toast.js";
  */
 
 const SOON = 200;
+/** Whatever is on disk. */
+const ANY = "*";
+
+/** @param {string} text @returns {string} As a field has it, which knows one kind of line end. */
+const typed = (text) => text.replace(/\r\n?/g, "\n");
 
 export class SavePanel extends HTMLElement {
   #issues = h("div", {});
@@ -88,13 +93,18 @@ export class SavePanel extends HTMLElement {
     return this.#of.area.value !== this.#base.text;
   }
 
+  async #load() {
+    const saved = await this.#of.load();
+    return { ...saved, text: typed(saved.text) };
+  }
+
   #call() {
     return { ...this.#of.call(this.#of.area.value, this.#comment.value.trim()), version: this.#base.version };
   }
 
   async #begin() {
     try {
-      this.#put(await this.#of.load());
+      this.#put(await this.#load());
     } catch (error) {
       say(this.#status, error instanceof Error ? error.message : String(error));
     }
@@ -115,6 +125,8 @@ export class SavePanel extends HTMLElement {
 
   /** @param {number} [wait] */
   #changed(wait = SOON) {
+    // What is found out about an older text says nothing about this one.
+    this.#turn += 1;
     this.#valid = false;
     this.#allow();
     say(this.#status, "Checking …");
@@ -154,19 +166,22 @@ export class SavePanel extends HTMLElement {
   async #send() {
     if (this.#save.disabled) return;
     this.#save.disabled = true;
+    const text = this.#of.area.value;
     try {
-      await ask(this.#call());
+      const { version } = await ask(this.#call());
       toast("Saved.");
       this.#comment.value = "";
       fill(this.#conflict);
-      const text = this.#of.area.value;
-      this.#base = { ...this.#base, text };
+      this.#base = { text, version };
       await store.refresh();
-      if (this.#of.saved) this.#of.saved(text);
+      // What was typed meanwhile is not saved yet.
+      if (this.#isChanged) this.#changed(0);
+      else if (this.#of.saved) this.#of.saved(text);
       else await this.#begin();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.isConflict) await this.#meet();
+      else if (error.isOnDisk) this.#replace(error.message);
       else {
         fill(this.#issues, error.issues.length ? issueList(error.issues) : h("p", { class: "problem" }, error.message));
         this.#allow();
@@ -174,11 +189,32 @@ export class SavePanel extends HTMLElement {
     }
   }
 
+  /** @param {string} why What is on disk was written by hand, perhaps half. */
+  #replace(why) {
+    const replace = () => {
+      this.#base = { ...this.#base, version: ANY };
+      fill(this.#conflict);
+      this.#changed(0);
+      this.#of.area.focus();
+    };
+    fill(
+      this.#conflict,
+      h(
+        "section",
+        { class: "panel conflict", role: "alert" },
+        h("h2", {}, "What is on disk is not in use"),
+        h("p", {}, why),
+        h("div", { class: "actions" }, h("button", { type: "button", onclick: replace }, "Replace what is on disk")),
+      ),
+    );
+    this.#allow();
+  }
+
   /** Somebody else was quicker: all three are shown, and nothing is overwritten. */
   async #meet() {
     let theirs;
     try {
-      theirs = await this.#of.load();
+      theirs = await this.#load();
     } catch (error) {
       return say(this.#status, error instanceof Error ? error.message : String(error));
     }

@@ -6,6 +6,8 @@ import { Source } from "./source.js";
 /** @typedef {import("../api/types.js").Row} Row */
 
 const POINTS = 60;
+/** In milliseconds: no answer takes so long. */
+const FAR = 60_000;
 
 /** @param {Row} row */
 export const keyOf = (row) => JSON.stringify([row.name, row.source_topic_name, row.target_topic_name]);
@@ -28,8 +30,11 @@ class Store extends EventTarget {
   #drawn = 0;
   #source = new Source(
     (news) => {
-      this.service = news.service;
-      this.#take(news.stats);
+      // An answer that was under way while the stream went on is no news.
+      if (!this.#isOlder(news.stats)) {
+        this.service = news.service;
+        this.#take(news.stats);
+      }
       this.#heard = Date.now();
       this.staleSince = null;
       this.dispatchEvent(new Event("tick"));
@@ -53,6 +58,17 @@ class Store extends EventTarget {
   /** Whether news come by themselves; otherwise they are asked for. */
   get live() {
     return this.#source.live;
+  }
+
+  /**
+   * Whether more is known already; a service that started anew, or whose clock was set back, is believed.
+   * @param {import("../api/types.js").Stats[]} stats
+   */
+  #isOlder(stats) {
+    const [now, before] = [stats[0], this.stats[0]];
+    if (!now || !before || now.started !== before.started || now.worker !== before.worker) return false;
+    const behind = before.time_ms - now.time_ms;
+    return behind > 0 && behind < FAR;
   }
 
   /** @param {import("../api/types.js").Stats[]} stats */

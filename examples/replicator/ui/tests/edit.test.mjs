@@ -1,9 +1,11 @@
 // Editing as a form and as JSON. How to run this: support.mjs.
 
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 
-import { URL_, api, open, page, remove, shot } from "./support.mjs";
+import { CUSTOMERS, URL_, api, open, page, remove, service, shot } from "./support.mjs";
 
 const path = (name) => `mappings/${encodeURIComponent(name)}`;
 const edit = (name, view = "") => open(`?mapping=${encodeURIComponent(name)}&tab=edit${view}`);
@@ -19,8 +21,9 @@ async function written(mapping) {
 }
 const file = async () => (await (await fetch(new URL("api/file", URL_))).json()).text;
 
-test("U6: form and JSON are one record, and what is not touched stays byte for byte", async () => {
+test("U6: form and JSON are one record, and what is not touched stays byte for byte", async (t) => {
   const name = `form ${Date.now()}`;
+  t.after(() => remove(name));
   await written(`        { "name": "${name}",   "enabled": false, "source_topic_name": "orders", "target_topic_name": "orders",
           "big": 9007199254740993, "deep": { "same": 1, "same": 2.50 }, "odd": [1.50, "\\u0041"] }`);
   await edit(name);
@@ -51,11 +54,11 @@ test("U6: form and JSON are one record, and what is not touched stays byte for b
   assert.match(after, /"sample_percent": 10,\s*"sample_by": "random"/);
   assert.doesNotMatch(after, /theirs/);
   assert.match(after, /"comment": "the form"/);
-  await remove(name);
 });
 
-test("U6: what a form cannot show is left alone and said", async () => {
+test("U6: what a form cannot show is left alone and said", async (t) => {
   const name = `odd ${Date.now()}`;
+  t.after(() => remove(name));
   assert.equal((await api("mappings", { mapping: { name, enabled: false, source_topic_name: "orders", target_topic_name: "orders" }, comment: "a test" })).status, 200);
   await edit(name, "&view=json");
   await page.getByText("Nothing is changed.").waitFor();
@@ -72,7 +75,6 @@ test("U6: what a form cannot show is left alone and said", async () => {
   await show("JSON");
   await area().fill(text);
   await page.getByText("Nothing is changed.").waitFor();
-  await remove(name);
 });
 
 test("U7 U8: topics are completed, counted and warned about, and each error stands at its field", async () => {
@@ -145,4 +147,65 @@ test("U22: what is typed and not saved is asked about before it is discarded", a
   await page.keyboard.press("Escape");
   await box.getByRole("button", { name: "Discard" }).click();
   await page.getByRole("heading", { name: "Mappings" }).waitFor();
+});
+
+test("U12: what is typed while a save is under way is neither lost nor taken for saved", async (t) => {
+  const name = `slow ${Date.now()}`;
+  t.after(() => remove(name));
+  await written(`{ "name": "${name}", "enabled": false, "source_topic_name": "orders", "target_topic_name": "orders", "group": "none" }`);
+  await edit(name, "&view=json");
+  await page.getByText("Nothing is changed.").waitFor();
+  let go;
+  const held = new Promise((done) => (go = done));
+  await page.route("**/api/file", async (route) => {
+    if (route.request().method() === "PUT") await held;
+    await route.continue();
+  });
+  const text = await area().inputValue();
+  const save = async (comment) => {
+    await page.getByText(/^It can be saved/).waitFor();
+    await page.getByLabel("Comment").fill(comment);
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+  };
+  await area().fill(text.replace('"none"', '"first"'));
+  const sent = page.waitForRequest((request) => request.method() === "PUT");
+  await save("the first");
+  await sent;
+  await area().fill(text.replace('"none"', '"second"'));
+  go();
+  await page.getByText("Saved.", { exact: true }).waitFor();
+  assert.match(await area().inputValue(), /"second"/);
+  assert.equal((await api(path(name))).body.mapping.group, "first");
+  await save("the second");
+  await page.waitForURL((url) => !url.searchParams.has("tab"));
+  assert.equal((await api(path(name))).body.mapping.group, "second");
+});
+
+test("U12: a file with the line ends of Windows is as it was found", async (t) => {
+  const name = `lines ${Date.now()}`;
+  t.after(() => remove(name));
+  await written(`{ "name": "${name}",\r\n  "enabled": false,\r\n  "source_topic_name": "orders", "target_topic_name": "orders" }`);
+  await edit(name, "&view=json");
+  await page.getByText("Nothing is changed.").waitFor();
+  assert.match(await area().inputValue(), /"enabled": false,\n/);
+});
+
+test("U13: what was written by hand and cannot be used is not overwritten unasked", async (t) => {
+  const own = await service(t);
+  const mappings = join(own.folder(), "mappings.json");
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}&tab=edit`, own.url);
+  await page.getByText("Nothing is changed.").waitFor();
+  await page.getByLabel("Group", { exact: true }).fill("by the page");
+  await page.getByText(/^It can be saved/).waitFor();
+  const half = '{ "mappings": [ by hand';
+  writeFileSync(mappings, half);
+  await page.getByLabel("Comment").fill("instead");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByRole("heading", { name: "What is on disk is not in use" }).waitFor();
+  assert.equal(readFileSync(mappings, "utf8"), half);
+  await page.getByRole("button", { name: "Replace what is on disk" }).click();
+  await page.getByText(/^It can be saved/).waitFor();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("Saved.", { exact: true }).waitFor();
+  assert.match(readFileSync(mappings, "utf8"), /by the page/);
 });

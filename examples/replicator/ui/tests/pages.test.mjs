@@ -8,8 +8,9 @@ import { CUSTOMERS, ITALY, api, change, context, open, page, remove, row, servic
 const MORNING = "a recorded morning";
 const path = (name) => `mappings/${encodeURIComponent(name)}`;
 
-test("U13: every change is in the history, with its difference, and is taken back with a comment", async () => {
+test("U13: every change is in the history, with its difference, and is taken back with a comment", async (t) => {
   const name = `for history ${Date.now()}`;
+  t.after(() => remove(name));
   const mapping = { name, enabled: false, source_topic_name: "orders", target_topic_name: "orders" };
   assert.equal((await api("mappings", { mapping, comment: `add ${name}` })).status, 200);
   assert.equal((await api(path(name), { mapping: { ...mapping, group: "second" }, comment: `change ${name}` }, "PUT")).status, 200);
@@ -31,11 +32,11 @@ test("U13: every change is in the history, with its difference, and is taken bac
   await page.getByText("Restored.").waitFor();
   await page.locator("li.card", { hasText: `take back ${name}` }).waitFor();
   assert.equal((await api(path(name))).body.mapping.group, "");
-  await remove(name);
 });
 
-test("U13: who restores what somebody else has changed meanwhile is refused and told", async () => {
+test("U13: who restores what somebody else has changed meanwhile is refused and told", async (t) => {
   const name = `raced ${Date.now()}`;
+  t.after(() => remove(name));
   const mapping = { name, enabled: false, source_topic_name: "orders", target_topic_name: "orders" };
   await api("mappings", { mapping, comment: `add ${name}` });
   await open("?page=history");
@@ -46,7 +47,6 @@ test("U13: who restores what somebody else has changed meanwhile is refused and 
   await box.getByRole("button", { name: "Restore" }).click();
   await page.getByText(/It was not restored: somebody else has changed the configuration/).waitFor();
   assert.equal((await api(path(name))).body.mapping.group, "quicker");
-  await remove(name);
 });
 
 test("U11: templates show their variables, what they make, and warn of what nobody uses", async () => {
@@ -106,8 +106,9 @@ test("U4 U26: a mapping is paused and goes on where it was", async () => {
   await page.locator("state-badge", { hasText: "running" }).waitFor();
 });
 
-test("U20: the group of the target's service is shown with members, last act and next look", async () => {
+test("U20: the group of the target's service is shown with members, last act and next look", async (t) => {
   const name = `with a group ${Date.now()}`;
+  t.after(() => remove(name));
   const mapping = { name, source_topic_name: "customers", target_topic_name: "morning", target_service_consumer_group: "billing" };
   assert.equal((await api("mappings", { mapping, comment: "a test" })).status, 200);
   await open(`?mapping=${encodeURIComponent(name)}`);
@@ -127,7 +128,6 @@ test("U20: the group of the target's service is shown with members, last act and
   await shot("group");
   await page.getByRole("link", { name: "Mappings", exact: true }).click();
   await row(name).getByText("⚠ billing is running").waitFor();
-  await remove(name);
 });
 
 test("U25: a read-only service shows where it is, offers nothing that changes, and refuses it", async (t) => {

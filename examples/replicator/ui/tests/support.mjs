@@ -95,10 +95,20 @@ export const change = async (path, edit) => {
   });
 };
 
+/** What a program needs to run at all: no test works on the clusters and files of whoever starts it. */
+const KEPT = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "RUST_BACKTRACE"];
+const plain = Object.fromEntries(KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGTERM")));
+// Without this the end by a signal, at a time limit for example, is no exit.
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, () => process.exit(1));
+
 /** A service of its own, which ends with the test. */
 export async function service(t, env = {}, address = "127.0.0.1:0") {
-  const child = spawn(process.env.REPLICATOR_BIN, { env: { ...process.env, CITIZENK_HTTP: address, ...env }, stdio: ["ignore", "pipe", "pipe"] });
-  const ended = new Promise((done) => child.on("exit", done));
+  const child = spawn(process.env.REPLICATOR_BIN, { env: { ...plain, CITIZENK_HTTP: address, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  running.add(child);
+  const ended = new Promise((done) => child.on("exit", done)).then(() => running.delete(child));
   let said = "";
   const serving = new Promise((done, fail) => {
     const take = (data) => {
@@ -112,10 +122,14 @@ export async function service(t, env = {}, address = "127.0.0.1:0") {
   });
   const stop = async () => {
     child.kill("SIGTERM");
+    const force = setTimeout(() => child.kill("SIGKILL"), 15_000);
     await ended;
+    clearTimeout(force);
   };
   t.after(stop);
   const at = await serving;
   const cluster = (name) => said.match(new RegExp(`cluster="${name}" address="([^"]+)"`))?.[1];
-  return { at, url: `http://${at}/`, stop, cluster };
+  /** Of a demonstration. */
+  const folder = () => said.match(/its files are in (\S+)/)?.[1];
+  return { at, url: `http://${at}/`, stop, cluster, folder };
 }
