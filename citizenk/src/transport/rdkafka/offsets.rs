@@ -1,7 +1,7 @@
 //! Where partitions begin and end, and which record is the first of a time.
 
 use std::ffi::c_char;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_IsolationLevel_t as Isolation;
@@ -17,8 +17,33 @@ use crate::transport::{Spot, TransportError};
 /// The answer is waited for this much longer than the broker has, so that its own error arrives.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// One request per broker that leads a partition; waits for all answers.
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// One request per broker that leads a partition; waits for all answers. Who does not lead it, as while a topic is
+/// being made or its leader moves, is asked again for as long as `timeout`.
 pub(super) fn ask(
+    client: &Client,
+    topic: &str,
+    partitions: &[i32],
+    at: Spot,
+    committed_only: bool,
+    timeout: Duration,
+) -> Result<Vec<Option<i64>>, TransportError> {
+    let until = Instant::now() + timeout;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match once(client, topic, partitions, at, committed_only, left) {
+            Err(error) if error.retriable && left > 2 * PAUSE => {
+                tracing::debug!(%error, "asking again");
+                std::thread::park_timeout(PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn once(
     client: &Client,
     topic: &str,
     partitions: &[i32],
