@@ -246,7 +246,10 @@ async fn collect(seen: &mut mpsc::Receiver<u32>, wanted: std::ops::Range<u32>) -
     let mut missing: BTreeSet<u32> = wanted.collect();
     let mut calls = 0;
     while !missing.is_empty() {
-        missing.remove(&within(seen.recv()).await.expect("the services run"));
+        let Ok(job) = tokio::time::timeout(PATIENCE, seen.recv()).await else {
+            panic!("not in time: {missing:?}");
+        };
+        missing.remove(&job.expect("the services run"));
         calls += 1;
     }
     calls

@@ -60,6 +60,21 @@ fn output(name: &str, partitioner: Partitioner) -> OutputTopic {
     }
 }
 
+/// A topic that takes records at once.
+fn opened(producer: &Arc<dyn ProducerHandle>, name: &str) -> ProducerTopic {
+    let topic = producer.topic(&output(name, Partitioner::Murmur2));
+    let topic = topic.expect("a topic");
+    let mut refused = StagedBatch::default();
+    refused.record(0).partition(Some(-3)).finish(None);
+    let sink: Arc<dyn DeliverySink> = Arc::new(Results::default());
+    let start = Instant::now();
+    while producer.produce(&[topic], &refused, 0..1, &sink) == 0 {
+        assert!(start.elapsed() < PATIENCE, "`{name}` takes no records");
+        std::thread::yield_now();
+    }
+    topic
+}
+
 fn spec(group: Option<&str>, topics: &[&str]) -> ConsumerSpec {
     ConsumerSpec {
         name: "test".to_owned(),

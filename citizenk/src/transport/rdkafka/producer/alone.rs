@@ -1,4 +1,4 @@
-//! Records that were refused for what stood beside them in their batch.
+//! Records that go again: refused for what stood beside them in their batch, or perhaps not written (`proof`).
 //!
 //! A broker that finds one record too large refuses the whole batch, and a batch has records of many
 //! senders. In: such reports. Out: the same records once more, each in a batch of its own, and the
@@ -42,7 +42,8 @@ fn is_suspect(code: Code) -> bool {
 }
 
 impl Alone {
-    /// Sends a refused record again; false when it has to be reported as it is.
+    /// Sends a record again that was refused, or of which it is open whether it was written; false when it has to
+    /// be reported as it is.
     ///
     /// # Safety
     /// The message is a delivery report of a record that has not been reported on.
@@ -50,21 +51,38 @@ impl Alone {
         &mut self,
         shared: &Arc<Shared>,
         message: &rd::rd_kafka_message_t,
+        open: bool,
     ) -> bool {
-        if !is_suspect(message.err) || message.partition < 0 {
+        if !(open || is_suspect(message.err)) || message.partition < 0 {
             return false;
+        }
+        if !open && self.client.is_none() {
+            tracing::warn!(
+                producer = shared.name,
+                "a broker refused a batch for one of its records; records of such batches are sent again one by one"
+            );
+        }
+        if open {
+            // SAFETY: the message is alive by the caller's promise and holds its topic.
+            let topic = unsafe { super::error::text(rd::rd_kafka_topic_name(message.rkt)) };
+            tracing::warn!(
+                producer = shared.name,
+                topic,
+                partition = message.partition,
+                "a record may not have been written although a later one was; it is sent again"
+            );
         }
         let client = match self.client(shared) {
             Ok(client) => client,
             Err(error) => {
-                tracing::error!(producer = shared.name, %error, "cannot send the records of a refused batch one by one");
+                tracing::error!(producer = shared.name, %error, "cannot send records again one by one");
                 return false;
             }
         };
         // SAFETY: the message is alive by the caller's promise, and so is the client.
         let failed = unsafe { again(client, message) };
         if failed != super::error::OK {
-            tracing::warn!(producer = shared.name, error = %super::error::error("sending it alone", failed), "a record of a refused batch is not sent again");
+            tracing::warn!(producer = shared.name, error = %super::error::error("sending it alone", failed), "a record is not sent again");
         }
         failed == super::error::OK
     }
@@ -78,10 +96,6 @@ impl Alone {
     }
 
     fn start(&self, shared: &Arc<Shared>) -> Result<Arc<Client>, TransportError> {
-        tracing::warn!(
-            producer = shared.name,
-            "a broker refused a batch for one of its records; records of such batches are sent again one by one"
-        );
         let Self { cluster, spec, .. } = self;
         let mut conf = Conf::new("producer");
         conf.set_all(

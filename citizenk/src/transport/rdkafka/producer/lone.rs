@@ -54,13 +54,17 @@ impl Producer {
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             // The handle lives as long as the producer; the lock must not be held while the program's own
             // partitioner is called.
-            known.get(topic).map(|(_, rkt)| rkt)
+            known.get(topic).map(|target| (target.rkt, target.open))
         };
         let record = batch.get(0);
-        let Some(rkt) = found else {
+        let Some((rkt, open)) = found else {
             let error = error::invalid("producing", "the topic's handle was never asked for");
             return self.refuse(answer_to, error);
         };
+        if !open {
+            self.found_full();
+            return Err(answer_to);
+        }
         if record.partition.is_some_and(|partition| partition < 0) {
             let code = Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
             return self.refuse(answer_to, self.failure(topic, &record, code));
@@ -114,7 +118,7 @@ impl Producer {
             .topics
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        describe(known.get(topic).map_or("?", |(name, _)| name), record)
+        describe(known.get(topic).map_or("?", |target| target.name), record)
     }
 
     fn failure(&self, topic: ProducerTopic, record: &Staged<'_>, code: Code) -> TransportError {

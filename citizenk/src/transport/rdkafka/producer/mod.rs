@@ -4,7 +4,8 @@
 //! one call to the batch's [`DeliverySink`] per record, on the serving thread (`serve`), told apart by
 //! pooled tickets (`ticket`), so that a record costs no allocation here; or the answer to whoever waits for
 //! a record sent alone (`lone`). Topic handles live as long as the producer (`topics`). Of a batch that was
-//! refused for one record the others go again (`alone`). A transactional producer is one whose calls
+//! refused for one record the others go again (`alone`), and so do records that may have been lost (`proof`). The
+//! first records of a topic wait for its leaders (`opening`). A transactional producer is one whose calls
 //! `transactions` adds. Dropping the handle lets the serving thread send what is queued, for a
 //! limited time, and report the rest as failed.
 
@@ -28,6 +29,8 @@ use crate::transport::{DeliverySink, ProducerHandle, ProducerSpec, ProducerTopic
 
 mod alone;
 mod lone;
+mod opening;
+mod proof;
 mod send;
 mod serve;
 mod ticket;
@@ -37,6 +40,7 @@ mod transactions;
 pub(super) use transactions::start as start_transactions;
 
 use alone::Alone;
+use opening::Openings;
 use ticket::Tickets;
 use topics::Topics;
 
@@ -68,6 +72,7 @@ struct Shared {
     empty: Condvar,
     statistics: Mutex<Option<String>>,
     stop: AtomicBool,
+    openings: Openings,
     /// Records refused inside `produce`, and ones reported as failed although they may have been sent.
     refused: AtomicUsize,
     failed: AtomicUsize,
@@ -157,6 +162,7 @@ fn launch(
         empty: Condvar::new(),
         statistics: Mutex::new(None),
         stop: AtomicBool::new(false),
+        openings: Openings::default(),
         refused: AtomicUsize::new(0),
         failed: AtomicUsize::new(0),
         transactional,
@@ -199,7 +205,7 @@ impl ProducerHandle for Producer {
         if let Some(found) = known.find(topic)? {
             return Ok(found);
         }
-        let (grown, index) = known.with(&self.shared.client, topic)?;
+        let (grown, index) = known.with(&self.shared, topic)?;
         *known = Arc::new(grown);
         Ok(index)
     }

@@ -14,7 +14,7 @@ use rdkafka::bindings::rd_kafka_vtype_t as Kind;
 use super::super::error;
 use super::Producer;
 use super::ticket::Filling;
-use super::topics::Topics;
+use super::topics::{Target, Topics};
 use crate::staging::{Staged, StagedBatch};
 use crate::transport::{DeliverySink, ProducerTopic, TransportError};
 
@@ -115,11 +115,15 @@ impl Call<'_> {
             let at = range.start + sent.taken;
             let record = self.batch.get(at);
             let topic = self.topics.get(record.topic);
-            let Some((name, rkt)) = topic.and_then(|topic| self.known.get(*topic)) else {
+            let Some(Target { name, rkt, open }) = topic.and_then(|topic| self.known.get(*topic))
+            else {
                 let error = error::invalid("producing", "the topic's handle was never asked for");
                 self.fail(at, error, &mut sent);
                 continue;
             };
+            if !open {
+                break;
+            }
             if record.partition.is_some_and(|partition| partition < 0) {
                 let unknown = Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
                 self.fail(

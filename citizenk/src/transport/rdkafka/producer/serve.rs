@@ -14,6 +14,7 @@ use super::super::conf::millis;
 use super::super::error;
 use super::super::security;
 use super::alone::Alone;
+use super::proof::Proven;
 use super::{Shared, lone};
 use crate::transport::{Delivered, TransportError};
 
@@ -25,18 +26,32 @@ const WAIT_FULL: Duration = Duration::from_millis(100);
 const LAST_SENDS: Duration = Duration::from_secs(5);
 const LAST_REPORTS: Duration = Duration::from_secs(1);
 
-pub(super) fn run(shared: &Arc<Shared>, mut alone: Option<&mut Alone>) {
+/// One client's events.
+struct Server<'a> {
+    shared: &'a Arc<Shared>,
+    client: &'a Client,
+    /// Sends again what has to be.
+    alone: Option<&'a mut Alone>,
+    proven: Proven,
+}
+
+pub(super) fn run(shared: &Arc<Shared>, alone: Option<&mut Alone>) {
     let client = &shared.client;
+    let mut server = Server {
+        shared,
+        client,
+        alone,
+        proven: Proven::default(),
+    };
     while !shared.stop.load(Ordering::Acquire) {
         let full = shared.full.load(Ordering::Acquire);
-        let wait = if full { WAIT_FULL } else { WAIT };
-        serve(shared, client, alone.as_deref_mut(), wait);
+        server.serve(if full { WAIT_FULL } else { WAIT });
         if full || shared.full.load(Ordering::Acquire) {
             shared.space.notify_waiters();
         }
     }
     if !shared.transactional {
-        serve_until_landed(shared, client, alone, LAST_SENDS);
+        server.serve_until_landed(LAST_SENDS);
     }
     let unsent = shared.in_flight.load(Ordering::Acquire);
     if unsent == 0 {
@@ -47,8 +62,7 @@ pub(super) fn run(shared: &Arc<Shared>, mut alone: Option<&mut Alone>) {
         unsent,
         "the producer was dropped before its records were acknowledged; they are reported as failed"
     );
-    purge(client);
-    serve_until_landed(shared, client, None, LAST_REPORTS);
+    server.end();
     let unreported = shared.in_flight.load(Ordering::Acquire);
     if unreported > 0 {
         tracing::error!(
@@ -61,15 +75,20 @@ pub(super) fn run(shared: &Arc<Shared>, mut alone: Option<&mut Alone>) {
     }
 }
 
-/// Serves the client that sends records of refused batches again, as long as the producer lives.
+/// Serves the client that sends records again, as long as the producer lives.
 pub(super) fn run_alone(shared: &Arc<Shared>, client: &Client) {
+    let mut server = Server {
+        shared,
+        client,
+        alone: None,
+        proven: Proven::default(),
+    };
     while !shared.stop.load(Ordering::Acquire) {
-        serve(shared, client, None, WAIT_FULL);
+        server.serve(WAIT_FULL);
     }
-    serve_until_landed(shared, client, None, LAST_SENDS);
+    server.serve_until_landed(LAST_SENDS);
     if shared.in_flight.load(Ordering::Acquire) > 0 {
-        purge(client);
-        serve_until_landed(shared, client, None, LAST_REPORTS);
+        server.end();
     }
 }
 
@@ -79,86 +98,106 @@ fn purge(client: &Client) {
     unsafe { rd::rd_kafka_purge(client.rk(), flags) };
 }
 
-fn serve_until_landed(
-    shared: &Arc<Shared>,
-    client: &Client,
-    mut alone: Option<&mut Alone>,
-    time: Duration,
-) {
-    let end = Instant::now() + time;
-    while shared.in_flight.load(Ordering::Acquire) > 0 && Instant::now() < end {
-        serve(shared, client, alone.as_deref_mut(), WAIT_FULL);
+impl Server<'_> {
+    fn serve_until_landed(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while self.shared.in_flight.load(Ordering::Acquire) > 0 && Instant::now() < end {
+            self.serve(WAIT_FULL);
+        }
     }
-}
 
-/// Waits for one event of a client and serves it.
-fn serve(shared: &Arc<Shared>, client: &Client, mut alone: Option<&mut Alone>, wait: Duration) {
-    // SAFETY: the queue lives as long as the client; the event is destroyed after its use.
-    unsafe {
-        let event = rd::rd_kafka_queue_poll(client.queue(), millis(wait));
-        if event.is_null() {
-            return;
-        }
-        match rd::rd_kafka_event_type(event) {
-            rd::RD_KAFKA_EVENT_DR => {
-                let mut reported = 0;
-                loop {
-                    let message = rd::rd_kafka_event_message_next(event);
-                    if message.is_null() {
-                        break;
+    /// What is not sent is not sent any more.
+    fn end(&mut self) {
+        self.alone = None;
+        purge(self.client);
+        self.serve_until_landed(LAST_REPORTS);
+    }
+
+    /// Waits for one event and serves it.
+    fn serve(&mut self, wait: Duration) {
+        let (shared, client) = (self.shared, self.client);
+        // SAFETY: the queue lives as long as the client; the event is destroyed after its use.
+        unsafe {
+            let event = rd::rd_kafka_queue_poll(client.queue(), millis(wait));
+            if event.is_null() {
+                return;
+            }
+            match rd::rd_kafka_event_type(event) {
+                rd::RD_KAFKA_EVENT_DR => {
+                    let mut reported = 0;
+                    loop {
+                        let message = rd::rd_kafka_event_message_next(event);
+                        if message.is_null() {
+                            break;
+                        }
+                        let open = self.proven.leaves_open(&*message);
+                        let again = match self.alone.as_deref_mut() {
+                            Some(alone) => alone.takes(shared, &*message, open),
+                            None => false,
+                        };
+                        if !again {
+                            report(shared, &*message, open);
+                            reported += 1;
+                        }
                     }
-                    let again = match alone.as_deref_mut() {
-                        Some(alone) => alone.takes(shared, &*message),
-                        None => false,
+                    // After they were told: a flush ends with this.
+                    shared.landed(reported);
+                }
+                rd::RD_KAFKA_EVENT_ERROR => {
+                    let code = rd::rd_kafka_event_error(event);
+                    let text = error::text(rd::rd_kafka_event_error_string(event));
+                    let context =
+                        format!("producer `{}` at {}", shared.name, client.hooks().servers);
+                    let error = match client.fatal(context.clone()) {
+                        Some(fatal) => fatal,
+                        None => security::raised(client.hooks(), context, code, text),
                     };
-                    if !again {
-                        report(shared, &*message);
-                        reported += 1;
+                    // The records it concerns are reported one by one; this is for the reader of the log.
+                    let level = if error.fatal { 3 } else { 4 };
+                    let log = &client.hooks().log;
+                    log.write(&shared.name, level, "ERROR", &error.to_string());
+                }
+                rd::RD_KAFKA_EVENT_STATS => {
+                    let json = error::text(rd::rd_kafka_event_stats(event));
+                    *lock(&shared.statistics) = Some(json);
+                }
+                rd::RD_KAFKA_EVENT_LOG => {
+                    let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+                    let got = rd::rd_kafka_event_log(
+                        event,
+                        &raw mut facility,
+                        &raw mut line,
+                        &raw mut level,
+                    );
+                    if got == 0 {
+                        client.hooks().log.write(
+                            &shared.name,
+                            level,
+                            &error::text(facility),
+                            &error::text(line),
+                        );
                     }
                 }
-                // After they were told: a flush ends with this.
-                shared.landed(reported);
+                _ => {}
             }
-            rd::RD_KAFKA_EVENT_ERROR => {
-                let code = rd::rd_kafka_event_error(event);
-                let text = error::text(rd::rd_kafka_event_error_string(event));
-                let context = format!("producer `{}` at {}", shared.name, client.hooks().servers);
-                let error = match client.fatal(context.clone()) {
-                    Some(fatal) => fatal,
-                    None => security::raised(client.hooks(), context, code, text),
-                };
-                // The records it concerns are reported one by one; this is for the reader of the log.
-                let level = if error.fatal { 3 } else { 4 };
-                let log = &client.hooks().log;
-                log.write(&shared.name, level, "ERROR", &error.to_string());
-            }
-            rd::RD_KAFKA_EVENT_STATS => {
-                let json = error::text(rd::rd_kafka_event_stats(event));
-                *lock(&shared.statistics) = Some(json);
-            }
-            rd::RD_KAFKA_EVENT_LOG => {
-                let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
-                let got =
-                    rd::rd_kafka_event_log(event, &raw mut facility, &raw mut line, &raw mut level);
-                if got == 0 {
-                    client.hooks().log.write(
-                        &shared.name,
-                        level,
-                        &error::text(facility),
-                        &error::text(line),
-                    );
-                }
-            }
-            _ => {}
+            rd::rd_kafka_event_destroy(event);
         }
-        rd::rd_kafka_event_destroy(event);
     }
 }
 
 /// # Safety
 /// The message is a delivery report of a record this producer enqueued, seen for the first time.
-unsafe fn report(shared: &Shared, message: &rd::rd_kafka_message_t) {
-    let result = if message.err == error::OK {
+unsafe fn report(shared: &Shared, message: &rd::rd_kafka_message_t, open: bool) {
+    let result = if open {
+        shared.failed.fetch_add(1, Ordering::AcqRel);
+        // SAFETY: the message is alive by the caller's promise and holds its topic.
+        let topic = unsafe { error::text(rd::rd_kafka_topic_name(message.rkt)) };
+        Err(error::with_message(
+            format!("producing to {topic}/{}", message.partition),
+            Code::RD_KAFKA_RESP_ERR__RETRY,
+            "a later record was acknowledged and this one never; it may not have been written",
+        ))
+    } else if message.err == error::OK {
         Ok(Delivered {
             partition: message.partition,
             offset: message.offset,

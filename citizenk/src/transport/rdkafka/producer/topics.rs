@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rdkafka::bindings as rd;
 
 use super::super::client::{Client, TopicHandle};
 use super::super::error;
+use super::Shared;
+use super::opening::Gate;
 use crate::staging::OutputTopic;
 use crate::topic::Partitioner;
 use crate::transport::{ProducerTopic, TransportError};
@@ -24,13 +27,24 @@ pub(super) struct Topics {
 struct Entry {
     topic: OutputTopic,
     handle: Arc<TopicHandle>,
+    gate: Gate,
+}
+
+/// Where a record goes.
+pub(super) struct Target<'a> {
+    pub(super) name: &'a str,
+    pub(super) rkt: *mut rd::rd_kafka_topic_t,
+    /// Records are taken.
+    pub(super) open: bool,
 }
 
 impl Topics {
-    pub(super) fn get(&self, index: ProducerTopic) -> Option<(&str, *mut rd::rd_kafka_topic_t)> {
-        self.list
-            .get(index.0 as usize)
-            .map(|entry| (entry.topic.name.as_str(), entry.handle.raw()))
+    pub(super) fn get(&self, index: ProducerTopic) -> Option<Target<'_>> {
+        self.list.get(index.0 as usize).map(|entry| Target {
+            name: &entry.topic.name,
+            rkt: entry.handle.raw(),
+            open: entry.gate.load(Ordering::Acquire),
+        })
     }
 
     pub(super) fn find(
@@ -56,14 +70,14 @@ impl Topics {
 
     pub(super) fn with(
         &self,
-        client: &Arc<Client>,
+        shared: &Arc<Shared>,
         topic: &OutputTopic,
     ) -> Result<(Self, ProducerTopic), TransportError> {
         if topic.name.is_empty() || topic.name.contains('\0') {
             return Err(error::invalid("output topic", "not a topic name"));
         }
-        let conf = partitioned(client, topic.partitioner)?;
-        let handle = Arc::new(client.topic_with(&topic.name, conf)?);
+        let conf = partitioned(&shared.client, topic.partitioner)?;
+        let handle = Arc::new(shared.client.topic_with(&topic.name, conf)?);
         let index = u32::try_from(self.list.len())
             .map_err(|_| error::invalid("output topic", "too many topics"))?;
         let mut grown = self.clone();
@@ -71,6 +85,7 @@ impl Topics {
         grown.list.push(Entry {
             topic: topic.clone(),
             handle,
+            gate: shared.gate(&topic.name),
         });
         Ok((grown, ProducerTopic(index)))
     }

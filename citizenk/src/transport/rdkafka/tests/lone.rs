@@ -45,9 +45,7 @@ fn they_keep_their_order_among_themselves_and_with_batches() {
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
     let producer = producer(&transport, &[]);
-    let topic = producer
-        .topic(&output("t", Partitioner::Murmur2))
-        .expect("a topic");
+    let topic = opened(&producer, "t");
     let results = Arc::new(Results::default());
     let sink: Arc<dyn DeliverySink> = results.clone();
     let mut receipts = Vec::new();
@@ -90,9 +88,7 @@ fn one_that_cannot_be_accepted_is_answered_at_once() {
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
     let producer = producer(&transport, &[("message.max.bytes", "2000")]);
-    let topic = producer
-        .topic(&output("t", Partitioner::Murmur2))
-        .expect("a topic");
+    let topic = opened(&producer, "t");
     // So that the partitions are known.
     let first = enqueue(&producer, topic, &one(b"first")).expect("room");
     wait(vec![first])[0].as_ref().expect("delivered");
@@ -173,9 +169,7 @@ fn a_dropped_producer_answers_for_what_it_could_not_send() {
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
     let producer = producer(&transport, &[("message.timeout.ms", "3000")]);
-    let topic = producer
-        .topic(&output("t", Partitioner::Murmur2))
-        .expect("a topic");
+    let topic = opened(&producer, "t");
     let first = enqueue(&producer, topic, &one(b"first")).expect("room");
     wait(vec![first])[0].as_ref().expect("delivered");
     transport

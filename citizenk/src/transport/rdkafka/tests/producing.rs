@@ -182,9 +182,7 @@ fn a_full_queue_keeps_nobody_busy() {
         &transport,
         &[("queue.buffering.max.messages", "10"), ("linger.ms", "1")],
     );
-    let topics = [producer
-        .topic(&output("t", Partitioner::Murmur2))
-        .expect("a topic")];
+    let topics = [opened(&producer, "t")];
     let mut batch = StagedBatch::default();
     for index in 0..50_usize {
         batch.record(0).finish(Some(index.to_string().as_bytes()));
@@ -339,9 +337,7 @@ fn flush_waits_for_the_reports_without_lingering() {
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
     let producer = producer(&transport, &[("linger.ms", "20000")]);
-    let topic = producer
-        .topic(&output("t", Partitioner::Murmur2))
-        .expect("a topic");
+    let topic = opened(&producer, "t");
     let mut batch = StagedBatch::default();
     for _ in 0..100 {
         batch.record(0).finish(Some(b"v"));
@@ -453,4 +449,36 @@ fn the_last_statistics_are_kept() {
         assert!(Instant::now() < end);
         std::thread::yield_now();
     }
+}
+
+/// A broker that has nothing of a producer takes any sequence, so that a record that it refused for a moment and a
+/// later one change places; librdkafka would take the refused one for written, and it would be lost.
+#[test]
+fn the_first_record_is_not_lost_when_only_the_second_is_taken() {
+    const PRODUCE: i16 = 0;
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    // Each record is a request of its own, and none waits for the one before it.
+    let settings = [("batch.num.messages", "1"), ("linger.ms", "0")];
+    let producer = producer(&transport, &settings);
+    let topic = opened(&producer, "t");
+    let refusal = Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    super::transactions::errors(&transport, PRODUCE, &[refusal]);
+    super::transactions::delay(&transport, 200);
+    let mut batch = StagedBatch::default();
+    for value in 0..5_usize {
+        let value = value.to_string();
+        batch.record(0).finish(Some(value.as_bytes()));
+    }
+    let offsets: Vec<i64> = send(&producer, &[topic], &batch)
+        .into_iter()
+        .map(|result| result.expect("delivered").offset)
+        .collect();
+    let consumer = Consumer::start(&transport, spec(None, &["t"]));
+    let mut found = vec![-1; 5];
+    for record in consumer.records(5) {
+        found[value(&record)] = record.offset();
+    }
+    assert_eq!(found, offsets, "each is where its report says");
+    consumer.close(PATIENCE);
 }

@@ -143,7 +143,7 @@ pub(super) fn errors(transport: &KafkaTransport, key: i16, codes: &[Code]) {
     }
 }
 
-fn delay(transport: &KafkaTransport, millis: i32) {
+pub(super) fn delay(transport: &KafkaTransport, millis: i32) {
     let broker = transport.embedded.as_ref().expect("embedded");
     // SAFETY: the cluster is alive; broker 1 is its only one.
     unsafe { rd::rd_kafka_mock_broker_set_rtt(broker.cluster(), 1, millis) };

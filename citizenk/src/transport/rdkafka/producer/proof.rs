@@ -1,0 +1,92 @@
+//! Whether a record was written that librdkafka says was.
+//!
+//! A broker refuses a record for a moment while its topic is being made or its leader moves, and librdkafka sends it
+//! again. If a later record of the partition is acknowledged before that, librdkafka (2.12) takes the earlier one for
+//! written as well, because an idempotent producer's records are only accepted in sequence. But a broker that has
+//! nothing of this producer yet accepts any sequence as the first (KIP-360), so that the earlier one is lost.
+//!
+//! In: delivery reports. Out: which of them prove nothing: those without an offset, before any with an offset
+//! of the same partition. Owned by the serving thread.
+
+use std::collections::HashSet;
+
+use rdkafka::bindings as rd;
+
+use super::super::error;
+
+/// A topic's handle, of which a producer has one per topic, and a partition.
+type Place = (usize, i32);
+
+/// The partitions that hold a record of this producer for certain.
+#[derive(Default)]
+pub(super) struct Proven {
+    last: Option<Place>,
+    all: HashSet<Place>,
+}
+
+impl Proven {
+    /// Whether this report, the next in order, leaves open what became of its record.
+    pub(super) fn leaves_open(&mut self, report: &rd::rd_kafka_message_t) -> bool {
+        if report.err != error::OK {
+            return false;
+        }
+        let place = (report.rkt as usize, report.partition);
+        if self.last == Some(place) {
+            return false;
+        }
+        if report.offset >= 0 {
+            self.all.insert(place);
+        } else if !self.all.contains(&place) {
+            return true;
+        }
+        self.last = Some(place);
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use rdkafka::bindings::rd_kafka_resp_err_t as Code;
+
+    use super::*;
+
+    fn report(partition: i32, offset: i64, err: Code) -> rd::rd_kafka_message_t {
+        rd::rd_kafka_message_t {
+            err,
+            rkt: ptr::null_mut(),
+            partition,
+            payload: ptr::null_mut(),
+            len: 0,
+            key: ptr::null_mut(),
+            key_len: 0,
+            offset,
+            _private: ptr::null_mut(),
+        }
+    }
+
+    #[test]
+    fn a_report_without_an_offset_proves_something_only_after_one_with() {
+        let without = i64::from(rd::RD_KAFKA_OFFSET_INVALID);
+        let failed = Code::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT;
+        let mut proven = Proven::default();
+        for (partition, offset, err, open) in [
+            (0, without, error::OK, true),
+            (0, without, error::OK, true),
+            (0, 0, error::OK, false),
+            (0, without, error::OK, false),
+            // Each partition for itself.
+            (1, without, error::OK, true),
+            (1, 7, error::OK, false),
+            (0, without, error::OK, false),
+            (1, without, error::OK, false),
+            // A failure is none of this, and proves nothing.
+            (2, without, failed, false),
+            (2, without, error::OK, true),
+        ] {
+            let report = report(partition, offset, err);
+            assert_eq!(proven.leaves_open(&report), open, "{partition} {offset}");
+        }
+    }
+}
