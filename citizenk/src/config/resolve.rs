@@ -142,15 +142,12 @@ impl Resolver<'_> {
             env::STALL_AFTER,
             file.stall_after,
         );
-        let from_file = file.partition_buffer_bytes;
-        let buffer = self
-            .pick(
-                "--partition-buffer-bytes",
-                flags.partition_buffer_bytes,
-                env::PARTITION_BUFFER_BYTES,
-                None,
-            )
-            .or_else(|| from_file.map(|bytes| Setting::new(bytes.to_string(), bytes.source)));
+        let buffer = self.pick(
+            "--partition-buffer-bytes",
+            flags.partition_buffer_bytes,
+            env::PARTITION_BUFFER_BYTES,
+            file.partition_buffer_bytes.map(as_text),
+        );
         let profile = self.pick("--profile", flags.profile, env::PROFILE, file.profile);
         let profile = self
             .parse(profile, "profile", Profile::parse)
@@ -192,15 +189,12 @@ impl Resolver<'_> {
             env::HTTP_TOKEN,
             file.http_token,
         );
-        let from_file = file.http_connections;
-        let connections = self
-            .pick(
-                "--http-connections",
-                flags.http_connections,
-                env::HTTP_CONNECTIONS,
-                None,
-            )
-            .or_else(|| from_file.map(|count| Setting::new(count.to_string(), count.source)));
+        let connections = self.pick(
+            "--http-connections",
+            flags.http_connections,
+            env::HTTP_CONNECTIONS,
+            file.http_connections.map(as_text),
+        );
         // Only variables: a secret on a command line is seen by others, and addresses differ per worker.
         let secret = self.pick("", None, env::CLUSTER_SECRET, None);
         let http = HttpSettings {
@@ -387,6 +381,11 @@ impl Resolver<'_> {
             ));
         }
     }
+}
+
+/// A number of the file, checked like one from elsewhere.
+fn as_text(setting: Setting<impl ToString>) -> Setting<String> {
+    Setting::new(setting.value.to_string(), setting.source)
 }
 
 fn parse_positive(text: &str) -> Result<Duration, String> {

@@ -70,17 +70,13 @@ pub(super) const ROWS: &[Row] = &[
         quick: false,
         limit: 300,
         run: |trial| {
-            let test = Test {
-                arguments: &[
-                    "--features",
-                    "avro,registry",
-                    "--lib",
-                    "a_schema_that_does_not_fit",
-                ],
-                variable: ("RUST_BACKTRACE", "0"),
-                says: "test result",
-            };
-            test.run(trial)
+            Test::whole(&[
+                "--features",
+                "avro,registry",
+                "--lib",
+                "a_schema_that_does_not_fit",
+            ])
+            .run(trial)
         },
     },
     Row {
@@ -89,14 +85,7 @@ pub(super) const ROWS: &[Row] = &[
         target: "each try ≤ 5 s, answers bounded, no redirect followed, failures remembered for 1 s",
         quick: false,
         limit: 300,
-        run: |trial| {
-            let test = Test {
-                arguments: &["--features", "registry", "--lib", "registry::"],
-                variable: ("RUST_BACKTRACE", "0"),
-                says: "test result",
-            };
-            test.run(trial)
-        },
+        run: |trial| Test::whole(&["--features", "registry", "--lib", "registry::"]).run(trial),
     },
     Row {
         name: "D4s",
@@ -104,14 +93,7 @@ pub(super) const ROWS: &[Row] = &[
         target: "known schemas pass without a call, unknown ones wait and are never skipped",
         quick: false,
         limit: 300,
-        run: |trial| {
-            let test = Test {
-                arguments: &["--features", "avro,registry", "--test", "schemas"],
-                variable: ("RUST_BACKTRACE", "0"),
-                says: "test result",
-            };
-            test.run(trial)
-        },
+        run: |trial| Test::whole(&["--features", "avro,registry", "--test", "schemas"]).run(trial),
     },
     Row {
         name: "D5",
@@ -135,14 +117,7 @@ pub(super) const ROWS: &[Row] = &[
         target: "0 commits past what was refused unless the policy says so; then each once",
         quick: false,
         limit: 300,
-        run: |trial| {
-            let test = Test {
-                arguments: &["--test", "conformance", "refusal_runs"],
-                variable: ("RUST_BACKTRACE", "0"),
-                says: "test result",
-            };
-            test.run(trial)
-        },
+        run: |trial| Test::whole(&["--test", "conformance", "refusal_runs"]).run(trial),
     },
 ];
 
@@ -155,7 +130,16 @@ struct Test<'a> {
     says: &'a str,
 }
 
-impl Test<'_> {
+impl<'a> Test<'a> {
+    /// With all its cases, always.
+    fn whole(arguments: &'a [&'a str]) -> Self {
+        Self {
+            arguments,
+            variable: ("RUST_BACKTRACE", "0"),
+            says: "test result",
+        }
+    }
+
     fn run(&self, trial: &mut Trial<'_>) -> Result<()> {
         /// The row's own limit comes first.
         const LIMIT: Duration = Duration::from_secs(60 * 60);

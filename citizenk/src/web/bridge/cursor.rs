@@ -232,13 +232,7 @@ impl Cursor {
     fn item(&mut self, found: Result<Event<Option<Bytes>>, ReadError>) -> Result<Item, Step> {
         let (partition, offset, json) = match found {
             Ok(event) => {
-                let json = record(
-                    event.partition(),
-                    event.offset(),
-                    event.timestamp().millis(),
-                    event.key_bytes(),
-                    event.value.as_deref(),
-                );
+                let json = record(&event);
                 (event.partition(), event.offset(), json)
             }
             Err(error) => match (place_of(&error), &error) {

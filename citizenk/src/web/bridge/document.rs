@@ -6,24 +6,18 @@ use serde_json::{Value, json};
 
 use super::BridgeTopic;
 use crate::web::Operation;
-use crate::web::auto::{body_media_type, record_parameters};
+use crate::web::auto::body_media_type;
+use crate::web::openapi::auto::{one_of, send};
+
+const UNREACHABLE: &str = "No such topic can be reached from here";
 
 fn topic_parameter(operation: &mut Operation, topics: &[Arc<BridgeTopic>]) {
     let names: Vec<&str> = topics.iter().map(|topic| topic.info.name).collect();
-    // An empty list would be a schema nothing matches.
-    let schema = if names.is_empty() {
-        json!({ "type": "string" })
-    } else {
-        json!({ "type": "string", "enum": names })
-    };
-    operation.parameter("path", "topic", true, schema);
+    operation.parameter("path", "topic", true, one_of(&names));
 }
 
 pub(super) fn producer(operation: &mut Operation, topics: &[Arc<BridgeTopic>]) {
     topic_parameter(operation, topics);
-    for (name, schema) in record_parameters() {
-        operation.parameter("query", name, false, schema);
-    }
     let mut content = serde_json::Map::new();
     for topic in topics {
         let schema = (topic.info.schema)(&mut operation.generator).to_value();
@@ -36,37 +30,9 @@ pub(super) fn producer(operation: &mut Operation, topics: &[Arc<BridgeTopic>]) {
             any.push(schema);
         }
     }
-    // A tombstone has no body.
-    operation.body = Some(json!({ "required": false, "content": content }));
-    let sent = json!({
-        "type": "object",
-        "properties": {
-            "topic": { "type": "string" },
-            "partition": { "type": "integer", "format": "int32" },
-            "offset": { "type": "integer", "format": "int64" }
-        },
-        "required": ["topic", "partition", "offset"]
-    });
-    operation.response(
-        "200",
-        "The broker has acknowledged the record",
-        Some(("application/json", sent)),
-    );
-    operation.problem("400", "The request is malformed");
-    operation.problem("401", "The bearer token is missing or wrong");
-    operation.problem(
-        "403",
-        "Not allowed on this address, or asked for by another site",
-    );
-    operation.problem("404", "No such topic can be reached from here");
-    operation.problem("413", "The body is too large");
-    operation.problem("415", "The body has the wrong content type");
-    operation.problem("422", "A value is wrong; `field` says which");
-    operation.problem("503", "The broker cannot be reached now");
-    operation.problem(
-        "504",
-        "No acknowledgement came; the record may or may not have been written",
-    );
+    operation.body = Some(json!({ "content": content }));
+    send(operation, true);
+    operation.problem("404", UNREACHABLE);
 }
 
 pub(super) fn consumer(operation: &mut Operation, topics: &[Arc<BridgeTopic>]) {
@@ -100,7 +66,7 @@ pub(super) fn consumer(operation: &mut Operation, topics: &[Arc<BridgeTopic>]) {
     );
     operation.problem("400", "The query is wrong");
     operation.problem("403", "The page belongs to another site");
-    operation.problem("404", "No such topic can be reached from here");
+    operation.problem("404", UNREACHABLE);
     operation.problem("409", "The broker cannot find the place, e.g. by time");
     operation.problem("426", "The request is not one for a websocket");
     operation.problem(

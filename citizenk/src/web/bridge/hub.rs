@@ -167,13 +167,7 @@ async fn read_on(
     loop {
         match records.next().await {
             Some(Ok(event)) => {
-                let json = record(
-                    event.partition(),
-                    event.offset(),
-                    event.timestamp().millis(),
-                    event.key_bytes(),
-                    event.value.as_deref(),
-                );
+                let json = record(&event);
                 shared.publish(event.partition(), event.offset(), json);
             }
             Some(Err(error)) => match place_of(&error) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::places::Places;
+use crate::agent::Event;
 use crate::extract::ReadError;
 use crate::fanout::{Frame, Gap, Shape};
 
@@ -81,7 +82,19 @@ pub(super) fn echo(text: &str) -> Value {
 }
 
 /// A record: what it is besides its value, and its value (`None`: a tombstone), which is JSON already.
-pub(super) fn record(
+pub(super) fn record(event: &Event<Option<Bytes>>) -> Bytes {
+    let millis = event.timestamp().millis();
+    let (partition, offset) = (event.partition(), event.offset());
+    line(
+        partition,
+        offset,
+        millis,
+        event.key_bytes(),
+        event.value.as_deref(),
+    )
+}
+
+fn line(
     partition: i32,
     offset: i64,
     timestamp: Option<i64>,
@@ -138,7 +151,7 @@ mod tests {
             (&[0xff, 0x01], "key_hex", "ff01".into()),
         ];
         for (key, field, expected) in keys {
-            let json = record(3, 17, Some(5), Some(key), Some(br#"{"a":1}"#));
+            let json = line(3, 17, Some(5), Some(key), Some(br#"{"a":1}"#));
             let read: Value = serde_json::from_slice(&json).unwrap();
             assert_eq!(read[field], expected);
             assert_eq!(read["value"], json!({ "a": 1 }));
@@ -148,7 +161,7 @@ mod tests {
             );
             assert!(!json.contains(&b'\n'), "it would end the event");
         }
-        let gone: Value = serde_json::from_slice(&record(0, 0, None, None, None)).unwrap();
+        let gone: Value = serde_json::from_slice(&line(0, 0, None, None, None)).unwrap();
         assert_eq!((&gone["key"], &gone["value"]), (&Value::Null, &Value::Null));
     }
 }

@@ -281,7 +281,8 @@ fn value_body(operation: &mut Operation, topic: &TopicInfo) {
     operation.body(body_media_type(topic), schema);
 }
 
-fn send(operation: &mut Operation, secured: bool) {
+/// What a request is answered that writes a record, whose body is there already.
+pub(crate) fn send(operation: &mut Operation, secured: bool) {
     answers(
         operation,
         "The broker has acknowledged the record",
@@ -341,7 +342,7 @@ fn record(operation: &mut Operation, secured: bool) {
     operation.problem("422", "A value is wrong; `field` says which");
 }
 
-fn one_of(names: &[&str]) -> Value {
+pub(crate) fn one_of(names: &[&str]) -> Value {
     // An empty list would be a schema nothing matches.
     if names.is_empty() {
         return json!({ "type": "string" });

@@ -5,7 +5,7 @@
 //! runs. Schemas come from one generator; they are never parsed into another crate's schema types,
 //! which would lose what those types do not know.
 
-mod auto;
+pub(crate) mod auto;
 mod components;
 
 use std::collections::BTreeSet;
