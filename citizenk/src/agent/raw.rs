@@ -212,6 +212,8 @@ impl AgentBuilder<Undecoded, EventBatch> {
             own: None,
             in_registry: false,
             wire: WireOptions::DEFAULT,
+            #[cfg(feature = "strict-json")]
+            strict: None,
             key: KeyCodec::raw(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Input,

@@ -385,6 +385,9 @@ impl Checks<'_> {
         if let Err(reason) = crate::admin::problems(&real, &topic.declared) {
             self.issue(component, format!("topic `{}`: {reason}", topic.name));
         }
+        if let Err(reason) = topic.check_rules() {
+            self.issue(component, format!("topic `{}`: {reason}", topic.name));
+        }
         if let Err(reason) = topic.own_schemas(&real) {
             self.issue(component, format!("topic `{}`: {reason}", topic.name));
         }
@@ -403,6 +406,7 @@ impl Checks<'_> {
             ("key codec", known.key_codec, topic.key_codec),
             ("value type", known.value_type, topic.value_type),
             ("key type", known.key_type, topic.key_type),
+            ("validation", known.validation(), topic.validation()),
         ];
         let difference = pairs.iter().find(|(_, a, b)| a != b).map(|(what, a, b)| {
             format!(

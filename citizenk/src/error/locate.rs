@@ -18,15 +18,17 @@ pub(crate) fn json_field(error: &serde_json::Error, text: &[u8]) -> Option<Strin
     {
         path.push(Step::Key(name.to_owned()));
     }
-    (!path.is_empty()).then(|| render(&path))
+    (!path.is_empty()).then(|| field_path(&path))
 }
 
-enum Step {
+/// One step of a path.
+pub(crate) enum Step {
     Key(String),
     Index(usize),
 }
 
-fn render(path: &[Step]) -> String {
+/// As people write it: `items[2].price`.
+pub(crate) fn field_path(path: &[Step]) -> String {
     use std::fmt::Write;
     let mut text = String::new();
     for step in path {
@@ -170,7 +172,7 @@ mod tests {
         #[test]
         fn no_text_and_no_place_panics(text in ".{0,60}", line in 0usize..5, column in 0usize..70) {
             if let Some(end) = offset(text.as_bytes(), line, column) {
-                render(&path_at(text.as_bytes(), end));
+                field_path(&path_at(text.as_bytes(), end));
             }
         }
     }

@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Frame, Named, Payload, SchemaText, Wire, WireSpec};
+#[cfg(feature = "strict-json")]
+use super::{Side, ValueSchema};
 use crate::error::{DecodeError, EncodeError};
 
 pub(crate) const NAME: &str = "json schema";
@@ -26,6 +28,27 @@ fn text<T: JsonSchema>() -> SchemaText {
 /// The schema of a topic's own values.
 pub(crate) fn own_schema<T: JsonSchema>(_: &WireSpec) -> Result<Arc<SchemaText>, String> {
     Ok(Arc::new(text::<T>()))
+}
+
+/// The one that the topic's constant gives.
+#[cfg(feature = "strict-json")]
+pub(crate) fn own_text(spec: &WireSpec) -> Result<Arc<SchemaText>, String> {
+    given(spec)
+        .map(Arc::new)
+        .ok_or_else(|| "has no schema of its own".to_owned())
+}
+
+#[cfg(feature = "strict-json")]
+fn given(spec: &WireSpec) -> Option<SchemaText> {
+    match (spec.side, spec.options.schema) {
+        (Side::Value, ValueSchema::Text(text)) => Some(SchemaText::json(text)),
+        _ => None,
+    }
+}
+
+#[cfg(not(feature = "strict-json"))]
+fn given(_: &WireSpec) -> Option<SchemaText> {
+    None
 }
 
 /// Registry framing: [`Frame`], then the value.
@@ -51,7 +74,7 @@ pub(crate) fn encode<T: Serialize + JsonSchema + 'static>(
 fn id_of<T: JsonSchema + 'static>(wire: &Wire) -> Result<u32, EncodeError> {
     let own = TypeId::of::<T>();
     let id = wire
-        .id_of(&wire.own(Arc::new(text::<T>())))
+        .id_of(&wire.own(Arc::new(given(&wire.spec).unwrap_or_else(text::<T>))))
         .map_err(|reason| EncodeError::new(NAME, reason))?;
     wire.json
         .find_or_add(|(known, _)| *known == own, || (own, id));
@@ -69,7 +92,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
 
 /// The schema is not asked for; where a header names it, the JSON is all there is.
 #[inline]
-fn body<'a>(payload: Payload<'a>, wire: &Wire) -> Result<&'a [u8], DecodeError> {
+pub(crate) fn body<'a>(payload: Payload<'a>, wire: &Wire) -> Result<&'a [u8], DecodeError> {
     match payload.named {
         Named::Id(_) => Ok(payload.bytes),
         _ => wire.frame(NAME, payload).map(|frame| frame.body),

@@ -14,6 +14,8 @@ mod list;
 mod local;
 mod source;
 mod strategy;
+#[cfg(feature = "strict-json")]
+mod strict;
 mod wire;
 
 pub use crate::config::SchemaMode;
@@ -26,4 +28,6 @@ pub use source::{
     Fetched, OwnSchema, ResolvedReference, SchemaError, SchemaKind, SchemaSource, SchemaText, Side,
 };
 pub use strategy::SubjectStrategy;
+#[cfg(feature = "strict-json")]
+pub(crate) use strict::{Compiled, Rules};
 pub(crate) use wire::{SchemaFn, Schemas, ValueSchema, Wire, WireOptions, WireSpec};

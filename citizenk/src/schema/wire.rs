@@ -36,7 +36,7 @@ pub(crate) enum ValueSchema {
     /// The Rust type is the schema, or there is none.
     Type,
     /// This is it.
-    #[cfg(feature = "avro")]
+    #[cfg(any(feature = "avro", feature = "strict-json"))]
     Text(&'static str),
     /// It stands in a file.
     #[cfg(feature = "avro")]
@@ -142,6 +142,8 @@ impl Schemas {
             guids: AppendList::default(),
             next_guid: AtomicU32::new(0),
             json: AppendList::default(),
+            #[cfg(feature = "strict-json")]
+            rules: AppendList::default(),
             #[cfg(feature = "avro")]
             avro: AppendList::default(),
             #[cfg(feature = "avro")]
@@ -198,6 +200,9 @@ pub(crate) struct Wire {
     next_guid: AtomicU32,
     /// The ids of own JSON Schemas, by the Rust type of the values; nearly always one.
     pub(crate) json: AppendList<(TypeId, u32)>,
+    /// What values have to be; nearly always one.
+    #[cfg(feature = "strict-json")]
+    pub(crate) rules: AppendList<(super::Rules, super::Compiled)>,
     /// By the Rust type of the values; nearly always one.
     #[cfg(feature = "avro")]
     pub(crate) avro: AppendList<super::avro::Typed>,

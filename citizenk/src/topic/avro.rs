@@ -102,6 +102,8 @@ impl<V, K> Topic<V, K> {
             own: Some(own_schema::<V>),
             in_registry,
             wire: WireOptions::DEFAULT,
+            #[cfg(feature = "strict-json")]
+            strict: None,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Bidir,

@@ -78,6 +78,8 @@ impl<K: TextKey> Topic<AvroValue, K> {
                 schema,
                 ..WireOptions::DEFAULT
             },
+            #[cfg(feature = "strict-json")]
+            strict: None,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Bidir,

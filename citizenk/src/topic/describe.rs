@@ -76,6 +76,8 @@ pub(crate) struct TopicInfo {
     /// The schemas of keys and values, in formats that have them.
     own: [Option<Own>; 2],
     pub(crate) wire: WireOptions,
+    #[cfg(feature = "strict-json")]
+    strict: Option<crate::schema::Rules>,
     /// Values arrive as JSON over HTTP, though the topic's own format is another.
     pub(crate) takes_json: bool,
     /// The bytes of a value that arrived as text (HTTP body, command line): decoded as the topic's
@@ -115,6 +117,8 @@ impl TopicInfo {
             internal: false,
             schema: topic.schema,
             wire: topic.wire,
+            #[cfg(feature = "strict-json")]
+            strict: topic.strict,
             takes_json: topic.from_json.is_some(),
             to_json: topic.to_json,
             schemas: Schemas::none(),
@@ -203,6 +207,27 @@ impl TopicInfo {
     pub(crate) fn own_schemas(&self, real: &str) -> Result<Vec<OwnSchema>, String> {
         let known = self.own.iter().flatten().filter(|own| !own.is_registrys());
         known.map(|own| own.resolved(real)).collect()
+    }
+
+    /// What its values have to be beside decodable can be checked.
+    #[cfg(feature = "strict-json")]
+    pub(crate) fn check_rules(&self) -> Result<(), String> {
+        self.strict
+            .map_or(Ok(()), |rules| rules.compile().map(|_| ()))
+    }
+
+    #[cfg(not(feature = "strict-json"))]
+    pub(crate) fn check_rules(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// By whom values are checked, for messages.
+    pub(crate) fn validation(&self) -> &'static str {
+        #[cfg(feature = "strict-json")]
+        if let Some(rules) = self.strict {
+            return rules.name();
+        }
+        "by type"
     }
 
     /// The schema of values is the newest the registry has.

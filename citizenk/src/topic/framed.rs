@@ -41,6 +41,8 @@ impl<V, K> Topic<V, K> {
             own: Some(json::own_schema::<V>),
             in_registry: true,
             wire: WireOptions::DEFAULT,
+            #[cfg(feature = "strict-json")]
+            strict: None,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Bidir,

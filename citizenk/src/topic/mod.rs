@@ -12,6 +12,8 @@ use crate::codec::{
 };
 use crate::config::split_name;
 use crate::error::{DecodeError, EncodeError};
+#[cfg(feature = "strict-json")]
+use crate::schema::Rules;
 use crate::schema::{Payload, SchemaFn, Schemas, Side, Wire, WireOptions, WireSpec};
 
 #[cfg(feature = "avro")]
@@ -23,6 +25,8 @@ mod framed;
 pub(crate) mod input;
 mod name;
 mod partitioner;
+#[cfg(feature = "strict-json")]
+mod strict;
 
 pub(crate) use crate::config::DEFAULT_CLUSTER;
 pub use input::InputTopic;
@@ -72,6 +76,9 @@ pub struct Topic<V, K = String> {
     /// Values name it by its id in a registry.
     pub(crate) in_registry: bool,
     pub(crate) wire: WireOptions,
+    /// What values have to be beside decodable.
+    #[cfg(feature = "strict-json")]
+    pub(crate) strict: Option<Rules>,
     pub(crate) key: KeyCodec<K>,
     pub(crate) partitioner: Partitioner,
     pub(crate) direction: Direction,
@@ -165,6 +172,8 @@ impl<V, K> Topic<V, K> {
             own: None,
             in_registry: false,
             wire: WireOptions::DEFAULT,
+            #[cfg(feature = "strict-json")]
+            strict: None,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Bidir,
@@ -191,6 +200,8 @@ impl<V, K> Topic<V, K> {
             own: None,
             in_registry: false,
             wire: WireOptions::DEFAULT,
+            #[cfg(feature = "strict-json")]
+            strict: None,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Input,
@@ -217,6 +228,8 @@ impl<V, K> Topic<V, K> {
             own: None,
             in_registry: false,
             wire: WireOptions::DEFAULT,
+            #[cfg(feature = "strict-json")]
+            strict: None,
             key: KeyCodec::text(),
             partitioner: Partitioner::Murmur2,
             direction: Direction::Output,

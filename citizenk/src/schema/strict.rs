@@ -1,0 +1,190 @@
+//! What a JSON Schema says of a topic's values, beyond what their Rust type does.
+//!
+//! In: a value's JSON. Out: nothing, or the first fault with its field. The schema is compiled once per app and
+//! topic, when the app is put together or its first value comes; topics without rules pass none of this.
+
+use std::fmt::Write as _;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::paths::LocationSegment;
+use jsonschema::{PatternOptions, ValidationError};
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+
+use super::Wire;
+use crate::codec::Json;
+use crate::error::{DecodeError, EncodeError, Step, field_path};
+
+/// Which schema.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rules {
+    /// That of the values' type.
+    Type(fn(&mut SchemaGenerator) -> Schema),
+    /// This text.
+    Text(&'static str),
+}
+
+/// Compiled rules, or why they are none.
+pub(crate) type Compiled = Result<jsonschema::Validator, String>;
+
+/// How much of a fault is told.
+const LONGEST: usize = 300;
+/// How much of a value is shown in it.
+const LONGEST_VALUE: usize = 40;
+
+impl Rules {
+    /// As listings name it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Type(_) => "strict",
+            Self::Text(_) => "strict with a schema of its own",
+        }
+    }
+
+    /// Whether these are compiled already. Two addresses of one thing are no harm: it is compiled twice. One
+    /// address of two functions is none either: the linker merges only what does the same.
+    fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Type(one), Self::Type(other)) => std::ptr::fn_addr_eq(one, other),
+            (Self::Text(one), Self::Text(other)) => std::ptr::eq(one, other),
+            _ => false,
+        }
+    }
+
+    fn schema(self) -> Result<Value, String> {
+        match self {
+            Self::Type(schema) => {
+                let mut generator = SchemaSettings::draft2020_12().into_generator();
+                let mut schema = schema(&mut generator).to_value();
+                let definitions = generator.take_definitions(true);
+                if let (Some(object), false) = (schema.as_object_mut(), definitions.is_empty()) {
+                    object.insert("$defs".to_owned(), definitions.into());
+                }
+                Ok(schema)
+            }
+            Self::Text(text) => serde_json::from_str(text)
+                .map_err(|error| format!("its JSON Schema is not JSON: {error}")),
+        }
+    }
+
+    /// Formats (`date-time`, `email`) count. Patterns are matched in linear time, whatever the values are; schemas
+    /// elsewhere are not fetched.
+    pub(crate) fn compile(self) -> Compiled {
+        let schema = self.schema()?;
+        jsonschema::options()
+            .offline()
+            .should_validate_formats(true)
+            .with_pattern_options(PatternOptions::regex())
+            .build(&schema)
+            .map_err(|error| {
+                let place = error.schema_path().as_str().to_owned();
+                let at = error.instance_path().as_str();
+                let place = if at.is_empty() { place.as_str() } else { at };
+                format!(
+                    "its JSON Schema cannot be used: at `{place}`: {}",
+                    cut(error.to_string(), LONGEST)
+                )
+            })
+    }
+
+    pub(crate) fn check_read(self, wire: &Wire, json: &[u8]) -> Result<(), DecodeError> {
+        self.check(wire, json).map_err(|fault| {
+            let message = fault.message;
+            DecodeError::message(NAME, message).with_field(fault.field)
+        })
+    }
+
+    pub(crate) fn check_written(self, wire: &Wire, json: &[u8]) -> Result<(), EncodeError> {
+        self.check(wire, json).map_err(|fault| {
+            let field = fault.field.map(|field| format!("field `{field}`: "));
+            let field = field.unwrap_or_default();
+            EncodeError::new(NAME, format!("{field}{}", fault.message))
+        })
+    }
+
+    fn check(self, wire: &Wire, json: &[u8]) -> Result<(), Fault> {
+        let (_, compiled) = wire
+            .rules
+            .find_or_add(|(known, _)| known.is(self), || (self, self.compile()));
+        let validator = compiled.as_ref().map_err(|reason| Fault {
+            field: None,
+            message: reason.clone(),
+        })?;
+        // Typed decoding has passed, or these are our own bytes.
+        let value: Value = serde_json::from_slice(json).map_err(|error| Fault {
+            field: None,
+            message: error.to_string(),
+        })?;
+        match validator.is_valid(&value) {
+            true => Ok(()),
+            false => Err(fault(validator, &value)),
+        }
+    }
+}
+
+const NAME: &str = <Json as crate::codec::Codec>::NAME;
+
+struct Fault {
+    field: Option<String>,
+    message: String,
+}
+
+#[cold]
+fn fault(validator: &jsonschema::Validator, value: &Value) -> Fault {
+    let mut faults = validator.iter_errors(value);
+    let Some(first) = faults.next() else {
+        return Fault {
+            field: None,
+            message: "its schema does not allow it".to_owned(),
+        };
+    };
+    let shown = cut(first.instance().to_string(), LONGEST_VALUE);
+    let mut message = cut(
+        format!(
+            "its schema does not allow it: {}",
+            first.masked_with(format!("`{shown}`"))
+        ),
+        LONGEST,
+    );
+    let more = faults.count();
+    if more > 0 {
+        let written = write!(message, " (and {more} more)");
+        debug_assert!(written.is_ok(), "writing to a string cannot fail");
+    }
+    Fault {
+        field: field(&first),
+        message,
+    }
+}
+
+/// Of a missing or superfluous property the property's own path.
+fn field(error: &ValidationError<'_>) -> Option<String> {
+    let segments = error.instance_path().segments();
+    let mut path: Vec<Step> = segments
+        .map(|segment| match segment {
+            LocationSegment::Property(name) => Step::Key(name.into_owned()),
+            LocationSegment::Index(index) => Step::Index(index),
+        })
+        .collect();
+    match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            path.extend(property.as_str().map(|name| Step::Key(name.to_owned())));
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            path.extend(unexpected.first().map(|name| Step::Key(name.clone())));
+        }
+        _ => {}
+    }
+    (!path.is_empty()).then(|| field_path(&path))
+}
+
+fn cut(mut text: String, longest: usize) -> String {
+    if text.len() > longest {
+        let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or_default());
+        text.push_str("..");
+    }
+    text
+}
