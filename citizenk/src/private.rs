@@ -12,8 +12,8 @@ pub use serde_json::Value;
 #[cfg(feature = "avro")]
 pub mod avro {
     pub use crate::schema::avro::{
-        AvroType, AvroWith, Branch, Decoded, Encoded, FieldName, Fields, Own, Position,
-        SchemaBuilder, TypeName, present, read, skip, unknown,
+        AvroType, Branch, FieldName, Fields, Own, Part, Position, Read, SchemaBuilder, TypeName,
+        Written, present, read, schema, skip, unknown,
     };
 }
 

@@ -58,8 +58,10 @@ fn strip(input: &mut DeriveInput) {
     }
 }
 
-/// The three functions of the implementation.
+/// The three functions of the implementation, and what they name.
 struct Body {
+    /// One [`part`] per field that is written.
+    parts: TokenStream,
     schema: TokenStream,
     encode: TokenStream,
     decode: TokenStream,
@@ -74,6 +76,7 @@ fn wrap(input: &DeriveInput, body: &Body, paths: &Paths) -> TokenStream {
         .iter()
         .filter(|attr| attr.path().is_ident("cfg"));
     let Body {
+        parts,
         schema,
         encode,
         decode,
@@ -84,6 +87,7 @@ fn wrap(input: &DeriveInput, body: &Body, paths: &Paths) -> TokenStream {
             #import
             use __citizenk::{avro as __avro, serde as __serde};
             type __Message = #ident;
+            #parts
             #[automatically_derived]
             #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
             impl __avro::AvroType for #ident {
@@ -135,7 +139,7 @@ fn body(input: &DeriveInput, options: &AvroOptions, report: &mut Report) -> Opti
                 None
             }
             fields => {
-                let record = Record::new(fields, said.rename_all, report);
+                let record = Record::new(fields, "__Field", said.rename_all, report);
                 Some(record.body(&type_name, said.default.as_ref()))
             }
         },
@@ -169,12 +173,16 @@ fn type_name(name: &str, options: &AvroOptions, doc: &str) -> TokenStream {
     }
 }
 
-/// How a field is written: its own way, or the one it names.
-fn way(said: &Said) -> TokenStream {
+/// How a field is written: its own way, which is asked for where its type stands, or the one it names.
+fn way(said: &Said, ty: &Type) -> TokenStream {
     match &said.with {
         Some(with) => quote!(#with),
-        None => quote!(__avro::Own),
+        None => own_way(ty),
     }
+}
+
+fn own_way(ty: &Type) -> TokenStream {
+    quote_spanned!(at(ty)=> __avro::Own)
 }
 
 /// Calls that need the field's type to have an Avro form stand where the type stands.
@@ -184,17 +192,33 @@ fn at(ty: &Type) -> Span {
 
 fn newtype(field: &Field, report: &mut Report) -> Body {
     let said = Said::of(&field.attrs, Level::Field, report);
-    let (ty, way) = (&field.ty, way(&said));
-    let with = quote_spanned!(at(ty)=> <#way as __avro::AvroWith<#ty>>);
+    let name = format_ident!("__Value");
     Body {
-        schema: quote!(#with::schema(__builder)),
-        encode: quote!(#with::encode(&self.0, __serializer)),
-        decode: quote!(#with::decode(__deserializer).map(Self)),
+        parts: part(&name, &field.ty, &way(&said, &field.ty)),
+        schema: quote!(__avro::schema::<#name>(__builder)),
+        encode: quote!(__serde::Serialize::serialize(&__avro::Written::<#name>::new(&self.0), __serializer)),
+        decode: quote! {
+            __serde::de::DeserializeSeed::deserialize(__avro::Read::<#name>::NEW, __deserializer).map(Self)
+        },
+    }
+}
+
+/// A type that stands for a field's type and way together. That the type has an Avro form is asked for here and
+/// nowhere else, so that a type that has none is one error, on its own tokens.
+fn part(name: &Ident, ty: &Type, way: &TokenStream) -> TokenStream {
+    quote_spanned! {at(ty)=>
+        enum #name {}
+        impl __avro::Part for #name {
+            type Value = #ty;
+            type Way = #way;
+        }
     }
 }
 
 struct RecordField<'a> {
     ident: &'a Ident,
+    /// What stands for it in the generated code.
+    part: Ident,
     ty: &'a Type,
     name: String,
     said: Said,
@@ -207,7 +231,8 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn new(fields: &'a Fields, case: Option<Case>, report: &mut Report) -> Self {
+    /// `prefix` begins the names of its [`part`]s.
+    fn new(fields: &'a Fields, prefix: &str, case: Option<Case>, report: &mut Report) -> Self {
         let mut all: Vec<RecordField<'a>> = Vec::new();
         for field in fields {
             let Some(ident) = &field.ident else { continue };
@@ -224,6 +249,7 @@ impl<'a> Record<'a> {
             let aliases = said.aliases.iter().map(syn::LitStr::value).collect();
             all.push(RecordField {
                 ident,
+                part: format_ident!("{prefix}{}", all.len()),
                 ty: &field.ty,
                 name,
                 said,
@@ -237,13 +263,20 @@ impl<'a> Record<'a> {
         self.fields.iter().filter(|field| !field.said.skip)
     }
 
+    fn parts(&self) -> TokenStream {
+        let parts = self.written();
+        parts
+            .map(|field| part(&field.part, field.ty, &way(&field.said, field.ty)))
+            .collect()
+    }
+
     fn schema(&self, type_name: &TokenStream, whole: Option<&FieldDefault>) -> TokenStream {
         let fields = self.written().map(|field| {
-            let (ty, way, name, doc) = (field.ty, way(&field.said), &field.name, &field.said.doc);
+            let (ty, part, name, doc) = (field.ty, &field.part, &field.name, &field.said.doc);
             let aliases = &field.aliases;
             let default = default(field, whole);
             quote_spanned! {at(ty)=>
-                __fields.field::<#ty, #way>(
+                __fields.field::<#part>(
                     __avro::FieldName { name: #name, doc: #doc, aliases: &[#(#aliases),*] },
                     #default,
                 );
@@ -265,10 +298,10 @@ impl<'a> Record<'a> {
             quote!(__serde::ser::SerializeStruct)
         };
         let fields = self.written().enumerate().map(|(index, field)| {
-            let (ident, ty, way) = (field.ident, field.ty, way(&field.said));
+            let (ident, ty, part) = (field.ident, field.ty, &field.part);
             let key = format!("f{index}");
             quote_spanned! {at(ty)=>
-                #how::serialize_field(&mut __record, #key, &__avro::Encoded::<#ty, #way>::new(#ident))?;
+                #how::serialize_field(&mut __record, #key, &__avro::Written::<#part>::new(#ident))?;
             }
         });
         quote! {
@@ -316,13 +349,13 @@ impl<'a> Record<'a> {
             .zip(&slots)
             .filter(|(field, _)| !field.said.skip);
         let arms = written.enumerate().map(|(index, (field, slot))| {
-            let (ty, way, name) = (field.ty, way(&field.said), &field.name);
+            let (ty, part, name) = (field.ty, &field.part, &field.name);
             quote_spanned! {at(ty)=>
-                #index => #slot = __avro::read::<#ty, #way, __A>(&mut __map, #name)?,
+                #index => #slot = __avro::read::<#part, __A>(&mut __map, #name)?,
             }
         });
         let built = self.fields.iter().zip(&slots).map(|(field, slot)| {
-            let (ident, ty, way, name) = (field.ident, field.ty, way(&field.said), &field.name);
+            let (ident, ty, part, name) = (field.ident, field.ty, &field.part, &field.name);
             if field.said.skip {
                 let value = match (&field.said.default, whole) {
                     (Some(FieldDefault::Path(path)), _) => quote!(#path()),
@@ -331,7 +364,7 @@ impl<'a> Record<'a> {
                 return quote!(#ident: #value);
             }
             let default = default(field, whole);
-            quote_spanned!(at(ty)=> #ident: __avro::present::<#ty, #way, __A::Error>(#slot, #default, #name)?)
+            quote_spanned!(at(ty)=> #ident: __avro::present::<#part, __A::Error>(#slot, #default, #name)?)
         });
         quote! {
             struct #visitor;
@@ -368,6 +401,7 @@ impl<'a> Record<'a> {
         let made = quote!(__Message);
         let decode = self.visitor(&visitor, &made, &made, whole);
         Body {
+            parts: self.parts(),
             schema: self.schema(type_name, whole),
             encode: quote! {
                 let Self #pattern = self;
@@ -432,6 +466,7 @@ fn symbols(
     let numbers: Vec<u32> = (0..).take(variants.len()).collect();
     let positions: Vec<usize> = (0..variants.len()).collect();
     Body {
+        parts: TokenStream::new(),
         schema: quote!(__builder.symbols::<Self>(#type_name, &[#(#names),*], #default)),
         encode: quote! {
             __serde::Serializer::serialize_u32(__serializer, match self {
@@ -455,7 +490,8 @@ fn union(
     options: &AvroOptions,
     report: &mut Report,
 ) -> Option<Body> {
-    let (mut schemas, mut writes, mut visitors, mut reads) = (vec![], vec![], vec![], vec![]);
+    let (mut parts, mut schemas) = (vec![], vec![]);
+    let (mut writes, mut visitors, mut reads) = (vec![], vec![], vec![]);
     for (index, variant) in variants.iter().enumerate() {
         let own = Said::of(&variant.attrs, Level::Variant, report);
         let name = variant_name(variant, &own, said.rename_all, report);
@@ -469,15 +505,17 @@ fn union(
                     report.on(with, "the message of a variant is written its own way");
                 }
                 let ty = &field.ty;
-                schemas.push(quote_spanned!(at(ty)=> __builder.branch::<#ty>(#name)));
+                let part_ident = format_ident!("__Variant{index}Value");
+                parts.push(part(&part_ident, ty, &own_way(ty)));
+                schemas.push(quote_spanned!(at(ty)=> __builder.branch::<#part_ident>(#name)));
                 writes.push(quote_spanned! {at(ty)=>
                     Self::#variant_ident(__value) => __serde::Serializer::serialize_newtype_variant(
-                        __serializer, "r", #number, #branch, &__avro::Encoded::<#ty>::new(__value),
+                        __serializer, "r", #number, #branch, &__avro::Written::<#part_ident>::new(__value),
                     ),
                 });
                 reads.push(quote_spanned! {at(ty)=>
                     #index => __serde::de::VariantAccess::newtype_variant_seed(
-                        __variant, __avro::Decoded::<#ty>::NEW,
+                        __variant, __avro::Read::<#part_ident>::NEW,
                     ).map(__Message::#variant_ident),
                 });
             }
@@ -490,7 +528,9 @@ fn union(
                 return None;
             }
             fields => {
-                let record = Record::new(fields, case, report);
+                let prefix = format!("__Variant{index}Field");
+                let record = Record::new(fields, &prefix, case, report);
+                parts.push(record.parts());
                 let own_options = AvroOptions {
                     namespace: options.namespace.clone(),
                     ..AvroOptions::default()
@@ -517,6 +557,7 @@ fn union(
         }
     }
     Some(Body {
+        parts: quote!(#(#parts)*),
         schema: quote! {{
             let __branches = ::std::vec![#(#schemas),*];
             __citizenk::Value::Array(__branches)

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::form::{AvroType, AvroWith, Encoded};
+use super::form::{AvroType, AvroWith};
 use super::model;
+use super::record::{Part, Written};
 use super::resolve::Mismatch;
 
 /// Builds a schema; what is nested names itself here.
@@ -168,9 +169,9 @@ impl SchemaBuilder {
 
     /// A branch of a union: must be a record, so that its name tells the variant.
     #[doc(hidden)]
-    pub fn branch<T: AvroType>(&mut self, variant: &'static str) -> Value {
+    pub fn branch<P: Part>(&mut self, variant: &'static str) -> Value {
         self.path.push(variant.to_owned());
-        let schema = T::schema(self);
+        let schema = P::Way::schema(self);
         let is_record = |schema: &Value| schema.get("type") == Some(&Value::from("record"));
         let named = schema.as_str().and_then(|name| self.defined.get(name));
         // A type within itself is defined only later; only records can be.
@@ -276,18 +277,18 @@ pub struct Fields<'a> {
 impl Fields<'_> {
     /// Adds a field; `default` is what stands for it where it is missing.
     #[doc(hidden)]
-    pub fn field<T, W: AvroWith<T>>(&mut self, name: FieldName, default: Option<fn() -> T>) {
+    pub fn field<P: Part>(&mut self, name: FieldName, default: Option<fn() -> P::Value>) {
         self.builder.path.push(name.name.to_owned());
-        let mut schema = W::schema(self.builder);
+        let mut schema = P::Way::schema(self.builder);
         let missing = match default {
             Some(default) => Some(default()),
-            None => W::missing(),
+            None => P::Way::missing(),
         };
         let mut field = Map::new();
         field.insert("name".into(), name.name.into());
         let mut value = None;
         if let Some(missing) = missing {
-            let written = serde_json::to_value(Encoded::<T, W>::new(&missing));
+            let written = serde_json::to_value(Written::<P>::new(&missing));
             let found = written
                 .ok()
                 .and_then(|written| self.builder.default_of(&written, &schema));

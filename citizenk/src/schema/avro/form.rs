@@ -146,7 +146,7 @@ impl<T: AvroType> AvroWith<T> for Own {
 }
 
 /// A value that serde writes the Avro way.
-pub struct Encoded<'a, T, W = Own>(&'a T, PhantomData<W>);
+pub(super) struct Encoded<'a, T, W = Own>(&'a T, PhantomData<W>);
 
 impl<T, W> fmt::Debug for Encoded<'_, T, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,9 +155,8 @@ impl<T, W> fmt::Debug for Encoded<'_, T, W> {
 }
 
 impl<'a, T, W> Encoded<'a, T, W> {
-    #[doc(hidden)]
     #[inline]
-    pub fn new(value: &'a T) -> Self {
+    pub(super) fn new(value: &'a T) -> Self {
         Self(value, PhantomData)
     }
 }
@@ -170,7 +169,7 @@ impl<T, W: AvroWith<T>> Serialize for Encoded<'_, T, W> {
 }
 
 /// Reads a value the Avro way.
-pub struct Decoded<T, W = Own>(PhantomData<(fn() -> T, W)>);
+pub(super) struct Decoded<T, W = Own>(PhantomData<(fn() -> T, W)>);
 
 impl<T, W> fmt::Debug for Decoded<T, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -179,8 +178,7 @@ impl<T, W> fmt::Debug for Decoded<T, W> {
 }
 
 impl<T, W> Decoded<T, W> {
-    #[doc(hidden)]
-    pub const NEW: Self = Self(PhantomData);
+    pub(super) const NEW: Self = Self(PhantomData);
 }
 
 impl<'de, T, W: AvroWith<T>> DeserializeSeed<'de> for Decoded<T, W> {

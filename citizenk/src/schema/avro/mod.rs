@@ -24,9 +24,9 @@ pub(crate) use codec::{
     encode_single_object, own_schema,
 };
 pub use codegen::rust_source;
-pub use form::{AvroType, AvroWith, Decoded, Encoded, Own};
+pub use form::{AvroType, AvroWith, Own};
 pub use logical::{AsString, Decimal, Micros};
-pub use record::{Branch, Position, present, read, skip, unknown};
+pub use record::{Branch, Part, Position, Read, Written, present, read, schema, skip, unknown};
 pub use untyped::{AvroValueCodec, AvroValueReader};
 pub(crate) use untyped::{
     Untyped, decode_value, encode_value, own_schema_of_value, shown, value_from_json,

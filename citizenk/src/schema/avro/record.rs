@@ -1,10 +1,74 @@
-//! What the code that `#[citizenk::message(avro)]` writes calls while it reads.
+//! What the code that `#[citizenk::message(avro)]` writes calls.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use super::form::{AvroWith, Decoded};
+use super::builder::SchemaBuilder;
+use super::form::{AvroWith, Decoded, Encoded};
+
+/// A field's type and the way it is written. Who calls with a `Part` need not show again that its type has an
+/// Avro form: that is said where the trait is implemented.
+pub trait Part {
+    /// The field's type.
+    type Value;
+    /// How it is written.
+    type Way: AvroWith<Self::Value>;
+}
+
+/// A field's value on its way out.
+pub struct Written<'a, P: Part>(&'a P::Value);
+
+impl<P: Part> fmt::Debug for Written<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Written")
+    }
+}
+
+impl<'a, P: Part> Written<'a, P> {
+    /// Borrows it.
+    #[inline]
+    pub fn new(value: &'a P::Value) -> Self {
+        Self(value)
+    }
+}
+
+impl<P: Part> Serialize for Written<'_, P> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Encoded::<P::Value, P::Way>::new(self.0).serialize(serializer)
+    }
+}
+
+/// A field's value on its way in.
+pub struct Read<P>(PhantomData<fn() -> P>);
+
+impl<P> fmt::Debug for Read<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Read")
+    }
+}
+
+impl<P> Read<P> {
+    /// The only one.
+    pub const NEW: Self = Self(PhantomData);
+}
+
+impl<'de, P: Part> DeserializeSeed<'de> for Read<P> {
+    type Value = P::Value;
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<P::Value, D::Error> {
+        Decoded::<P::Value, P::Way>::NEW.deserialize(deserializer)
+    }
+}
+
+/// The schema of a value that is all of its message.
+pub fn schema<P: Part>(builder: &mut SchemaBuilder) -> Value {
+    P::Way::schema(builder)
+}
 
 /// Which of the reader's fields or symbols comes next: the number behind a letter (see `resolve`).
 /// [`usize::MAX`]: one the reader does not have.
@@ -57,11 +121,11 @@ impl<'de> DeserializeSeed<'de> for Branch {
 /// # Errors
 /// When what is there is no such value.
 #[inline]
-pub fn read<'de, T, W: AvroWith<T>, A: MapAccess<'de>>(
+pub fn read<'de, P: Part, A: MapAccess<'de>>(
     map: &mut A,
     field: &'static str,
-) -> Result<Option<T>, A::Error> {
-    match map.next_value_seed(Decoded::<T, W>::NEW) {
+) -> Result<Option<P::Value>, A::Error> {
+    match map.next_value_seed(Read::<P>::NEW) {
         Ok(value) => Ok(Some(value)),
         Err(error) => Err(named(field, &error)),
     }
@@ -92,16 +156,16 @@ pub(super) fn field_of(text: &str) -> (Option<String>, &str) {
 /// # Errors
 /// When there is neither.
 #[inline]
-pub fn present<T, W: AvroWith<T>, E: Error>(
-    value: Option<T>,
-    default: Option<fn() -> T>,
+pub fn present<P: Part, E: Error>(
+    value: Option<P::Value>,
+    default: Option<fn() -> P::Value>,
     field: &'static str,
-) -> Result<T, E> {
+) -> Result<P::Value, E> {
     match value {
         Some(value) => Ok(value),
         None => match default {
             Some(default) => Ok(default()),
-            None => W::missing().ok_or_else(|| E::missing_field(field)),
+            None => P::Way::missing().ok_or_else(|| E::missing_field(field)),
         },
     }
 }
