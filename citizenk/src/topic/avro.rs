@@ -141,12 +141,22 @@ impl<V, K> Topic<V, K> {
     where
         K: AvroType + DeserializeOwned + 'static,
     {
-        self.key_codec(KeyCodec {
+        self.key_codec(KeyCodec::avro())
+    }
+}
+
+impl<K> KeyCodec<K> {
+    /// Avro that names its schema in the registry: what [`Topic::key_avro`] sets, for [`Topic::keyed`].
+    pub const fn avro() -> Self
+    where
+        K: AvroType + DeserializeOwned + 'static,
+    {
+        Self {
             name: avro::NAME,
             encode: EncodeFn::Framed(encode_framed::<K>),
             decode: DecodeFn::Framed(decode_framed::<K>),
             parse: Some(|text| <K as Decode<Json>>::decode(text.as_bytes())),
             schema: Some(own_schema::<K>),
-        })
+        }
     }
 }

@@ -58,13 +58,7 @@ impl<V, K> Topic<V, K> {
     where
         K: Serialize + DeserializeOwned + JsonSchema + 'static,
     {
-        self.key_codec(KeyCodec {
-            name: json::NAME,
-            encode: EncodeFn::Framed(json::encode::<K>),
-            decode: DecodeFn::Framed(json::decode::<K>),
-            parse: Some(|text| <K as Decode<Json>>::decode(text.as_bytes())),
-            schema: Some(json::own_schema::<K>),
-        })
+        self.key_codec(KeyCodec::json_schema())
     }
 
     /// The name of the registry that knows the topic's schemas, in an app with several. Default: the one without a
@@ -98,5 +92,21 @@ impl<V, K> Topic<V, K> {
     pub const fn subjects(mut self, strategy: SubjectStrategy) -> Self {
         self.wire.strategy = strategy;
         self
+    }
+}
+
+impl<K> KeyCodec<K> {
+    /// JSON that names its JSON Schema in the registry: what [`Topic::key_json_schema`] sets, for [`Topic::keyed`].
+    pub const fn json_schema() -> Self
+    where
+        K: Serialize + DeserializeOwned + JsonSchema + 'static,
+    {
+        Self {
+            name: json::NAME,
+            encode: EncodeFn::Framed(json::encode::<K>),
+            decode: DecodeFn::Framed(json::decode::<K>),
+            parse: Some(|text| <K as Decode<Json>>::decode(text.as_bytes())),
+            schema: Some(json::own_schema::<K>),
+        }
     }
 }

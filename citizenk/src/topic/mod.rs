@@ -135,6 +135,46 @@ impl<V, K> fmt::Debug for Topic<V, K> {
     }
 }
 
+impl<V> Topic<V, String> {
+    /// The same topic with keys of another type, in this format: for keys that have no text form, which every other
+    /// constructor asks for.
+    ///
+    /// ```
+    /// use citizenk::codec::KeyCodec;
+    /// use citizenk::prelude::*;
+    ///
+    /// # #[citizenk::message] struct Order { id: u64 }
+    /// #[citizenk::message]
+    /// struct Place { shop: u32, shelf: u32 }
+    ///
+    /// const ORDERS: Topic<Order, Place> = Topic::json("orders").keyed(KeyCodec::json());
+    /// assert_eq!(ORDERS.name(), "orders");
+    /// ```
+    #[must_use]
+    pub const fn keyed<K>(self, codec: KeyCodec<K>) -> Topic<V, K> {
+        Topic {
+            name: self.name,
+            codec: self.codec,
+            media_type: self.media_type,
+            decode: self.decode,
+            encode: self.encode,
+            from_json: self.from_json,
+            to_json: self.to_json,
+            schema: self.schema,
+            own: self.own,
+            in_registry: self.in_registry,
+            wire: self.wire,
+            #[cfg(feature = "strict-json")]
+            strict: self.strict,
+            key: codec,
+            partitioner: self.partitioner,
+            direction: self.direction,
+            cluster: self.cluster,
+            declared: self.declared,
+        }
+    }
+}
+
 impl<V, K> Topic<V, K> {
     /// A topic of JSON values.
     pub const fn json(name: &'static str) -> Self

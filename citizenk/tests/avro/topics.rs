@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use citizenk::App;
+use citizenk::codec::KeyCodec;
 use citizenk::prelude::*;
 use citizenk::schema::{
     Fetched, LocalSchemas, OwnSchema, SchemaError, SchemaId, SchemaSource, SchemaText,
@@ -15,23 +16,8 @@ use crate::{Card, Ride, bytes, ride};
 // [topics]
 const RIDES: Topic<Ride, u32> = Topic::avro("rides");
 const SEEN: Topic<Ride, u32> = Topic::avro_single_object("seen");
-const BARE: Topic<Ride, Card> = Topic::<Ride, Card>::avro_bare("bare").key_avro();
+const BARE: Topic<Ride, Card> = Topic::avro_bare("bare").keyed(KeyCodec::avro());
 // [/topics]
-
-impl std::fmt::Display for Card {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.number)
-    }
-}
-
-impl std::str::FromStr for Card {
-    type Err = std::convert::Infallible;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self {
-            number: text.to_owned(),
-        })
-    }
-}
 
 #[citizenk::agent(topics = [RIDES], sends = [SEEN, BARE])]
 async fn pass_on(ride: Event<Ride>, out: Outbox) -> citizenk::Result<()> {
