@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
 use super::BridgeTopic;
 use super::places::Places;
+use super::slot::Slot;
 use super::wire::{Mark, record, unreadable};
 use crate::error::panic_text;
 use crate::extract::{Env, Position, ReadError, RecordStream};
 use crate::fanout::{SlowClient, Stream, Subscriber};
+use crate::web::Problem;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -22,7 +24,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A bridge and a topic.
 type Id = (u64, &'static str);
-type Slot = Arc<AsyncMutex<Weak<Hub>>>;
 
 /// The hubs of a running app, and how many clients may read beside them.
 #[derive(Clone, Default)]
@@ -30,7 +31,7 @@ pub(crate) struct Hubs(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    slots: Mutex<BTreeMap<Id, Slot>>,
+    slots: Mutex<BTreeMap<Id, Arc<Slot<Hub, Problem>>>>,
     pools: Mutex<BTreeMap<u64, Arc<Semaphore>>>,
 }
 
@@ -48,25 +49,20 @@ impl Hubs {
         pools.entry(bridge).or_insert_with(new).clone()
     }
 
-    /// The topic's hub. It runs as long as somebody holds it.
+    /// The topic's hub. It runs as long as somebody holds it. All who come while it starts get this one, or why it
+    /// did not start.
     pub(super) async fn hub(
         &self,
         bridge: u64,
         topic: &BridgeTopic,
         env: &Env,
-    ) -> Result<Arc<Hub>, ReadError> {
+    ) -> Result<Arc<Hub>, Problem> {
         let slot = lock(&self.0.slots)
             .entry((bridge, topic.info.name))
             .or_default()
             .clone();
-        // Held while it starts: all who come meanwhile get this one.
-        let mut slot = slot.lock().await;
-        if let Some(hub) = slot.upgrade().filter(|hub| hub.shared.runs()) {
-            return Ok(hub);
-        }
-        let hub = Arc::new(Hub::start(topic, env).await?);
-        *slot = Arc::downgrade(&hub);
-        Ok(hub)
+        let start = async { Ok(Hub::start(topic, env).await?) };
+        slot.get(|hub| hub.shared.runs(), start).await
     }
 }
 

@@ -16,6 +16,7 @@ mod events;
 mod hub;
 mod places;
 mod produce;
+mod slot;
 mod socket;
 mod wire;
 
