@@ -26,6 +26,7 @@ mod settings;
 mod stats;
 mod table;
 mod usage;
+mod web;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,8 @@ enum Bench {
     Concurrency(concurrency::Options),
     /// Agents that start and stop while a service runs, and what a thousand cost that have nothing to do
     Agents(agents::Options),
+    /// The web side under load: slow, many and stalled clients, routed requests, a flood beside a consumer
+    Web(web::Options),
     /// A RustStream service beside ours; `cargo xtask bench rival` builds it
     Rival(rival::Options),
     /// What citizenk itself adds to a record: instructions, allocations
@@ -77,6 +80,8 @@ enum Bench {
     Idle(agents::IdleRun),
     #[command(hide = true)]
     Wait(concurrency::WaitRun),
+    #[command(hide = true)]
+    WebChild(web::Child),
 }
 
 #[derive(Args)]
@@ -131,6 +136,8 @@ fn run(bench: Bench) -> Result<(), Box<dyn Error>> {
         Bench::Agents(options) => agents::run(&options),
         Bench::Idle(run) => agents::idle(&run),
         Bench::Wait(run) => concurrency::wait(&run),
+        Bench::Web(options) => web::run(&options),
+        Bench::WebChild(child) => web::child(&child),
     }
 }
 

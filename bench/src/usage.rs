@@ -1,5 +1,6 @@
 //! What a process has used of the machine: CPU time of all its threads, wall time, memory.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -51,19 +52,46 @@ pub(crate) fn cpu() -> Duration {
         .unwrap_or_default()
 }
 
+/// The most memory a process has had.
+pub(crate) const PEAK: &str = "VmHWM:";
+
 /// The most memory this process has had, in KiB. Not `getrusage`'s figure: that begins with what the
 /// parent had when it started this process.
 pub(crate) fn peak_kib() -> u64 {
     std::fs::read_to_string("/proc/self/status")
         .ok()
-        .and_then(|text| high_water(&text))
+        .and_then(|text| kib(&text, PEAK))
         .unwrap_or(0)
 }
 
-fn high_water(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+/// Of a second, in the kernel's accounts of processes.
+const TICKS: f64 = 100.0;
+
+/// CPU seconds of all threads of another process, in the kernel and outside.
+pub(crate) fn cpu_of(process: u32) -> Result<f64, Box<dyn Error>> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // Its name, in parentheses, may have spaces.
+    let (_, rest) = text
+        .rsplit_once(')')
+        .ok_or("no statistics of the process")?;
+    let ticks = |index: usize| -> Result<f64, Box<dyn Error>> {
+        Ok(rest
+            .split_whitespace()
+            .nth(index)
+            .ok_or("too few statistics")?
+            .parse()?)
+    };
+    Ok((ticks(11)? + ticks(12)?) / TICKS)
+}
+
+/// A line of what the kernel says about another process's memory, such as `VmRSS:`, in KiB.
+pub(crate) fn memory_of(process: u32, line: &str) -> Result<u64, Box<dyn Error>> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    kib(&text, line).ok_or_else(|| format!("process {process} has no {line}").into())
+}
+
+fn kib(status: &str, line: &str) -> Option<u64> {
+    let line = status.lines().find_map(|text| text.strip_prefix(line))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
@@ -93,9 +121,22 @@ mod tests {
     #[test]
     fn the_high_water_mark_is_read_from_the_kernels_text() {
         assert_eq!(
-            high_water("VmPeak:\t 9 kB\nVmHWM:\t   1234 kB\n"),
+            kib("VmPeak:\t 9 kB\nVmHWM:\t   1234 kB\n", PEAK),
             Some(1234)
         );
-        assert_eq!(high_water("VmRSS: 1 kB"), None);
+        assert_eq!(kib("VmRSS: 1 kB", PEAK), None);
+    }
+
+    #[test]
+    fn another_process_is_looked_at_from_outside() {
+        let process = std::process::id();
+        let (before, _) = (cpu(), cpu_of(process).unwrap());
+        let mut sum = 0_u64;
+        while cpu().saturating_sub(before) < Duration::from_millis(50) {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(cpu_of(process).unwrap() >= 0.04);
+        assert!(memory_of(process, "VmRSS:").unwrap() > 100);
+        assert!(memory_of(process, "VmNothing:").is_err());
     }
 }

@@ -10,15 +10,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Measured, Result};
-use crate::child;
 use crate::settings::{CONSUMER, PRODUCER, fetch_wait};
+use crate::{child, usage};
 
 const STARTS: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
 /// For those requests that want to know why.
 const BODY: &str = r#"{"comment": "bench"}"#;
-/// Of a second, in the kernel's accounts.
-const TICKS: f64 = 100.0;
 
 pub(super) struct Service {
     child: Child,
@@ -167,26 +165,11 @@ impl Service {
 
     /// Seconds of all its threads, in the kernel and outside.
     pub(super) fn cpu(&self) -> Result<f64> {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Its name, in parentheses, may have spaces.
-        let (_, rest) = text
-            .rsplit_once(')')
-            .ok_or("no statistics of the process")?;
-        let ticks = |index: usize| -> Result<f64> {
-            Ok(rest
-                .split_whitespace()
-                .nth(index)
-                .ok_or("too few statistics")?
-                .parse()?)
-        };
-        Ok((ticks(11)? + ticks(12)?) / TICKS)
+        usage::cpu_of(self.child.id())
     }
 
     fn peak(&self) -> Result<u64> {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        Ok(number.ok_or("no peak")?.parse()?)
+        usage::memory_of(self.child.id(), usage::PEAK)
     }
 
     pub(super) fn stop(mut self) -> Result<()> {
