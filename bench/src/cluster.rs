@@ -71,6 +71,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Removes at the end what somebody else makes on our account.
+    pub(crate) fn adopt(&mut self, topic: &str) {
+        self.made.push(topic.to_owned());
+    }
+
+    /// Whether there is such a topic. All are asked for: to ask for one by its name may make it.
+    pub(crate) fn has(&self, topic: &str) -> Result<bool> {
+        let consumer: BaseConsumer = self.client("bench-look").create()?;
+        let metadata = consumer.fetch_metadata(None, TIMEOUT)?;
+        Ok(metadata.topics().iter().any(|known| known.name() == topic))
+    }
+
     /// Removes a topic, where that is possible; the mock drops old records by itself.
     pub(crate) fn delete(&mut self, topic: &str) -> Result<()> {
         self.made.retain(|made| made != topic);
@@ -95,12 +107,17 @@ impl Cluster {
 
     /// How many records were ever written to the topic.
     pub(crate) fn written(&self, topic: &str) -> Result<i64> {
+        self.length(topic)?.now()
+    }
+
+    /// The same for one who asks often.
+    pub(crate) fn length(&self, topic: &str) -> Result<Length> {
         let consumer: BaseConsumer = self.client("bench-look").create()?;
-        let mut total = 0;
-        for partition in partitions(&consumer, topic)? {
-            total += consumer.fetch_watermarks(topic, partition, TIMEOUT)?.1;
-        }
-        Ok(total)
+        Ok(Length {
+            partitions: partitions(&consumer, topic)?,
+            topic: topic.to_owned(),
+            consumer,
+        })
     }
 
     /// How many records readers of finished transactions find in the topic. Read one by one: between the records
@@ -147,6 +164,27 @@ impl Cluster {
     }
 }
 
+/// How long a topic is, asked through one client.
+pub(crate) struct Length {
+    consumer: BaseConsumer,
+    topic: String,
+    partitions: Vec<i32>,
+}
+
+impl Length {
+    /// How many records were ever written to the topic.
+    pub(crate) fn now(&self) -> Result<i64> {
+        let mut total = 0;
+        for partition in &self.partitions {
+            let marks = self
+                .consumer
+                .fetch_watermarks(&self.topic, *partition, TIMEOUT)?;
+            total += marks.1;
+        }
+        Ok(total)
+    }
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         for topic in std::mem::take(&mut self.made) {
@@ -190,6 +228,7 @@ mod tests {
         })
         .unwrap();
         assert_eq!(cluster.written("things").unwrap(), 30);
+        assert!(cluster.has("things").unwrap() && !cluster.has("nothing").unwrap());
         assert_eq!(cluster.committed("things", "nobody").unwrap(), 0);
     }
 }

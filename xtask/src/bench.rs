@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::failure::{Failure, OrFail, Result};
-use crate::kafka::{BOOTSTRAP_VARIABLE, Kafka};
+use crate::kafka::{self, BOOTSTRAP_VARIABLE, Kafka};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -27,11 +27,17 @@ pub(crate) fn run(
     name: &str,
     work: Option<&str>,
     real: bool,
+    mirror_maker: bool,
     args: &[String],
 ) -> Result<()> {
     if let (Some(work), true) = (work, name != RIVAL) {
         return Err(Failure::new(format!(
             "`bench {name}` takes no {work:?}; options of the benchmark stand behind `--`"
+        )));
+    }
+    if mirror_maker && !(name == REPLICATE && real) {
+        return Err(Failure::new(format!(
+            "MirrorMaker 2 runs beside the Replicator on a Kafka: `bench {REPLICATE} --real --mirror-maker`"
         )));
     }
     if name == "cost" {
@@ -59,6 +65,12 @@ pub(crate) fn run(
             "replicator",
         ]);
         command.arg("--binary").arg(built(build, "replicator")?);
+    }
+    if mirror_maker {
+        let classes = kafka::mirror_maker(workspace)?;
+        command.arg("--mirror-maker").arg(classes);
+        let folder = workspace.target().join("mirror-maker");
+        command.arg("--mirror-folder").arg(folder);
     }
     let mut _running = None;
     if real {

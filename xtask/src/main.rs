@@ -75,6 +75,9 @@ enum Task {
         /// Against real Kafka: the one of KAFKA_BOOTSTRAP_SERVERS, else a temporary one
         #[arg(long)]
         real: bool,
+        /// Of `replicate --real`: MirrorMaker 2 on the same Kafka, too (needs Java 17 and Maven)
+        #[arg(long)]
+        mirror_maker: bool,
         /// Handed to the benchmark
         #[arg(last = true)]
         args: Vec<String>,
@@ -131,8 +134,16 @@ fn run(task: Task) -> Result<()> {
             name,
             work,
             real,
+            mirror_maker,
             args,
-        } => bench::run(&workspace, &name, work.as_deref(), real, &args),
+        } => bench::run(
+            &workspace,
+            &name,
+            work.as_deref(),
+            real,
+            mirror_maker,
+            &args,
+        ),
         Task::Faults { args } => faults::run(&workspace, &args),
         Task::AsyncapiCheck => asyncapi::run(&workspace),
         Task::OpenapiCheck => openapi::run(&workspace),
@@ -186,6 +197,7 @@ mod tests {
             name,
             work: None,
             real,
+            mirror_maker: false,
             args,
         }) = parse("x bench consume --real -- --records 5")
         else {
@@ -196,6 +208,11 @@ mod tests {
             panic!("`bench rival` takes a work");
         };
         assert_eq!((work.as_deref(), real), (Some("transform"), true));
+        let Ok(Task::Bench { mirror_maker, .. }) = parse("x bench replicate --real --mirror-maker")
+        else {
+            panic!("`bench replicate` takes a switch");
+        };
+        assert!(mirror_maker);
         let Ok(Task::Faults { args }) = parse("x faults --row W1 --seed 7") else {
             panic!("`faults` takes what its program takes");
         };

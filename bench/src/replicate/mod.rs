@@ -1,14 +1,16 @@
 //! The Replicator beside the same copy written by hand, on one Kafka: as it comes, with a filter, with three value
-//! mappings; and how much later records arrive because of it.
+//! mappings; beside MirrorMaker 2, where that is asked for; and how much later records arrive because of it.
 //!
 //! In: the Replicator's binary. Out: CPU seconds per million records and records per core, beside the goals. Its
 //! mapping is paused while its topic is filled and measured from its resuming to the last record.
 
 mod delay;
 mod idle;
+mod mirror;
 mod service;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use crate::rounds::limit;
 use crate::stats::{Spread, ratio};
 use crate::{child, floor, usage};
 
+use self::mirror::{MirrorMaker, Mirrored};
 use self::service::Service;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -53,6 +56,12 @@ pub(crate) struct Options {
     /// Leave out the copies
     #[arg(long)]
     no_copies: bool,
+    /// Copy with MirrorMaker 2, too: Java's class path; `cargo xtask bench replicate --mirror-maker` fetches it
+    #[arg(long, value_name = "CLASSES", requires = "mirror_folder")]
+    mirror_maker: Option<OsString>,
+    /// Where its properties and its log are written
+    #[arg(long, value_name = "FOLDER")]
+    mirror_folder: Option<PathBuf>,
 }
 
 /// What a mapping does with the records.
@@ -178,10 +187,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         given => given,
     };
     let mut cluster = Cluster::real()?;
+    let mirror_maker = options
+        .mirror_maker
+        .as_deref()
+        .zip(options.mirror_folder.as_deref())
+        .map(|(classes, folder)| MirrorMaker { classes, folder });
     let mut last = String::new();
     for bytes in sizes.iter().filter(|_| !options.no_copies) {
         let mut floors = Vec::new();
         let mut ways = Way::ALL.map(|way| (way, Vec::new()));
+        let mut mirrored = Vec::new();
         for round in 0..options.rounds.max(1) {
             let turn =
                 |name: &str| format!("replicate-{}-{bytes}-{round}-{name}", std::process::id());
@@ -190,8 +205,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 let turn = turn(&way.name().replace(' ', "-"));
                 measured.push(replicated(&mut cluster, options, *way, *bytes, &turn)?);
             }
+            if let Some(mirror_maker) = &mirror_maker {
+                let turn = turn("mirror-maker");
+                let run = mirror_maker.measure(&mut cluster, options.records, *bytes, &turn)?;
+                mirrored.push(run);
+            }
         }
-        last = table(*bytes, options, &floors, &ways).ok_or("no round was held")?;
+        last = table(*bytes, options, &floors, &ways, &mirrored).ok_or("no round was held")?;
     }
     if options.seconds > 0 {
         delay::measure(&mut cluster, &options.binary, options.seconds)?;
@@ -214,6 +234,7 @@ fn table(
     options: &Options,
     floors: &[Measured],
     ways: &[(Way, Vec<Measured>)],
+    mirrored: &[Mirrored],
 ) -> Option<String> {
     let millions = options.records as f64 / 1e6;
     let load = usage::load().unwrap_or_default();
@@ -258,10 +279,26 @@ fn table(
         };
         row(way.name(), runs, text, goal)?;
     }
-    Some(format!(
+    let mut last = format!(
         "bench replicate ratio={:.3} floor={:.3} ours={:.3}",
         ratio(floor, raw),
         floor / millions,
         raw / millions
-    ))
+    );
+    let (warm, whole): (Vec<_>, Vec<_>) = mirrored.iter().map(|run| (run.warm, run.whole)).unzip();
+    if let (Some(warm_cpu), Some(whole_cpu)) =
+        (median(&warm, |run| run.cpu), median(&whole, |run| run.cpu))
+    {
+        let (warm_cpu, whole_cpu) = (warm_cpu.median, whole_cpu.median);
+        let times = |cpu| format!("{:.2} × raw copy", ratio(cpu, raw));
+        row("MirrorMaker 2, warm", &warm, times(warm_cpu), "5.5 ×")?;
+        let name = "MirrorMaker 2, from its first record";
+        row(name, &whole, times(whole_cpu), "")?;
+        last += &format!(
+            " mirror={:.3} times={:.3}",
+            warm_cpu / millions,
+            ratio(warm_cpu, raw)
+        );
+    }
+    Some(last)
 }

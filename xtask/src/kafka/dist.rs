@@ -1,4 +1,4 @@
-//! Kafka's jars: fetched once with Maven, kept below the target directory.
+//! Kafka's jars, and apart from them those of MirrorMaker 2: fetched once with Maven, kept below the target directory.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -12,7 +12,6 @@ use crate::workspace::Workspace;
 
 /// The Kafka that tests and measurements are made with.
 const VERSION: &str = "4.1.0";
-const SCALA: &str = "2.13";
 /// The line of the logging interface Kafka's own jars pull in.
 const SLF4J: &str = "1.7.36";
 const OLDEST_JAVA: u32 = 17;
@@ -22,6 +21,42 @@ const FETCH_LIMIT: Duration = Duration::from_secs(600);
 pub const INSTALL_JAVA: &str = "a Java runtime, 17 or later (Debian: openjdk-17-jre-headless)";
 /// What provides `mvn`.
 pub const INSTALL_MAVEN: &str = "Apache Maven (Debian: maven)";
+
+/// A folder of jars and what Maven puts there.
+struct Jars {
+    /// Of the folder, before the version.
+    name: &'static str,
+    what: &'static str,
+    size: &'static str,
+    /// Group, artifact and version.
+    artifacts: &'static [(&'static str, &'static str, &'static str)],
+    /// Whether all they depend on is fetched, too.
+    complete: bool,
+}
+
+const KAFKA: Jars = Jars {
+    name: "kafka",
+    what: "Apache Kafka",
+    size: "54 MB",
+    artifacts: &[
+        ("org.apache.kafka", "kafka_2.13", VERSION),
+        ("org.apache.kafka", "kafka-tools", VERSION),
+        ("org.slf4j", "slf4j-simple", SLF4J),
+    ],
+    complete: true,
+};
+
+/// What it stands on comes with Kafka's tools.
+const MIRROR_MAKER: Jars = Jars {
+    name: "mirror-maker",
+    what: "MirrorMaker 2",
+    size: "1 MB",
+    artifacts: &[
+        ("org.apache.kafka", "connect-mirror", VERSION),
+        ("org.apache.kafka", "connect-mirror-client", VERSION),
+    ],
+    complete: false,
+};
 
 /// Java and the folder of jars.
 #[derive(Debug)]
@@ -35,26 +70,40 @@ impl Dist {
     pub(crate) fn ready(workspace: &Workspace) -> Result<Self> {
         let java = process::find_program("java", INSTALL_JAVA)?;
         check_java(&java, &format!("Kafka {VERSION}"))?;
-        let folder = folder(workspace).join(format!("kafka-{VERSION}"));
-        let libs = folder.join("libs");
-        if !libs.is_dir() {
-            let _lock = lock(workspace)?;
-            // Another command may have fetched them while this one waited.
-            if !libs.is_dir() {
-                fetch(&folder)?;
-            }
-        }
+        let libs = KAFKA.ready(workspace)?;
         Ok(Self { java, libs })
     }
 
     /// A Java command with Kafka's classes, up to and including the main class.
     pub(crate) fn java(&self, options: &[&str], class: &str) -> Command {
-        let mut classes = OsString::from(&self.libs);
-        classes.push("/*");
+        let classes = class_path(&[&self.libs]);
         let mut command = Command::new(&self.java);
         command.args(options).arg("-cp").arg(classes).arg(class);
         command
     }
+}
+
+/// Java's class path of MirrorMaker 2, whose jars are fetched now if this is the first time, and of Kafka.
+///
+/// # Errors
+/// Java or Maven is missing, or Maven cannot fetch the jars.
+pub fn mirror_maker(workspace: &Workspace) -> Result<OsString> {
+    let kafka = Dist::ready(workspace)?;
+    let own = MIRROR_MAKER.ready(workspace)?;
+    Ok(class_path(&[&own, &kafka.libs]))
+}
+
+/// All jars of these folders.
+fn class_path(folders: &[&Path]) -> OsString {
+    let mut classes = OsString::new();
+    for folder in folders {
+        if !classes.is_empty() {
+            classes.push(":");
+        }
+        classes.push(folder);
+        classes.push("/*");
+    }
+    classes
 }
 
 /// Everything of ours that concerns Kafka.
@@ -103,82 +152,105 @@ pub(crate) fn lock_folder(folder: &Path) -> Result<File> {
     }
 }
 
-/// Fetches into a folder beside the final one and renames it: what has the name is complete.
-fn fetch(folder: &Path) -> Result<()> {
-    let maven = process::find_program("mvn", INSTALL_MAVEN)?;
-    let part = folder.with_extension("0.part");
-    let _ = fs::remove_dir_all(&part);
-    fs::create_dir_all(&part).or_fail(|| format!("create {}", part.display()))?;
-    fs::write(part.join("pom.xml"), pom())
-        .or_fail(|| format!("write {}/pom.xml", part.display()))?;
-    eprintln!("kafka: fetching Apache Kafka {VERSION} with Maven (54 MB, once)");
-    let child = Command::new(maven)
-        .args([
-            "-q",
-            "-B",
-            "-Dstyle.color=never",
-            "dependency:copy-dependencies",
-            "-DoutputDirectory=libs",
-        ])
-        .current_dir(&part)
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .spawn()
-        .or_fail(|| "start `mvn`".into())?;
-    let libs = part.join("libs");
-    let status = process::wait_telling(
-        child,
-        "`mvn dependency:copy-dependencies`",
-        FETCH_LIMIT,
-        |passed| {
-            let jars = fs::read_dir(&libs).map_or(0, Iterator::count);
-            eprintln!(
-                "kafka: still fetching after {} s, {jars} jars in place",
-                passed.as_secs()
-            );
-        },
-    )?;
-    if !status.success() {
-        return Err(Failure::new(format!(
-            "Maven could not fetch Kafka's jars ({status}); its message is above, its project is {}/pom.xml",
-            part.display()
-        )));
+impl Jars {
+    /// The folder of them, fetched now if this is the first time.
+    fn ready(&self, workspace: &Workspace) -> Result<PathBuf> {
+        let folder = folder(workspace).join(format!("{}-{VERSION}", self.name));
+        let libs = folder.join("libs");
+        if !libs.is_dir() {
+            let _lock = lock(workspace)?;
+            // Another command may have fetched them while this one waited.
+            if !libs.is_dir() {
+                self.fetch(&folder)?;
+            }
+        }
+        Ok(libs)
     }
-    let broker = libs.join(format!("kafka_{SCALA}-{VERSION}.jar"));
-    if !broker.is_file() {
-        return Err(Failure::new(format!(
-            "Maven succeeded but left no {}",
-            broker.display()
-        )));
-    }
-    let _ = fs::remove_dir_all(folder);
-    fs::rename(&part, folder).or_fail(|| format!("move {} to {}", part.display(), folder.display()))
-}
 
-fn pom() -> String {
-    let dependency = |group: &str, artifact: &str, version: &str| {
+    /// Fetches into a folder beside the final one and renames it: what has the name is complete.
+    fn fetch(&self, folder: &Path) -> Result<()> {
+        let Self {
+            name, what, size, ..
+        } = self;
+        let maven = process::find_program("mvn", INSTALL_MAVEN)?;
+        let part = folder.with_extension("0.part");
+        let _ = fs::remove_dir_all(&part);
+        fs::create_dir_all(&part).or_fail(|| format!("create {}", part.display()))?;
+        fs::write(part.join("pom.xml"), self.pom())
+            .or_fail(|| format!("write {}/pom.xml", part.display()))?;
+        eprintln!("{name}: fetching {what} {VERSION} with Maven ({size}, once)");
+        let child = Command::new(maven)
+            .args([
+                "-q",
+                "-B",
+                "-Dstyle.color=never",
+                "dependency:copy-dependencies",
+                "-DoutputDirectory=libs",
+            ])
+            .current_dir(&part)
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr())
+            .spawn()
+            .or_fail(|| "start `mvn`".into())?;
+        let libs = part.join("libs");
+        let status = process::wait_telling(
+            child,
+            "`mvn dependency:copy-dependencies`",
+            FETCH_LIMIT,
+            |passed| {
+                let jars = fs::read_dir(&libs).map_or(0, Iterator::count);
+                eprintln!(
+                    "{name}: still fetching after {} s, {jars} jars in place",
+                    passed.as_secs()
+                );
+            },
+        )?;
+        if !status.success() {
+            return Err(Failure::new(format!(
+                "Maven could not fetch the jars of {what} ({status}); its message is above, its project is {}/pom.xml",
+                part.display()
+            )));
+        }
+        for (_, artifact, version) in self.artifacts {
+            let jar = libs.join(format!("{artifact}-{version}.jar"));
+            if !jar.is_file() {
+                return Err(Failure::new(format!(
+                    "Maven succeeded but left no {}",
+                    jar.display()
+                )));
+            }
+        }
+        let _ = fs::remove_dir_all(folder);
+        fs::rename(&part, folder)
+            .or_fail(|| format!("move {} to {}", part.display(), folder.display()))
+    }
+
+    fn pom(&self) -> String {
+        let alone = "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>";
+        let exclusions = if self.complete { "" } else { alone };
+        let dependencies: String = self
+            .artifacts
+            .iter()
+            .map(|(group, artifact, version)| {
+                format!(
+                    "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
+                     <version>{version}</version>{exclusions}</dependency>\n"
+                )
+            })
+            .collect();
+        let name = self.name;
         format!(
-            "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
-             <version>{version}</version></dependency>\n"
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n  \
+               <modelVersion>4.0.0</modelVersion>\n  \
+               <groupId>citizenk.xtask</groupId>\n  \
+               <artifactId>{name}-jars</artifactId>\n  \
+               <version>1</version>\n  \
+               <packaging>pom</packaging>\n  \
+               <dependencies>\n{dependencies}  </dependencies>\n\
+             </project>\n"
         )
-    };
-    let dependencies = [
-        dependency("org.apache.kafka", &format!("kafka_{SCALA}"), VERSION),
-        dependency("org.apache.kafka", "kafka-tools", VERSION),
-        dependency("org.slf4j", "slf4j-simple", SLF4J),
-    ]
-    .concat();
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n  \
-           <modelVersion>4.0.0</modelVersion>\n  \
-           <groupId>citizenk.xtask</groupId>\n  \
-           <artifactId>kafka-jars</artifactId>\n  \
-           <version>1</version>\n  \
-           <packaging>pom</packaging>\n  \
-           <dependencies>\n{dependencies}  </dependencies>\n\
-         </project>\n"
-    )
+    }
 }
 
 /// `what` needs it.
@@ -235,7 +307,7 @@ mod tests {
 
     #[test]
     fn the_pom_asks_for_broker_tools_and_logging() {
-        let text = pom();
+        let text = KAFKA.pom();
         for part in [
             "<artifactId>kafka_2.13</artifactId><version>4.1.0</version>",
             "kafka-tools",
@@ -243,5 +315,15 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+        assert!(!text.contains("exclusion"), "{text}");
+    }
+
+    #[test]
+    fn mirror_maker_comes_alone_and_stands_before_kafka() {
+        let text = MIRROR_MAKER.pom();
+        let mirror = "<artifactId>connect-mirror</artifactId><version>4.1.0</version><exclusions>";
+        assert!(text.contains(mirror), "{text}");
+        let classes = class_path(&[Path::new("/m/libs"), Path::new("/k/libs")]);
+        assert_eq!(classes, "/m/libs/*:/k/libs/*");
     }
 }
