@@ -59,6 +59,16 @@ pub(crate) struct Version {
     pub(crate) text: Option<String>,
 }
 
+impl Version {
+    /// The number that a file of the history is called by; files of other names are somebody's.
+    fn id_of(path: &Path) -> Option<i64> {
+        let json = path
+            .extension()
+            .is_some_and(|extension| extension == "json");
+        path.file_stem()?.to_str()?.parse().ok().filter(|_| json)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     options: Options,
@@ -149,8 +159,10 @@ impl Store {
     ) -> std::io::Result<()> {
         let path = self.path(&which);
         let before = read(&path)?;
-        let mut id = now;
-        while self.history().join(format!("{id}.json")).exists() {
+        // Also where the clock was set back, or two are of one moment, this one is the newest.
+        let newest = self.ids()?.first().copied();
+        let mut id = newest.map_or(now, |newest| now.max(newest.saturating_add(1)));
+        while self.version_file(id).exists() {
             id += 1;
         }
         let version = Version {
@@ -160,25 +172,84 @@ impl Store {
             text: before,
         };
         replace(
-            &self.history().join(format!("{id}.json")),
+            &self.version_file(id),
             &serde_json::to_string_pretty(&version)?,
         )?;
         match text {
-            Some(text) => replace(&path, text),
-            None if path.exists() => std::fs::remove_file(path),
-            None => Ok(()),
+            Some(text) => replace(&path, text)?,
+            None if path.exists() => std::fs::remove_file(path)?,
+            None => {}
         }
+        // The text is saved: a version too many is no reason to say that it is not.
+        if let Err(error) = self.forget() {
+            tracing::warn!(%error, "old versions of the files could not be removed");
+        }
+        Ok(())
     }
 
-    /// The newest first.
-    pub(crate) fn versions(&self) -> std::io::Result<Vec<Version>> {
-        let texts = read_folder(&self.history())?;
-        let mut versions: Vec<Version> = texts
-            .values()
-            .filter_map(|text| serde_json::from_str(text).ok())
-            .collect();
-        versions.sort_by_key(|version| std::cmp::Reverse(version.id));
+    fn version_file(&self, id: i64) -> PathBuf {
+        self.history().join(format!("{id}.json"))
+    }
+
+    /// The numbers of all versions, the newest first.
+    fn ids(&self) -> std::io::Result<Vec<i64>> {
+        let entries = match std::fs::read_dir(self.history()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            ids.extend(Version::id_of(&entry?.path()));
+        }
+        ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+        Ok(ids)
+    }
+
+    /// Removes the oldest versions, until as many are left as are to be kept.
+    fn forget(&self) -> std::io::Result<()> {
+        let keep = usize::try_from(self.options.keep_versions).unwrap_or(usize::MAX);
+        for id in self.ids()?.into_iter().skip(keep) {
+            match std::fs::remove_file(self.version_file(id)) {
+                // Another worker was quicker.
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// So many versions at most, the newest first; only those older than `before`, where that is given. Other files
+    /// are not opened.
+    pub(crate) fn versions(
+        &self,
+        limit: usize,
+        before: Option<i64>,
+    ) -> std::io::Result<Vec<Version>> {
+        let older = |id: &i64| before.is_none_or(|before| *id < before);
+        let mut versions = Vec::new();
+        for id in self.ids()?.into_iter().filter(older) {
+            if versions.len() == limit {
+                break;
+            }
+            match self.version(id) {
+                Ok(version) => versions.extend(version),
+                // Somebody wrote into the history; the others are of use all the same.
+                Err(error) => tracing::warn!(%error, "a version of the files is left out"),
+            }
+        }
         Ok(versions)
+    }
+
+    /// One version; `None`: there is no such, or no longer.
+    pub(crate) fn version(&self, id: i64) -> std::io::Result<Option<Version>> {
+        let path = self.version_file(id);
+        let Some(text) = read(&path)? else {
+            return Ok(None);
+        };
+        let version = serde_json::from_str(&text)
+            .map_err(|error| std::io::Error::other(format!("{}: {error}", path.display())))?;
+        Ok(Some(version))
     }
 
     fn active_file(&self) -> PathBuf {
@@ -196,5 +267,71 @@ impl Store {
 
     pub(crate) fn save_active(&self, active: &BTreeSet<String>) -> std::io::Result<()> {
         replace(&self.active_file(), &serde_json::to_string(active)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replicator_domain::env::translate;
+
+    /// A store that keeps so many versions, in a folder of its own.
+    fn store(name: &str, keep: u32) -> (PathBuf, Store) {
+        let folder = std::env::temp_dir().join(format!("store-{}-{name}", std::process::id()));
+        let vars = BTreeMap::from([
+            ("FILE_DATA_PATH".to_owned(), folder.display().to_string()),
+            ("KEEP_VERSIONS".to_owned(), keep.to_string()),
+        ]);
+        (folder, Store::new(&translate(&vars).unwrap().0))
+    }
+
+    fn comments(versions: &[Version]) -> Vec<&str> {
+        versions.iter().map(|one| one.comment.as_str()).collect()
+    }
+
+    #[test]
+    fn the_oldest_versions_go_and_pages_follow_each_other() {
+        let (folder, store) = store("pages", 3);
+        assert!(store.versions(10, None).unwrap().is_empty());
+        for comment in ["a", "b", "c", "d", "e"] {
+            // At one moment: they get numbers of their own.
+            let which = Which::Template(comment.to_owned());
+            store.save(which, Some("[]"), comment, 1_000).unwrap();
+        }
+        // A note that somebody put there is no version, and stays.
+        std::fs::write(store.history().join("notes.json"), "mine").unwrap();
+        std::fs::write(store.history().join("7.txt"), "mine").unwrap();
+        let all = store.versions(10, None).unwrap();
+        assert_eq!(comments(&all), ["e", "d", "c"]);
+        let first = store.versions(2, None).unwrap();
+        assert_eq!(comments(&first), ["e", "d"]);
+        let second = store.versions(2, Some(first[1].id)).unwrap();
+        assert_eq!(comments(&second), ["c"]);
+        assert!(store.versions(2, Some(second[0].id)).unwrap().is_empty());
+        store.save(Which::Mappings, None, "f", 2_000).unwrap();
+        assert_eq!(
+            comments(&store.versions(10, None).unwrap()),
+            ["f", "e", "d"]
+        );
+        assert!(store.history().join("notes.json").exists());
+        assert!(store.history().join("7.txt").exists());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_version_is_found_by_its_number_and_a_broken_one_hides_no_other() {
+        let (folder, store) = store("broken", 5);
+        for comment in ["a", "b"] {
+            let which = Which::TopicMapping("t".to_owned());
+            store.save(which, Some(comment), comment, 1_000).unwrap();
+        }
+        std::fs::write(store.version_file(1_005), "{").unwrap();
+        assert_eq!(comments(&store.versions(2, None).unwrap()), ["b", "a"]);
+        let found = store.version(1_001).unwrap().unwrap();
+        assert_eq!((found.comment, found.text), ("b".into(), Some("a".into())));
+        assert!(store.version(999).unwrap().is_none());
+        let error = store.version(1_005).unwrap_err().to_string();
+        assert!(error.contains("1005.json"), "{error}");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -29,6 +29,8 @@ pub struct Options {
     pub stats_every: Duration,
     /// How often groups of services are looked at.
     pub groups_every: Duration,
+    /// How many replaced texts of the configuration's files are kept.
+    pub keep_versions: u32,
     /// Whether nothing may be changed over HTTP.
     pub read_only: bool,
     /// What the installation is called, e.g. `staging`.
@@ -51,6 +53,9 @@ pub struct Options {
 pub type Translated = (Options, Vars);
 
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+/// Each is a whole file as it was: of a thousand mappings, some 300 KB.
+const KEPT_VERSIONS: u32 = 200;
 
 struct Reader<'a> {
     vars: &'a Vars,
@@ -173,6 +178,7 @@ pub fn translate(vars: &Vars) -> Result<Translated, Vec<String>> {
         read_every: reader.seconds("READ_MAPPINGS_EVERY_SECONDS", 10),
         stats_every: reader.seconds(stats, 5),
         groups_every: reader.seconds("DELETE_GROUPS_EVERY_SECONDS", 30),
+        keep_versions: reader.number("KEEP_VERSIONS", KEPT_VERSIONS),
         read_only: reader.flag("READ_ONLY").unwrap_or(false),
         environment: reader.text("ENVIRONMENT_NAME"),
         colour: reader.text("ENVIRONMENT_COLOUR"),
@@ -182,6 +188,10 @@ pub fn translate(vars: &Vars) -> Result<Translated, Vec<String>> {
         has_source: out.contains_key("KAFKA_SOURCE_BOOTSTRAP_SERVERS"),
         has_target: out.contains_key("KAFKA_TARGET_BOOTSTRAP_SERVERS"),
     };
+    if options.keep_versions == 0 {
+        let message = "KEEP_VERSIONS: it is at least 1, or nothing saved could be taken back";
+        reader.errors.push(message.to_owned());
+    }
     if options.worker_index >= options.worker_count {
         reader
             .errors
@@ -352,6 +362,7 @@ mod tests {
             (options.group, options.data, options.read_only),
             (None, PathBuf::from("./data"), false)
         );
+        assert_eq!(options.keep_versions, 200);
         assert_eq!(
             [
                 options.read_every,
@@ -401,6 +412,8 @@ mod tests {
                 &[("KAFKA_SOURCE_EXTRA_CONFIG_ENABLE_AUTO_COMMIT", "true")],
                 "sets this itself",
             ),
+            (&[("KEEP_VERSIONS", "0")], "KEEP_VERSIONS: it is at least 1"),
+            (&[("KEEP_VERSIONS", "all")], "`all` is no number"),
             (
                 &[("WORKER_INDEX", "2"), ("WORKER_COUNT", "2")],
                 "WORKER_INDEX: it is below",

@@ -211,12 +211,36 @@ pub(crate) struct VersionInfo {
     text: Option<String>,
 }
 
-/// Texts that were replaced, the newest first.
+/// Which of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct VersionsQuery {
+    /// At most so many, from 1 to 1000.
+    limit: usize,
+    /// Only those older than the one of this number; the last of a page leads to the next one.
+    before: Option<i64>,
+}
+
+impl Default for VersionsQuery {
+    fn default() -> Self {
+        Self {
+            limit: 100,
+            before: None,
+        }
+    }
+}
+
+const MOST_VERSIONS: usize = 1_000;
+
+/// Texts that were replaced, the newest first; `KEEP_VERSIONS` of them are kept.
 #[citizenk::route(get = "/versions")]
 pub(crate) async fn versions(
     State(engine): State<Engine>,
+    Query(query): Query<VersionsQuery>,
 ) -> Result<Json<Vec<VersionInfo>>, Problem> {
-    let versions = engine.store.versions().map_err(Problem::internal)?;
+    let limit = query.limit.clamp(1, MOST_VERSIONS);
+    let found = engine.store.versions(limit, query.before);
+    let versions = found.map_err(Problem::internal)?;
     let info = |version: crate::store::Version| VersionInfo {
         id: version.id,
         file: match version.which {
@@ -244,8 +268,7 @@ pub(crate) async fn restore(
     };
     // Before anything is told to who may not change it.
     change.check(&engine)?;
-    let versions = engine.store.versions().map_err(Problem::internal)?;
-    let found = versions.into_iter().find(|version| version.id == id);
+    let found = engine.store.version(id).map_err(Problem::internal)?;
     let version = found.ok_or_else(|| Problem::not_found(format!("there is no version {id}")))?;
     save(&engine, &change, version.which, |_| Ok(version.text)).await
 }

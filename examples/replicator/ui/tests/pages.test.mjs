@@ -49,6 +49,35 @@ test("U13: who restores what somebody else has changed meanwhile is refused and 
   assert.equal((await api(path(name))).body.mapping.group, "quicker");
 });
 
+test("U13: older changes are read page by page, and each still has its own difference", async () => {
+  const PAGE = 50;
+  // Of one file, which had the text N before change N + 1.
+  const version = (id) => ({ id, file: "templates/long.json", comment: `change ${id}`, text: id === 1 ? null : `text ${id - 1}` });
+  const asked = [];
+  await page.route("**/api/versions?*", (route) => {
+    const { searchParams } = new URL(route.request().url());
+    asked.push(searchParams.toString());
+    const newest = Number(searchParams.get("before") ?? PAGE + 3) - 1;
+    const ids = Array.from({ length: Math.min(newest, Number(searchParams.get("limit"))) }, (_, index) => newest - index);
+    return route.fulfill({ json: ids.map(version) });
+  });
+  await open("?page=history");
+  const cards = page.locator("li.card");
+  await page.getByText(`change ${PAGE + 2}`, { exact: true }).waitFor();
+  assert.equal(await cards.count(), PAGE);
+  const more = page.getByRole("button", { name: "Show older changes" });
+  await more.click();
+  await page.getByText("change 1", { exact: true }).waitFor();
+  assert.equal(await cards.count(), PAGE + 2);
+  assert.ok(await more.isHidden());
+  assert.deepEqual(asked, [`limit=${PAGE}`, `limit=${PAGE}&before=3`]);
+  // The first of the second page made `text 2`, which only the first page says.
+  const second = cards.nth(PAGE);
+  await second.getByText("What it changed").click();
+  await second.locator(".diff .added", { hasText: "text 2" }).waitFor();
+  await second.locator(".diff .removed", { hasText: "text 1" }).waitFor();
+});
+
 test("U11: templates show their variables, what they make, and warn of what nobody uses", async () => {
   await open("?page=templates");
   await page.getByRole("rowheader", { name: "{{TARGET}}" }).waitFor();

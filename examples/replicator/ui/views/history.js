@@ -32,38 +32,68 @@ function draft(file, text) {
 /** @param {VersionInfo} version @param {string} comment */
 const restoreCall = (version, comment) => ({ path: `versions/${version.id}/restore`, body: { comment }, version: store.version });
 
+/** How many are read at a time. */
+const PAGE = 50;
+
 export class ChangeHistory extends HTMLElement {
+  /** Every file as it was before the oldest change shown. @type {Map<string, string>} */
+  #texts = new Map();
+  /** @type {number | null} */
+  #oldest = null;
   #status = h("p", { class: "muted", role: "status" }, "Loading …");
   #list = h("ol", { class: "changes" });
+  #more = h("button", { type: "button", hidden: true, onclick: () => void this.#older() }, "Show older changes");
 
   connectedCallback() {
     if (this.firstChild) return;
     this.append(
       h("h1", { tabindex: "-1" }, "History"),
-      h("p", { class: "muted" }, "Every change that was saved here, the newest first; changes by hand on the disk are not among them."),
+      h("p", { class: "muted" }, "Changes that were saved here, the newest first; changes by hand on the disk are not among them."),
       h("div", { class: "tools" }, h("button", { type: "button", onclick: () => void this.load() }, "Read again"), copyAsCurl("history", () => ({ path: "versions" }))),
       this.#status,
       this.#list,
+      h("p", {}, this.#more),
     );
     void this.load();
   }
 
   async load() {
     try {
-      const [versions, texts] = await Promise.all([get({ path: "versions" }), current()]);
-      /** @type {Entry[]} */
-      const entries = versions.map((/** @type {VersionInfo} */ version) => {
-        const entry = { version, before: version.text ?? null, after: texts.get(version.file) ?? null };
-        // What is older led to what this one began with.
-        if (entry.before === null) texts.delete(version.file);
-        else texts.set(version.file, entry.before);
-        return entry;
-      });
-      say(this.#status, entries.length > 0 ? "" : "Nothing was changed here yet.");
-      fill(this.#list, ...entries.map((entry) => this.#entry(entry)));
+      const [versions, texts] = await Promise.all([get({ path: `versions?limit=${PAGE}` }), current()]);
+      this.#texts = texts;
+      say(this.#status, versions.length > 0 ? "" : "Nothing was changed here yet.");
+      fill(this.#list, ...this.#entries(versions));
     } catch (error) {
       say(this.#status, `Cannot be read: ${error instanceof Error ? error.message : error}`);
     }
+  }
+
+  async #older() {
+    this.#more.disabled = true;
+    try {
+      const entries = this.#entries(await get({ path: `versions?limit=${PAGE}&before=${this.#oldest}` }));
+      say(this.#status, "");
+      this.#list.append(...entries);
+      // The button may be gone; whoever used it goes on with what it brought.
+      entries[0]?.querySelector("summary")?.focus();
+    } catch (error) {
+      say(this.#status, `Cannot be read: ${error instanceof Error ? error.message : error}`);
+    }
+    this.#more.disabled = false;
+  }
+
+  /** @param {VersionInfo[]} versions Those that follow what is shown. */
+  #entries(versions) {
+    this.#oldest = versions.at(-1)?.id ?? this.#oldest;
+    this.#more.hidden = versions.length < PAGE;
+    const texts = this.#texts;
+    return versions.map((version) => {
+      const entry = { version, before: version.text ?? null, after: texts.get(version.file) ?? null };
+      // What is older led to what this one began with.
+      if (entry.before === null) texts.delete(version.file);
+      else texts.set(version.file, entry.before);
+      return this.#entry(entry);
+    });
   }
 
   /** @param {Entry} entry */
