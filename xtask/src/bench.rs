@@ -48,6 +48,10 @@ pub(crate) fn run(
         }
         return cost(workspace, args);
     }
+    // What has to be fetched is missed before minutes of building, not after.
+    let classes = mirror_maker
+        .then(|| kafka::mirror_maker(workspace))
+        .transpose()?;
     let binary = build(workspace)?;
     let mut command = Command::new(binary);
     command.current_dir(workspace.root()).arg(name).args(work);
@@ -66,8 +70,7 @@ pub(crate) fn run(
         ]);
         command.arg("--binary").arg(built(build, "replicator")?);
     }
-    if mirror_maker {
-        let classes = kafka::mirror_maker(workspace)?;
+    if let Some(classes) = classes {
         command.arg("--mirror-maker").arg(classes);
         let folder = workspace.target().join("mirror-maker");
         command.arg("--mirror-folder").arg(folder);
