@@ -14,7 +14,8 @@ use crate::settings::{CONSUMER, PRODUCER, fetch_wait};
 use crate::{child, usage};
 
 const STARTS: Duration = Duration::from_secs(30);
-const LOOK: Duration = Duration::from_millis(20);
+/// How often a measurement looks whether all is copied.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 /// For those requests that want to know why.
 const BODY: &str = r#"{"comment": "bench"}"#;
 

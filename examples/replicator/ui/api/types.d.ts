@@ -16,22 +16,6 @@ export interface Change {
   name: string;
 }
 
-/** A record before and after. */
-export interface Changed {
-  /** As it is. */
-  before: Message;
-  /** The new key; bytes that are no text begin with `base64:`. */
-  key?: string | null;
-  /** `kept`, `by key`, a number, or `dropped (-1000)`. */
-  partition: string;
-  /** Why nothing can be changed. */
-  reason?: string | null;
-  /** How many keys and values were in none of their tables. */
-  unmapped: number;
-  /** The new value. */
-  value?: string | null;
-}
-
 /** What a replay is to do. */
 export interface Control {
   /** Goes to the first record at or after this time, in milliseconds since the Unix epoch. */
@@ -50,149 +34,11 @@ export interface Draft {
   topic_mappings?: Record<string, string>;
 }
 
-/** A mapping and why it is saved. */
-export interface Edit {
-  /** Why. */
-  comment?: string;
-  /** The mapping. */
-  mapping: Mapping;
-}
-
 /** From when the times of a file count. */
 export type Epoch = "shared" | "file";
 
-/** What a filter does. */
-export interface FilterResult {
-  /** Whether it runs on the bytes, without building the value. */
-  compiled: boolean;
-  /** Each record. */
-  messages: Tried[];
-  /** How many of 100 records are taken. */
-  pass_percent: number;
-}
-
-/** A filter to try. */
-export interface FilterTest {
-  /** `source` or `target`. */
-  cluster?: string;
-  /** The JMESPath expression. */
-  expression: string;
-  /** How many, up to 200. */
-  limit?: number;
-  /** Records of your own, as lines of a file. */
-  samples?: string[];
-  /** The topic whose last records are taken. */
-  topic?: string | null;
-}
-
-/** A row with its time, for tools that want no nesting. */
-export interface FlatRow {
-  /** The source's partitions this worker reads. */
-  assignments: number[];
-  /** Bytes of keys and values read. */
-  bytes_in: number;
-  /** Bytes of keys and values handed to the target. */
-  bytes_out: number;
-  /** Whether that group has members. */
-  consumer_group_up: boolean;
-  /** Records whose value is no JSON where it must be. */
-  decode_error_count: number;
-  /** Why it waits or fails. */
-  detail?: string | null;
-  /** Records that `key:partition` dropped, or that came from the target. */
-  dropped_count: number;
-  /** Whether it is to run. */
-  enabled: boolean;
-  /** Records the filter had no answer for. */
-  error_count: number;
-  /** Records that filter or sample left out. */
-  filtered_count: number;
-  /** Offsets without a record: retention, compaction, marks of transactions. */
-  gap_count: number;
-  /** The mapping's category. */
-  group: string;
-  /** Records that wait at the source. */
-  lag: number;
-  /** When the last record was read, in milliseconds since the Unix epoch. */
-  last_message_at?: number | null;
-  /** Age of records when they are handled: half are younger. */
-  latency_ms_p50: number;
-  /** 99 of 100 are younger. */
-  latency_ms_p99: number;
-  /** Records that retention deleted before they were read. */
-  lost_count: number;
-  /** The mapping's name. */
-  name: string;
-  /** Records with a partition the target does not have; they hold their source partition. */
-  partition_error_count: number;
-  /** How far a file is, from 0 to 1. */
-  progress?: number | null;
-  /** Records the target has not acknowledged. */
-  queue: number;
-  /** Records read a second, at the last tick. */
-  rate_in: number;
-  /** Records acknowledged a second. */
-  rate_out: number;
-  /** Records read since this worker started. */
-  source_count: number;
-  /** Whether the source is a file. */
-  source_is_file: boolean;
-  /** What is read. */
-  source_topic_name: string;
-  /** `starting`, `running`, `catching_up`, `idle`, `paused`, `waiting`, `error`, `completed` or `disabled`. */
-  state: string;
-  /** Records the target acknowledged. */
-  target_count: number;
-  /** Whether the target is a file. */
-  target_is_file: boolean;
-  /** The group that is deleted on the target. */
-  target_service_consumer_group?: string | null;
-  /** What is written. */
-  target_topic_name: string;
-  /** As in [`Stats`]. */
-  time: string;
-  /** As in [`Stats`]. */
-  time_iso: string;
-  /** As in [`Stats`]. */
-  time_ms: number;
-  /** Keys and values that were in none of their tables. */
-  unmapped_count: number;
-  /** The filter. */
-  valid_jmespath?: string | null;
-  /** As in [`Stats`]. */
-  worker: number;
-}
-
-/** A group, where it stands, and what was done to it here. */
-export interface Group {
-  /** When it was last deleted or moved by this service, in milliseconds since the Unix epoch. */
-  acted_at?: number | null;
-  /** Why that did not succeed. */
-  error?: string | null;
-  /** Its members. */
-  group: GroupDescription;
-  /** Where it stands. */
-  offsets: GroupOffset[];
-}
-
 /** What happens to the consumer group of the target's service while its topic is replicated. */
 export type GroupAction = "delete" | "reset_to_latest";
-
-/** A group as its coordinator describes it. */
-export interface GroupDescription {
-  /** The assignor, e.g. `cooperative-sticky`; empty while there is none. */
-  assignor: string;
-  /** The broker that keeps the group. */
-  coordinator?: number | null;
-  /** The group's name. */
-  group: string;
-  /** Its members. */
-  members: MemberDescription[];
-  /** How it shares. */
-  protocol: GroupProtocol;
-  /** What it does. */
-  state: GroupState;
-}
 
 /** What is known about a service's group. */
 export interface GroupInfo {
@@ -207,36 +53,6 @@ export interface GroupInfo {
   /** `missing`, `empty`, `stable` and so on; empty before the first look. */
   state: string;
 }
-
-/** A group in a list. */
-export interface GroupListing {
-  /** The group's name. */
-  group: string;
-  /** How it shares. */
-  protocol: GroupProtocol;
-  /** What it does. */
-  state: GroupState;
-}
-
-/** Where a group stands in a partition. */
-export interface GroupOffset {
-  /** The next offset it will read. */
-  committed: number;
-  /** The offset the next record will get. */
-  high: number;
-  /** The first record that is kept. */
-  low: number;
-  /** The partition's number. */
-  partition: number;
-  /** The topic's name on the broker. */
-  topic: string;
-}
-
-/** How a group's members share partitions. */
-export type GroupProtocol = "classic" | "consumer" | "unknown";
-
-/** A group's state. */
-export type GroupState = "rebalancing" | "stable" | "empty" | "dead" | "unknown";
 
 /** One finding. */
 export interface Issue {
@@ -321,17 +137,6 @@ export interface MemberDescription {
   target?: PartitionId[] | null;
 }
 
-/** A record, as it stands in a file of records. */
-export type Message = any;
-
-/** A text and why it is saved. */
-export interface NewText {
-  /** Why. */
-  comment?: string;
-  /** The whole text. */
-  text: string;
-}
-
 /** What to do with a value that is no JSON where JSON is needed. */
 export type OnDecodeError = "drop" | "pass" | "stop";
 
@@ -383,19 +188,6 @@ export interface Place {
   column: number;
   /** The line. */
   line: number;
-}
-
-/** An error (RFC 9457). */
-export interface Problem {
-  /** What is wrong and what to do. */
-  detail: string;
-  errors?: ({ detail: string, field: string })[];
-  /** The path of the value at fault. */
-  field?: string;
-  instance?: string;
-  status: number;
-  title: string;
-  type?: string;
 }
 
 /** How a file is replayed. */
@@ -531,14 +323,6 @@ export interface Sample {
 /** What decides about a record. */
 export type SampleBy = "key" | "random";
 
-/** What came of a change. */
-export interface Saved {
-  /** What is noteworthy. */
-  issues: Issue[];
-  /** The configuration's version now. */
-  version: string;
-}
-
 /** The group of the service a mapping writes for, as it was at the last look. */
 export interface ServiceGroup {
   /** What is done to it while it has no members. */
@@ -601,44 +385,6 @@ export interface Stats {
   worker: number;
 }
 
-/** A text as it stands in its file. */
-export interface Text {
-  text: string;
-}
-
-/** A topic in a list. */
-export interface TopicListing {
-  /** The name on the broker. */
-  name: string;
-  /** How many partitions it has. */
-  partitions: number;
-}
-
-/** What a filter says about a record. */
-export interface Tried {
-  /** Whether it is taken. */
-  kept: boolean;
-  message: Message;
-  /** How long the evaluation took, in nanoseconds. */
-  nanos: number;
-  /** Why there is no answer. */
-  reason?: string | null;
-}
-
-/** Value mappings to try. */
-export interface ValueTest {
-  /** `source` or `target`. */
-  cluster?: string;
-  /** How many, up to 200. */
-  limit?: number;
-  /** Records of your own, as lines of a file. */
-  samples?: string[];
-  /** The value mappings, as they stand in a file. */
-  text: string;
-  /** The topic whose last records are taken. */
-  topic?: string | null;
-}
-
 /** What would be. */
 export interface Verdict {
   /** What would change, and what follows. */
@@ -659,10 +405,4 @@ export interface VersionInfo {
   id: number;
   /** As it was; none: the file was new. */
   text?: string | null;
-}
-
-/** Why something changes. */
-export interface Why {
-  /** Why. */
-  comment?: string;
 }

@@ -30,10 +30,27 @@ function type(schema) {
 
 const firstLine = (text) => (text ?? "").split("\n")[0].replaceAll("*/", "* /");
 
-/** @param {any} document Of OpenAPI. @returns {string} */
-export function typesOf(document) {
+/** Names of schemas that a schema needs. @param {any} schema @returns {string[]} */
+function needs(schema) {
+  if (schema === null || typeof schema !== "object") return [];
+  const own = typeof schema.$ref === "string" ? [schema.$ref.split("/").at(-1)] : [];
+  return [...own, ...Object.values(schema).flatMap(needs)];
+}
+
+/**
+ * The types that the page names, and what these need.
+ *
+ * @param {any} document Of OpenAPI.
+ * @param {string} page The text of its modules.
+ * @returns {string}
+ */
+export function typesOf(document, page) {
+  const { schemas } = document.components;
+  const used = new Set([...page.matchAll(/types\.js"\)\.(\w+)/g)].map(([, name]) => name));
+  for (const name of used) needs(schemas[name]).forEach((other) => used.add(other));
   const about = (text, indent) => (text ? `${indent}/** ${firstLine(text)} */\n` : "");
-  const parts = Object.entries(document.components.schemas).map(([name, schema]) => {
+  const parts = Object.keys(schemas).filter((name) => used.has(name)).map((name) => {
+    const schema = schemas[name];
     if (schema.type !== "object" || !schema.properties) return `${about(schema.description, "")}export type ${name} = ${type(schema)};\n`;
     const members = Object.entries(schema.properties).map(([member, one]) => `${about(one.description, "  ")}  ${member}${(schema.required ?? []).includes(member) ? "" : "?"}: ${type(one)};\n`);
     return `${about(schema.description, "")}export interface ${name} {\n${members.join("")}}\n`;
