@@ -113,3 +113,37 @@ fn pauses_seeks_and_reading_without_a_group() {
     });
     lost.close(PATIENCE);
 }
+
+/// Leaders of a topic that is just being made refuse records for some milliseconds, one partition longer than another.
+#[test]
+fn topics_that_are_made_by_writing_have_every_record_in_its_place() {
+    const TOPICS: usize = 15;
+    const RECORDS: usize = 8;
+    let Some(transport) = cluster() else { return };
+    let many = |thread: usize| {
+        for number in 0..TOPICS {
+            // A producer's first record is in question, in a request that the second does not wait for.
+            let settings = [("batch.num.messages", "1"), ("linger.ms", "0")];
+            let producer = producer(&transport, &settings);
+            let topic = output(
+                &fresh(&format!("made-{thread}-{number}")),
+                Partitioner::Murmur2,
+            );
+            let topic = producer.topic(&topic).expect("a topic");
+            let mut batch = StagedBatch::default();
+            let value = vec![b'x'; 100_000];
+            for _ in 0..RECORDS {
+                batch.record(0).partition(Some(0)).finish(Some(&value));
+            }
+            let offsets = send(&producer, &[topic], &batch)
+                .into_iter()
+                .map(|result| result.expect("delivered").offset);
+            assert!(offsets.eq(0..RECORDS as i64), "one overtook another");
+        }
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || many(thread));
+        }
+    });
+}

@@ -83,7 +83,12 @@ impl Worker {
         let results = Arc::new(Results::default());
         let sink: Arc<dyn DeliverySink> = results.clone();
         let producer = self.transactions.producer();
-        let taken = producer.produce(&[self.topic], batch, 0..batch.len(), &sink);
+        let (mut taken, start) = (0, Instant::now());
+        // All at once, as soon as the topic's leaders have answered.
+        while taken == 0 {
+            assert!(start.elapsed() < PATIENCE, "nothing is taken");
+            taken = producer.produce(&[self.topic], batch, 0..batch.len(), &sink);
+        }
         assert_eq!(taken, batch.len());
         results
     }
