@@ -142,7 +142,7 @@ fn a_value_without_a_type_is_checked_behind_its_frame_and_in_front_of_a_handler(
             "field `at`: its schema does not allow it: `\"yesterday\"` is not a \"date-time\"",
             "field `at`: its schema does not allow it: \"at\" is a required property",
             "field `was`: its schema does not allow it: `\"ajar\"` is not one of",
-            "(and 2 more)",
+            "its schema does not allow it",
         ]) {
             assert!(reason.contains(what), "{reason}");
         }
@@ -240,10 +240,13 @@ fn bytes_have_no_json_schema() {
 #[test]
 fn a_long_value_makes_no_long_error() {
     let codec = TopicCodec::new(&CHANGES);
-    let mut bytes = Vec::new();
-    Frame::begin(1, &mut bytes);
-    let long = json!({"by": "ä".repeat(100_000), "at": "2026-01-31T06:00:00Z"});
-    serde_json::to_writer(&mut bytes, &long).unwrap();
-    let text = codec.decode(&bytes).unwrap_err().to_string();
-    assert!(text.len() < 500 && text.contains("`by`"), "{text}");
+    // Where looking for the fault takes more memory than the value is worth, it is not looked for.
+    for (length, what) in [(5_000, "`by`"), (100_000, "its schema does not allow it")] {
+        let mut bytes = Vec::new();
+        Frame::begin(1, &mut bytes);
+        let long = json!({"by": "ä".repeat(length), "at": "2026-01-31T06:00:00Z"});
+        serde_json::to_writer(&mut bytes, &long).unwrap();
+        let text = codec.decode(&bytes).unwrap_err().to_string();
+        assert!(text.len() < 500 && text.contains(what), "{text}");
+    }
 }

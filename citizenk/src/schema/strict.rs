@@ -3,8 +3,6 @@
 //! In: a value's JSON. Out: nothing, or the first fault with its field. The schema is compiled once per app and
 //! topic, when the app is put together or its first value comes; topics without rules pass none of this.
 
-use std::fmt::Write as _;
-
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::LocationSegment;
 use jsonschema::{PatternOptions, ValidationError};
@@ -118,12 +116,15 @@ impl Rules {
         })?;
         match validator.is_valid(&value) {
             true => Ok(()),
-            false => Err(fault(validator, &value)),
+            false => Err(fault(validator, &value, json.len())),
         }
     }
 }
 
 const NAME: &str = <Json as crate::codec::Codec>::NAME;
+
+/// In a value of more bytes the fault is not looked for.
+const EXPLAINED: usize = 16 * 1024;
 
 struct Fault {
     field: Option<String>,
@@ -131,27 +132,23 @@ struct Fault {
 }
 
 #[cold]
-fn fault(validator: &jsonschema::Validator, value: &Value) -> Fault {
-    let mut faults = validator.iter_errors(value);
-    let Some(first) = faults.next() else {
+fn fault(validator: &jsonschema::Validator, value: &Value, size: usize) -> Fault {
+    // Each error owns its whole path, and one value can have as many as it has bytes.
+    let first = (size <= EXPLAINED).then(|| validator.validate(value).err());
+    let Some(Some(first)) = first else {
         return Fault {
             field: None,
             message: "its schema does not allow it".to_owned(),
         };
     };
     let shown = cut(first.instance().to_string(), LONGEST_VALUE);
-    let mut message = cut(
+    let message = cut(
         format!(
             "its schema does not allow it: {}",
             first.masked_with(format!("`{shown}`"))
         ),
         LONGEST,
     );
-    let more = faults.count();
-    if more > 0 {
-        let written = write!(message, " (and {more} more)");
-        debug_assert!(written.is_ok(), "writing to a string cannot fail");
-    }
     Fault {
         field: field(&first),
         message,

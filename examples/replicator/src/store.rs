@@ -175,10 +175,17 @@ impl Store {
             &self.version_file(id),
             &serde_json::to_string_pretty(&version)?,
         )?;
-        match text {
-            Some(text) => replace(&path, text)?,
-            None if path.exists() => std::fs::remove_file(path)?,
-            None => {}
+        let saved = match text {
+            Some(text) => replace(&path, text),
+            None if path.exists() => std::fs::remove_file(path),
+            None => Ok(()),
+        };
+        if let Err(error) = saved {
+            // Nothing was replaced, and the place it takes is a real version's.
+            if let Err(error) = std::fs::remove_file(self.version_file(id)) {
+                tracing::warn!(%error, id, "a version of a text that was not saved could not be removed");
+            }
+            return Err(error);
         }
         // The text is saved: a version too many is no reason to say that it is not.
         if let Err(error) = self.forget() {

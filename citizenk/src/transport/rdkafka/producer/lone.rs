@@ -54,17 +54,13 @@ impl Producer {
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             // The handle lives as long as the producer; the lock must not be held while the program's own
             // partitioner is called.
-            known.get(topic).map(|target| (target.rkt, target.open))
+            known.get(topic).map(|target| target.rkt)
         };
         let record = batch.get(0);
-        let Some((rkt, open)) = found else {
+        let Some(rkt) = found else {
             let error = error::invalid("producing", "the topic's handle was never asked for");
             return self.refuse(answer_to, error);
         };
-        if !open {
-            self.found_full();
-            return Err(answer_to);
-        }
         if record.partition.is_some_and(|partition| partition < 0) {
             let code = Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
             return self.refuse(answer_to, self.failure(topic, &record, code));

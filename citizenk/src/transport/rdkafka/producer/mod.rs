@@ -73,7 +73,8 @@ struct Shared {
     statistics: Mutex<Option<String>>,
     stop: AtomicBool,
     openings: Openings,
-    /// Records refused inside `produce`, and ones reported as failed although they may have been sent.
+    /// Records refused inside `produce` or perhaps not written, and ones reported as failed although they may have
+    /// been sent.
     refused: AtomicUsize,
     failed: AtomicUsize,
     /// What a dropped producer has not sent is of no use: its transaction is lost.

@@ -1,4 +1,5 @@
-//! Records wait until the leaders of their topic's partitions take records.
+//! Records of batches wait until the leaders of their topic's partitions take records. One that is sent alone does not:
+//! it is on its way once it is sent.
 //!
 //! A topic that was just made has partitions whose leaders refuse records for some milliseconds. If the first of a
 //! partition is refused and the second is not, they change places at best (see `proof`). In: topics that are
@@ -102,17 +103,14 @@ impl Opening {
 
     /// Whether to wait no longer.
     fn is_due(&self, client: &Arc<Client>) -> bool {
-        let late = Instant::now() >= self.until;
+        if Instant::now() >= self.until {
+            tracing::debug!(topic = self.topic, "writing without a word of the leaders");
+            return true;
+        }
         match leaders_answer(client, &self.topic) {
-            Ok(true) => true,
-            Ok(false) => late,
-            Err(error) => {
-                let due = late || !error.retriable;
-                if due {
-                    tracing::debug!(%error, topic = self.topic, "writing without a word of the leaders");
-                }
-                due
-            }
+            Ok(answered) => answered,
+            // No waiting gives the right to ask.
+            Err(error) => error.code.ends_with("AUTHORIZATION_FAILED"),
         }
     }
 }

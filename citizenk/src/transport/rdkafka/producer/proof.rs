@@ -27,10 +27,13 @@ pub(super) struct Proven {
 impl Proven {
     /// Whether this report, the next in order, leaves open what became of its record.
     pub(super) fn leaves_open(&mut self, report: &rd::rd_kafka_message_t) -> bool {
+        let place = (report.rkt as usize, report.partition);
         if report.err != error::OK {
+            // What the broker had of this producer may be gone, with the topic for instance.
+            self.all.remove(&place);
+            self.last = None;
             return false;
         }
-        let place = (report.rkt as usize, report.partition);
         if self.last == Some(place) {
             return false;
         }
@@ -84,6 +87,9 @@ mod tests {
             // A failure is none of this, and proves nothing.
             (2, without, failed, false),
             (2, without, error::OK, true),
+            (1, without, failed, false),
+            (1, without, error::OK, true),
+            (0, without, error::OK, false),
         ] {
             let report = report(partition, offset, err);
             assert_eq!(proven.leaves_open(&report), open, "{partition} {offset}");

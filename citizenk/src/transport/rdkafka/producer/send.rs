@@ -31,6 +31,8 @@ struct Sent {
     /// Records that were enqueued or reported as failed.
     taken: usize,
     failed: usize,
+    /// The next one's topic is not open yet, which says nothing about the queue.
+    closed: bool,
 }
 
 /// One call's arguments.
@@ -73,6 +75,10 @@ impl Producer {
             }
             self.shared.landed(unreported);
             at += sent.taken;
+            if sent.closed {
+                // Whoever opens it tells who waits.
+                return at - range.start;
+            }
             if sent.taken < count {
                 self.found_full();
                 return at - range.start;
@@ -110,6 +116,7 @@ impl Call<'_> {
         let mut sent = Sent {
             taken: 0,
             failed: 0,
+            closed: false,
         };
         while range.start + sent.taken < range.end {
             let at = range.start + sent.taken;
@@ -122,6 +129,7 @@ impl Call<'_> {
                 continue;
             };
             if !open {
+                sent.closed = true;
                 break;
             }
             if record.partition.is_some_and(|partition| partition < 0) {

@@ -189,7 +189,7 @@ impl Server<'_> {
 /// The message is a delivery report of a record this producer enqueued, seen for the first time.
 unsafe fn report(shared: &Shared, message: &rd::rd_kafka_message_t, open: bool) {
     let result = if open {
-        shared.failed.fetch_add(1, Ordering::AcqRel);
+        shared.refused.fetch_add(1, Ordering::AcqRel);
         // SAFETY: the message is alive by the caller's promise and holds its topic.
         let topic = unsafe { error::text(rd::rd_kafka_topic_name(message.rkt)) };
         Err(error::with_message(

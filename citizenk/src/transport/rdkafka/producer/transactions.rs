@@ -228,12 +228,12 @@ impl Transactional {
     }
 
     /// A call that does not come back.
-    fn given_up(&self, timeout: Duration) -> TransactionError {
+    fn given_up(&self, doing: &str, timeout: Duration) -> TransactionError {
         TransactionError {
             fault: TransactionFault::Fatal,
             error: error::with_message(
                 format!(
-                    "producer `{}` sending offsets at {}",
+                    "producer `{}` {doing} at {}",
                     self.shared.name,
                     self.shared.client.hooks().servers
                 ),
@@ -363,7 +363,7 @@ impl Transactions for Transactional {
         let result = match std::thread::Builder::new().name(name).spawn(call) {
             Ok(_detached) => answered
                 .recv_timeout(timeout + GRACE)
-                .unwrap_or_else(|_| Err(self.given_up(timeout))),
+                .unwrap_or_else(|_| Err(self.given_up("sending offsets", timeout))),
             Err(cause) => Err(TransactionError {
                 fault: TransactionFault::Abortable,
                 error: error::invalid("starting a thread to send offsets", cause.to_string()),
@@ -373,6 +373,11 @@ impl Transactions for Transactional {
     }
 
     fn commit(&mut self, timeout: Duration) -> Result<Ended, TransactionError> {
+        // Some reports mean more to us than to librdkafka (`proof`), so all of them come first.
+        if self.producer.flush(timeout) > 0 {
+            let error = self.given_up("waiting for its records", timeout);
+            return self.judged(Err(error));
+        }
         if let Some(error) = self.incomplete() {
             return Err(error);
         }
