@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use citizenk::prelude::*;
@@ -377,5 +378,97 @@ fn a_call_that_never_ends_is_cut_off_and_the_stop_says_so() {
             error.contains("the drain deadline passed with 1 calls"),
             "{error}"
         );
+    });
+}
+
+const DONE: Topic<Order, u32> = Topic::json("done");
+
+/// Whether what fails at first goes well now.
+#[derive(Clone, Default)]
+struct Mended(Arc<AtomicBool>);
+
+#[citizenk::agent(topics = [ORDERS], sends = [DONE], batch_size = 10, on_error = retry(3, backoff = "60s..60s"), guarantee = exactly_once)]
+async fn in_tens(
+    orders: Batch<Order>,
+    outbox: Outbox,
+    State(mended): State<Mended>,
+) -> BatchOutcome {
+    orders
+        .iter()
+        .map(|order| {
+            if order.id == 15 && !mended.0.load(Ordering::SeqCst) {
+                return Outcome::retry("not yet");
+            }
+            outbox.send(&DONE, &order.id, order.clone()).into()
+        })
+        .collect()
+}
+
+/// The outputs of a batch that ends half done must not leave with those of the batch before it.
+#[test]
+fn with_exactly_once_a_batch_that_ends_half_done_leaves_nothing() {
+    let mended = Mended::default();
+    let app = {
+        let mended = mended.clone();
+        move || {
+            let app = App::new("g").state(mended.clone());
+            app.register::<in_tens>()
+        }
+    };
+    block_on(async {
+        let mut app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        for id in 0..20 {
+            app.topic(&ORDERS).push(&id, Order { id });
+        }
+        app.settle().await;
+        mended.0.store(true, Ordering::SeqCst);
+        app.restart().await.unwrap();
+        app.settle().await;
+        let sent = app.topic(&DONE).sent();
+        let mut ids: Vec<u32> = sent
+            .iter()
+            .filter_map(|record| Some(record.value.as_ref()?.id))
+            .collect();
+        ids.sort_unstable();
+        assert_eq!(ids, Vec::from_iter(0..20));
+        assert_eq!(app.committed(&ORDERS)[&0], 20);
+        app.stop().await.unwrap();
+    });
+}
+
+#[citizenk::agent(topics = [ORDERS], concurrency = 2, on_error = retry(3, backoff = "60s..60s"))]
+async fn stumbles(
+    order: Event<Order>,
+    Key(key): Key<u32>,
+    State(seen): State<Seen>,
+) -> citizenk::Result<()> {
+    seen.say(format!("{key}:{}", order.value.id));
+    if order.value.id == 0 {
+        return Err(AgentError::retry("not yet"));
+    }
+    Ok(())
+}
+
+/// At the end of a lane a record that waits to be tried again is given up, and so is what stands behind it.
+#[test]
+fn a_record_that_is_given_up_is_not_overtaken_by_its_key() {
+    let seen = Seen::default();
+    let app = App::new("g").state(seen.clone()).register::<stumbles>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        for (key, id) in [(1, 0), (1, 1), (2, 2)] {
+            app.topic(&ORDERS).push(&key, Order { id });
+        }
+        app.settle().await;
+        app.stop().await.unwrap();
+        assert_eq!(seen.all(), ["1:0", "2:2"]);
     });
 }

@@ -318,3 +318,38 @@ fn a_paused_agent_stays_paused_over_a_rebalance() {
         app.stop().await.unwrap();
     });
 }
+
+#[test]
+fn a_pause_before_anything_is_done_leaves_nothing_out() {
+    block_on(async {
+        let seen = Seen::default();
+        let app = TestApp::new(app(&seen))
+            .partitions(&REFUNDS, 1)
+            .start()
+            .await
+            .unwrap();
+        // Without a group nothing says where it was but the agent itself.
+        let gate = Arc::new(Semaphore::new(0));
+        let (said_by, waits) = (seen.clone(), gate.clone());
+        let late =
+            builder("late", &["refunds"])
+                .groupless()
+                .handle(move |order: Event<Order>, _| {
+                    let (seen, gate) = (said_by.clone(), waits.clone());
+                    async move {
+                        gate.acquire().await.unwrap().forget();
+                        seen.say(format!("late {}", order.value.id));
+                    }
+                });
+        let late = app.agents().start(late).await.unwrap();
+        flow(&app, &REFUNDS, 0..5).await;
+        // Its first call does not end in time.
+        late.pause().await.unwrap_err();
+        assert_eq!(seen.take(), [""; 0]);
+        gate.add_permits(1000);
+        late.resume(ReadFrom::Committed).await.unwrap();
+        flow(&app, &REFUNDS, 5..8).await;
+        assert_eq!(seen.take(), said("late", 0..8));
+        app.stop().await.unwrap();
+    });
+}

@@ -64,7 +64,7 @@ impl Partition {
     /// A lane has taken so many records that are not settled that it gets no more for now.
     pub(super) fn is_overdrawn(&self) -> bool {
         self.lanes.iter().any(|lane| {
-            let (Some(next), Some(position)) = (lane.handed, lane.ack.position()) else {
+            let (Some(next), Some(position)) = (lane.handed, lane.position()) else {
                 return false;
             };
             let queued = i64::try_from(lane.inbox.queued()).unwrap_or(i64::MAX);

@@ -475,6 +475,7 @@ impl ConsumerEvents for Dispatcher {
             } else {
                 continue;
             }
+            lane.first.get_or_insert(first.max(lane.from));
             lane.handed = Some(next);
         }
     }

@@ -125,6 +125,7 @@ impl Dispatcher {
             agent: number,
             batch_size: agent.plan.spec.tuning.batch_size,
             from: i64::MIN,
+            first: None,
             handed: None,
             inbox,
             ack,

@@ -226,7 +226,7 @@ impl Dispatcher {
                 continue;
             };
             let lane = state.lanes.remove(index);
-            let settled = lane.ack.position();
+            let settled = lane.position();
             if state.lanes.is_empty() {
                 state.settled = settled;
                 if !state.paused {

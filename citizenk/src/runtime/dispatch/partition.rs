@@ -17,7 +17,8 @@ pub(super) struct Lane {
     pub(super) batch_size: usize,
     /// Records below are not handed over: the agent came later. The highest number: it takes no more.
     pub(super) from: i64,
-    /// The next offset behind what was handed over.
+    /// The first offset that was handed over, and the next one behind all that was.
+    pub(super) first: Option<i64>,
     pub(super) handed: Option<i64>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) ack: Arc<LaneAck>,
@@ -46,6 +47,13 @@ pub(super) struct Partition {
     /// A gate waits for more: since when nothing came behind this next offset.
     pub(super) quiet: Option<(Option<i64>, Instant)>,
     pub(super) ages: Ages,
+}
+
+impl Lane {
+    /// Everything below is settled. Where nothing is yet: the first record it was handed.
+    pub(super) fn position(&self) -> Option<i64> {
+        self.ack.position().or(self.first)
+    }
 }
 
 impl Partition {

@@ -97,10 +97,11 @@ where
             biased;
             Some(ended) = running.next() => {
                 let Ended { key, ticket, next, outbox } = ended;
-                schedule.done(key);
                 if next == Next::Halt {
+                    schedule.halted(key);
                     continue;
                 }
+                schedule.done(key);
                 let mut batch = shipping.spare();
                 outbox.swap(&mut batch);
                 settle(core, &mut shipping, batch, ticket).await;

@@ -88,6 +88,16 @@ impl<T> KeySchedule<T> {
         }
     }
 
+    /// A started record was given up: it comes again to whoever has the partition next, and what stands behind it with
+    /// the same key must not come before it.
+    pub(crate) fn halted(&mut self, key: KeyId) {
+        self.running = self.running.saturating_sub(1);
+        if let Some(queue) = key.and_then(|key| self.busy.get_mut(&key)) {
+            self.len -= queue.len();
+            queue.clear();
+        }
+    }
+
     /// Records added and not started.
     pub(crate) fn waiting(&self) -> usize {
         self.len
@@ -132,6 +142,40 @@ mod tests {
                 schedule.done(key);
             }
             prop_assert_eq!(seen.iter().max().map_or(0, |furthest| furthest + 1), seen.len());
+        }
+
+        /// A record that was given up is the last of its key, whatever others have overtaken.
+        #[test]
+        fn nothing_follows_a_record_that_was_given_up(
+            keys in prop::collection::vec(prop::option::of(0..4u64), 1..120),
+            limit in 1..9usize,
+            before in 0..100usize,
+            picks in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 300),
+        ) {
+            let mut schedule = KeySchedule::new(limit);
+            keys.iter().enumerate().for_each(|(n, key)| schedule.push(*key, n));
+            let mut running: Vec<(KeyId, usize)> = Vec::new();
+            let mut given_up = HashSet::new();
+            let mut picks = picks.into_iter().cycle();
+            for ended in 0.. {
+                let next = |schedule: &mut KeySchedule<usize>| {
+                    if ended < before { schedule.start() } else { schedule.start_overtaken() }
+                };
+                while let Some((key, n)) = next(&mut schedule) {
+                    prop_assert!(key.is_none_or(|key| !given_up.contains(&key)), "{n} of {key:?}");
+                    running.push((key, n));
+                    prop_assert!(running.len() <= limit);
+                }
+                if running.is_empty() { break }
+                let (pick, halts) = picks.next().expect("the picks are cycled");
+                let (key, _) = running.swap_remove(pick.index(running.len()));
+                if halts {
+                    given_up.extend(key);
+                    schedule.halted(key);
+                } else {
+                    schedule.done(key);
+                }
+            }
         }
 
         /// Never more than the limit runs, never one key twice at once, each key in order, and

@@ -63,6 +63,7 @@ impl Owned {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) partition: TopicPartition,
+    pub(super) assignment: u64,
     pub(super) line: Line,
     pub(super) batch: StagedBatch,
 }
@@ -215,6 +216,7 @@ impl Book {
                 let batches = line.ledger.take_below(position);
                 pieces.extend(batches.into_iter().map(|batch| Piece {
                     partition: partition.clone(),
+                    assignment: owned.assignment,
                     line: line.clone(),
                     batch,
                 }));

@@ -119,7 +119,15 @@ impl Txn {
         let mut sent = false;
         let positions = &self.positions;
         self.pieces.retain(|part| {
-            let kept = positions.contains_key(&part.piece.partition);
+            // One that went and came back begins again at its position, with outputs of its own.
+            let Piece {
+                partition,
+                assignment,
+                ..
+            } = &part.piece;
+            let kept = positions
+                .get(partition)
+                .is_some_and(|taken| taken.assignment == *assignment);
             sent |= !kept && part.sent > 0;
             kept
         });

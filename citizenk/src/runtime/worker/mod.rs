@@ -22,7 +22,7 @@ mod spread;
 use self::spread::{LaneNumber, Move, Seen, WINDOW};
 use super::heart::Heart;
 use super::lane::LaneFuture;
-use super::lane::inbox::Inbox;
+use super::lane::inbox::{EndGuard, Inbox};
 
 /// A call that holds its thread this long is reported by its agent's name.
 const HELD_TOO_LONG: Duration = Duration::from_secs(1);
@@ -118,7 +118,10 @@ impl Executor {
     }
 
     pub(crate) fn spawn(&self, agent: &str, inbox: Arc<Inbox>, lane: LaneFuture) {
+        // Also of a lane that is abandoned before it is polled for the first time.
+        let end = EndGuard::new(inbox.clone());
         let lane: LaneFuture = Box::pin(async move {
+            let _end = end;
             tokio::select! {
                 biased;
                 () = inbox.abandoned() => {}

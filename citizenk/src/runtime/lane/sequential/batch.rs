@@ -102,6 +102,9 @@ where
                         );
                         return self.core.stop_for(&reason).await;
                     }
+                    if verdicts.iter().any(Option::is_some) {
+                        self.part_from_earlier().await;
+                    }
                     let mut again = Vec::new();
                     let mut pause = Next::Done;
                     for ((chunk, index), error) in records.into_iter().zip(verdicts) {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Context;
 
 use futures_util::future::join;
@@ -19,6 +20,8 @@ use crate::error::{AgentError, DecodeError};
 use crate::extract::{Call, Outbox};
 use crate::middleware::CallRecords;
 use crate::record::Chunk;
+use crate::runtime::ack::{LaneAck, Ticket};
+use crate::staging::StagedBatch;
 use crate::telemetry::{InFlight, SkipReason};
 
 mod batch;
@@ -382,10 +385,19 @@ where
     /// Goes on with a call that has to wait; what was done before leaves meanwhile.
     async fn resume(&mut self, waiting: Waiting) -> Result<Verdict, Failure> {
         self.suspended = true;
+        let earlier = self.earlier();
         let call = self.core.resume(waiting, &self.outbox, self.slot.as_mut());
-        let Some(through) = self.done.filter(|_| self.done > self.opened) else {
+        let Some((batch, span)) = earlier else {
             return call.await;
         };
+        let (sent, result) = join(self.shipping.ship(batch, Some(span)), call).await;
+        self.core.cx.metrics.sent(sent);
+        result
+    }
+
+    /// What was done before the current call and is not on its way yet; settled at once where it has no outputs.
+    fn earlier(&mut self) -> Option<(StagedBatch, (Arc<LaneAck>, Ticket))> {
+        let through = self.done.filter(|_| self.done > self.opened)?;
         self.opened = Some(through);
         self.unsettled = 0;
         let ack = &self.core.cx.ack;
@@ -393,12 +405,18 @@ where
         self.outbox.take_earlier(&mut batch);
         if batch.is_empty() {
             ack.settle_through(through);
-            return call.await;
+            return None;
         }
-        let span = (ack.clone(), ack.open(through));
-        let (sent, result) = join(self.shipping.ship(batch, Some(span)), call).await;
-        self.core.cx.metrics.sent(sent);
-        result
+        Some((batch, (ack.clone(), ack.open(through))))
+    }
+
+    /// Sends what was done before the current call, apart from the call's own outputs: if that ends half done, these
+    /// must not leave with it.
+    async fn part_from_earlier(&mut self) {
+        if let Some((batch, span)) = self.earlier() {
+            let sent = self.shipping.ship(batch, Some(span)).await;
+            self.core.cx.metrics.sent(sent);
+        }
     }
 
     fn finished(&mut self, offset: i64) {
