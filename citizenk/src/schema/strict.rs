@@ -1,6 +1,6 @@
 //! What a JSON Schema says of a topic's values, beyond what their Rust type does.
 //!
-//! In: a value's JSON. Out: nothing, or the first fault with its field. The schema is compiled once per app and
+//! In: a value's JSON. Out: nothing, or the first fault with its field (which is not looked for in a large value). The schema is compiled once per app and
 //! topic, when the app is put together or its first value comes; topics without rules pass none of this.
 
 use jsonschema::error::ValidationErrorKind;

@@ -88,7 +88,7 @@ pub(crate) trait Transactions: Send + fmt::Debug {
         timeout: Duration,
     ) -> Result<(), TransactionError>;
     /// Delivers what is queued and makes the transaction visible. A refused record makes this
-    /// abortable; its own error went to its sink.
+    /// abortable, its own error went to its sink; and so do records that are not acknowledged in time.
     fn commit(&mut self, timeout: Duration) -> Result<Ended, TransactionError>;
     /// Drops what is queued, and makes what was delivered invisible for readers of committed records.
     fn abort(&mut self, timeout: Duration) -> Result<Ended, TransactionError>;

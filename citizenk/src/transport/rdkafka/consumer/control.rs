@@ -73,6 +73,7 @@ impl Core {
             };
             slot.staged.clear();
             slot.next = *offset;
+            slot.seeking = false;
             if resume {
                 slot.paused = false;
             }
@@ -101,16 +102,26 @@ impl Core {
             error::take(raw, || format!("consumer `{}` seeking", self.name))
         };
         if all_seen {
+            for (id, _) in positions {
+                self.sought(id, true);
+            }
             return;
         }
         if let Err((_, error)) = &result {
             tracing::debug!(%error, "seek will be repeated");
         }
         for (entry, (id, offset)) in list.entries().iter().zip(positions) {
+            self.sought(id, entry.err == error::OK);
             if entry.err != error::OK {
                 let again = Instant::now() + SEEK_AGAIN;
                 self.seeks.push((id.clone(), *offset, again));
             }
+        }
+    }
+
+    fn sought(&mut self, id: &TopicPartition, taken: bool) {
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.seeking = !taken;
         }
     }
 

@@ -26,6 +26,7 @@ impl Core {
         slot.staged.clear();
         slot.next = next;
         slot.echo = false;
+        slot.seeking = false;
         if slot.assigning || slot.paused {
             return;
         }

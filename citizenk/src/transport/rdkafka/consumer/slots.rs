@@ -17,6 +17,8 @@ pub(super) struct Slot {
     pub(super) paused: bool,
     /// Not yet given to librdkafka: commands are noted and take effect with the assignment.
     pub(super) assigning: bool,
+    /// A seek was refused and is to be tried again: until then records come from elsewhere.
+    pub(super) seeking: bool,
     /// A record has come: the fetcher is known to run.
     pub(super) seen: bool,
     /// The end has come since it was last cleared, or a record from before `next`, which only a seek back
@@ -32,6 +34,7 @@ impl Slot {
             next: i64::from(rd::RD_KAFKA_OFFSET_INVALID),
             paused: false,
             assigning: true,
+            seeking: false,
             seen: false,
             echo: false,
             staged: Messages::default(),
@@ -99,7 +102,7 @@ impl Slots {
     }
 
     /// Puts a message to its partition, or destroys one that is not wanted: of a partition that was
-    /// taken away or paused meanwhile, or before the position that was asked for. Its reader, now or
+    /// taken away or paused meanwhile, or not from the position that was asked for. Its reader, now or
     /// later, gets it again.
     ///
     /// # Safety
@@ -115,7 +118,7 @@ impl Slots {
         };
         if let Some(index) = found {
             let slot = &mut self.list[index];
-            if !slot.paused && message.offset >= slot.next {
+            if !slot.paused && !slot.seeking && message.offset >= slot.next {
                 slot.next = message.offset + 1;
                 slot.seen = true;
                 if slot.staged.is_empty() {

@@ -5,7 +5,7 @@
 //! pooled tickets (`ticket`), so that a record costs no allocation here; or the answer to whoever waits for
 //! a record sent alone (`lone`). Topic handles live as long as the producer (`topics`). Of a batch that was
 //! refused for one record the others go again (`alone`), and so do records that may have been lost (`proof`). The
-//! first records of a topic wait for its leaders (`opening`). A transactional producer is one whose calls
+//! first batches to a topic wait for its leaders (`opening`). A transactional producer is one whose calls
 //! `transactions` adds. Dropping the handle lets the serving thread send what is queued, for a
 //! limited time, and report the rest as failed.
 

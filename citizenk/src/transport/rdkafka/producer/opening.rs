@@ -19,7 +19,7 @@ use crate::transport::{Spot, TransportError};
 const LONGEST: Duration = Duration::from_secs(5);
 /// A dropped producer is noticed this soon.
 const ASK: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Closed at first; never closed again.
 pub(super) type Gate = Arc<AtomicBool>;

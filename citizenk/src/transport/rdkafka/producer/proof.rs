@@ -11,6 +11,7 @@
 use std::collections::HashSet;
 
 use rdkafka::bindings as rd;
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
 use super::super::error;
 
@@ -29,9 +30,10 @@ impl Proven {
     pub(super) fn leaves_open(&mut self, report: &rd::rd_kafka_message_t) -> bool {
         let place = (report.rkt as usize, report.partition);
         if report.err != error::OK {
-            // What the broker had of this producer may be gone, with the topic for instance.
-            self.all.remove(&place);
-            self.last = None;
+            if is_about_the_log(report.err) {
+                self.all.remove(&place);
+                self.last = None;
+            }
             return false;
         }
         if self.last == Some(place) {
@@ -47,11 +49,22 @@ impl Proven {
     }
 }
 
+/// What the broker had of this producer may be gone, with the topic for instance.
+fn is_about_the_log(code: Code) -> bool {
+    matches!(
+        code,
+        Code::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT
+            | Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+            | Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
+            | Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION
+            | Code::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID
+            | Code::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::ptr;
-
-    use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
     use super::*;
 
@@ -89,6 +102,9 @@ mod tests {
             (2, without, error::OK, true),
             (1, without, failed, false),
             (1, without, error::OK, true),
+            (0, without, error::OK, false),
+            // What says nothing about the log takes nothing back.
+            (0, without, Code::RD_KAFKA_RESP_ERR__PURGE_QUEUE, false),
             (0, without, error::OK, false),
         ] {
             let report = report(partition, offset, err);

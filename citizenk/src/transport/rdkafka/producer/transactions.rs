@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
@@ -34,6 +34,9 @@ const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
 
 /// So much longer than it was told to a call may take before it counts as one that never ends.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// While records are waited for, whether one has failed is looked at so often.
+const STEP: Duration = Duration::from_millis(50);
 
 /// `InitProducerId` of brokers 2.5, where also offsets are checked against the group's generation
 /// (KIP-360, KIP-447).
@@ -228,12 +231,12 @@ impl Transactional {
     }
 
     /// A call that does not come back.
-    fn given_up(&self, doing: &str, timeout: Duration) -> TransactionError {
+    fn given_up(&self, timeout: Duration) -> TransactionError {
         TransactionError {
             fault: TransactionFault::Fatal,
             error: error::with_message(
                 format!(
-                    "producer `{}` {doing} at {}",
+                    "producer `{}` sending offsets at {}",
                     self.shared.name,
                     self.shared.client.hooks().servers
                 ),
@@ -241,6 +244,32 @@ impl Transactional {
                 format!("no answer within {timeout:?}; the producer has to be replaced"),
             ),
         }
+    }
+
+    /// Waits for the reports of all records: some mean more to us than to librdkafka (`proof`). Not after one that failed,
+    /// for then librdkafka does not send the others, and says so when it is asked to commit.
+    fn landed(&self, until: Instant, timeout: Duration) -> Result<(), TransactionError> {
+        let shared = &self.shared;
+        while self.producer.flush(STEP) > 0 {
+            let spoilt = shared.failed.load(Ordering::Acquire) > self.failed
+                || shared.refused.load(Ordering::Acquire) > self.refused
+                || shared.client.fatal(String::new()).is_some();
+            if spoilt {
+                break;
+            }
+            if Instant::now() >= until {
+                // No request to commit has left.
+                return Err(TransactionError {
+                    fault: TransactionFault::Abortable,
+                    error: error::with_message(
+                        format!("producer `{}` committing", shared.name),
+                        Code::RD_KAFKA_RESP_ERR__TIMED_OUT,
+                        format!("not all records were acknowledged within {timeout:?}"),
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn ended(&self) -> Ended {
@@ -363,7 +392,7 @@ impl Transactions for Transactional {
         let result = match std::thread::Builder::new().name(name).spawn(call) {
             Ok(_detached) => answered
                 .recv_timeout(timeout + GRACE)
-                .unwrap_or_else(|_| Err(self.given_up("sending offsets", timeout))),
+                .unwrap_or_else(|_| Err(self.given_up(timeout))),
             Err(cause) => Err(TransactionError {
                 fault: TransactionFault::Abortable,
                 error: error::invalid("starting a thread to send offsets", cause.to_string()),
@@ -373,14 +402,12 @@ impl Transactions for Transactional {
     }
 
     fn commit(&mut self, timeout: Duration) -> Result<Ended, TransactionError> {
-        // Some reports mean more to us than to librdkafka (`proof`), so all of them come first.
-        if self.producer.flush(timeout) > 0 {
-            let error = self.given_up("waiting for its records", timeout);
-            return self.judged(Err(error));
-        }
+        let until = Instant::now() + timeout;
+        self.landed(until, timeout)?;
         if let Some(error) = self.incomplete() {
             return Err(error);
         }
+        let timeout = until.saturating_duration_since(Instant::now()).max(STEP);
         // SAFETY: the client is alive.
         let result = self.call("committing", |rk| unsafe {
             rd::rd_kafka_commit_transaction(rk, millis(timeout))

@@ -423,8 +423,8 @@ fn calls_that_time_out_before_an_end_was_asked_for_are_told_apart() {
     worker.begin();
     worker.send(0..10);
     delay(&transport, 3000);
-    let unknown = fault(worker.transactions.commit(short));
-    assert_eq!(unknown.0, TransactionFault::Fatal, "{}", unknown.1);
+    let early = fault(worker.transactions.commit(short));
+    assert_eq!(early.0, TransactionFault::Abortable, "{}", early.1);
 }
 
 #[test]
