@@ -1,5 +1,9 @@
 //! Starts and stops beside other agents: topics, groups, patterns, guarantees, and who may start agents.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::*;
 
 #[test]
@@ -212,7 +216,10 @@ fn with_exactly_once_it_starts_and_stops() {
         app.advance("1s").await;
         assert_eq!(seen.take(), said("exact", 0..10));
         assert!(running.pause().await.is_err());
+        let asked = Instant::now();
         running.stop().await.unwrap();
+        // The last of its group leaves with it.
+        assert!(asked.elapsed() < Duration::from_secs(2));
         flow(&app, &REFUNDS, 10..20).await;
         assert_eq!(seen.take(), Vec::<String>::new());
         let running = agents.start(exact).await.unwrap();

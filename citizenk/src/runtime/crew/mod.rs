@@ -362,8 +362,12 @@ impl Crew {
             .collect();
         let list: Vec<String> = wanted.iter().cloned().collect();
         let unchanged = wanted == team.subscribed;
+        let all_stopped = team
+            .members
+            .iter()
+            .all(|member| member.seat.state() == AgentState::Stopped);
         let result = match &team.running {
-            Some(group) if team.members.is_empty() => {
+            Some(group) if all_stopped => {
                 group.handle.close(self.spec.drain);
                 let left = group.status.clone();
                 inner.teams.remove(index);

@@ -40,6 +40,11 @@ impl Slot {
             staged: Messages::default(),
         }
     }
+
+    /// Whether a record belongs to what the reader asked for last.
+    fn wants(&self, offset: i64) -> bool {
+        !self.paused && !self.seeking && offset >= self.next
+    }
 }
 
 /// All of them. Positions in the list are stable between two rebalances.
@@ -118,7 +123,7 @@ impl Slots {
         };
         if let Some(index) = found {
             let slot = &mut self.list[index];
-            if !slot.paused && !slot.seeking && message.offset >= slot.next {
+            if slot.wants(message.offset) {
                 slot.next = message.offset + 1;
                 slot.seen = true;
                 if slot.staged.is_empty() {
@@ -182,5 +187,25 @@ impl Slots {
             return Some((slot.id.clone(), slot.staged.take(count, pool)));
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_records_from_the_position_asked_for_are_wanted() {
+        let mut slot = Slot::new(TopicPartition::new("t", 0));
+        slot.next = 5;
+        assert!(!slot.wants(4) && slot.wants(5) && slot.wants(9));
+        slot.paused = true;
+        assert!(!slot.wants(5));
+        slot.paused = false;
+        // Back to 2, which is refused for now: what comes is still of the old position.
+        (slot.next, slot.seeking) = (2, true);
+        assert!(!slot.wants(9));
+        slot.seeking = false;
+        assert!(slot.wants(2));
     }
 }
