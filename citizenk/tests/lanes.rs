@@ -472,3 +472,62 @@ fn a_record_that_is_given_up_is_not_overtaken_by_its_key() {
         assert_eq!(seen.all(), ["1:0", "2:2"]);
     });
 }
+
+/// Sends half a MiB for each order; those of the first key wait until a test lets them go on.
+#[citizenk::agent(topics = [ORDERS], sends = [BLOBS], concurrency = 4, guarantee = exactly_once)]
+async fn swells(
+    order: Event<Order>,
+    Key(key): Key<u32>,
+    outbox: Outbox,
+    State(seen): State<Seen>,
+    State(gate): State<Gate>,
+) -> citizenk::Result<()> {
+    seen.say(order.value.id.to_string());
+    if key == 0 {
+        gate.pass().await;
+    }
+    outbox.send(&BLOBS, &order.value.id, RawBytes::from(vec![0; 1 << 19]))?;
+    Ok(())
+}
+
+const BLOBS: Topic<RawBytes, u32> = Topic::raw("blobs");
+
+/// Outputs leave in the order of offsets: behind a record that takes long they wait, and must not fill memory.
+#[test]
+fn outputs_that_wait_for_their_transaction_hold_up_what_makes_more() {
+    const COUNT: u32 = 80;
+    let (seen, gate) = (Seen::default(), Gate::closed());
+    let app = App::new("g")
+        .state(seen.clone())
+        .state(gate.clone())
+        .register::<swells>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        for id in 0..COUNT {
+            // The first order and the sixth have one key.
+            let key = if id == 5 { 0 } else { id };
+            app.topic(&ORDERS).push(&key, Order { id });
+        }
+        app.advance("1s").await;
+        // 16 MiB and what was running.
+        let begun = seen.all().len();
+        assert!((32..=40).contains(&begun), "{begun} begun");
+        gate.let_go(1);
+        app.advance("1s").await;
+        let begun = seen.all();
+        assert!(
+            begun.contains(&"5".to_owned()),
+            "what was overtaken starts: {begun:?}"
+        );
+        gate.let_go(1);
+        app.advance("5s").await;
+        assert_eq!(seen.all().len(), COUNT as usize);
+        assert_eq!(app.topic(&BLOBS).sent().len(), COUNT as usize);
+        assert_eq!(app.committed(&ORDERS)[&0], i64::from(COUNT));
+        app.stop().await.unwrap();
+    });
+}

@@ -82,7 +82,10 @@ where
         }
         // A record that others have overtaken holds back their offsets: left to the next owner, it would
         // take them with it, and they would be handled twice.
+        // What was overtaken still starts: room may come only when its offset is done.
+        let congested = shipping.is_congested();
         while let Some((key, job)) = match closing {
+            Closing::No if congested => schedule.start_behind(),
             Closing::No => schedule.start(),
             Closing::Drain => schedule.start_overtaken(),
             Closing::Abandon => None,

@@ -76,6 +76,19 @@ impl<T> KeySchedule<T> {
         None
     }
 
+    /// Like [`Self::start_overtaken`], but the other records stay: it goes on later.
+    pub(crate) fn start_behind(&mut self) -> Option<(KeyId, T)> {
+        if self.running >= self.limit {
+            return None;
+        }
+        let furthest = self.furthest?;
+        let behind = |(_, (number, _)): &(_, (u64, T))| *number < furthest;
+        let index = self.ready.iter().position(behind)?;
+        let first = self.ready.remove(index)?;
+        self.ready.push_front(first);
+        self.start()
+    }
+
     /// A started record ended: the next one of its key may start.
     pub(crate) fn done(&mut self, key: KeyId) {
         self.running = self.running.saturating_sub(1);
