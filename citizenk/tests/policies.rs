@@ -193,6 +193,38 @@ fn refused_outputs_are_sent_again_without_calling_the_handler_again() {
 }
 
 #[test]
+fn a_key_ends_with_its_last_output_when_an_earlier_one_was_refused() {
+    let app = App::new("p").state(Calls::default()).register::<forward>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        app.hold_deliveries(true);
+        app.fail_next(&DONE, 1);
+        // One shipment each.
+        for (key, id) in [(1, 10), (2, 20), (1, 11)] {
+            app.topic(&ORDERS).push(&key, Order { id });
+            app.settle().await;
+        }
+        app.hold_deliveries(false);
+        app.settle().await;
+        assert_eq!(ids(&app), [20, 11]);
+        app.advance("1s").await;
+        assert_eq!(ids(&app), [20, 11, 10, 11]);
+        assert_eq!(app.committed(&ORDERS)[&0], 3);
+        app.stop().await.unwrap();
+    });
+}
+
+fn ids(app: &TestApp) -> Vec<u32> {
+    let sent = app.topic(&DONE).sent();
+    let orders = sent.into_iter().filter_map(|sent| sent.value);
+    orders.map(|order| order.id).collect()
+}
+
+#[test]
 fn outputs_that_were_refused_together_wait_together() {
     const COUNT: u32 = 50;
     let app = App::new("p")

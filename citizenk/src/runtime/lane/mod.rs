@@ -19,6 +19,7 @@ pub(crate) mod direct;
 pub(crate) mod inbox;
 mod keyed;
 pub(in crate::runtime) mod letters;
+mod overtaken;
 mod pace;
 pub(in crate::runtime) mod refusal;
 pub(crate) mod returned;

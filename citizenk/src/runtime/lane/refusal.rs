@@ -48,7 +48,12 @@ pub(super) async fn attend<In: AgentInput, P, H>(
             if core.pause_outputs(left).await == Next::Halt {
                 return Next::Halt;
             }
-            shipping.resend(refused).await;
+            let Some(repeated) = shipping.resend(refused).await else {
+                return Next::Halt;
+            };
+            if repeated > 0 {
+                tracing::warn!(agent, %partition, repeated, "outputs that had followed the refused ones to the same key or partition were sent once more after them");
+            }
             Next::Done
         }
         Decision::Skip => {

@@ -16,6 +16,7 @@ use crate::runtime::ack::{LaneAck, Ticket};
 use crate::runtime::lane::LaneContext;
 use crate::runtime::lane::inbox::{Closing, Inbox};
 use crate::runtime::lane::letters;
+use crate::runtime::lane::overtaken::Overtaken;
 use crate::runtime::transact::ledger::Ledger;
 use crate::staging::StagedBatch;
 use crate::telemetry::LaneMetrics;
@@ -77,6 +78,14 @@ impl DeliverySink for Shipment {
 impl Shipment {
     fn is_complete(&self) -> bool {
         self.remaining.load(Ordering::Acquire) == 0
+    }
+
+    /// Those of a complete shipment, in its order.
+    fn take_failures(&self) -> Vec<(usize, TransportError)> {
+        let failures = &mut *self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = std::mem::take(failures);
+        failures.sort_by_key(|(index, _)| *index);
+        failures
     }
 }
 
@@ -174,22 +183,46 @@ impl Shipping {
         records
     }
 
-    /// Sends again what was refused, after what was decided about it.
-    pub(crate) async fn resend(&mut self, refused: Refused) {
-        let Refused {
-            batch,
-            mut failures,
-            attempt,
-            span,
-            ..
-        } = refused;
-        failures.sort_by_key(|(index, _)| *index);
-        let mut again = self.spare();
-        for (index, _) in &failures {
-            again.push_from(&batch, *index);
+    /// Sends again what was refused, once everything else on its way has an answer, and after it, once more, what had
+    /// followed it (`overtaken`). Answers how many of those there are; `None` when the lane is told to end, and nothing was sent.
+    pub(crate) async fn resend(&mut self, refused: Refused) -> Option<usize> {
+        if !self.all_complete().await {
+            return None;
         }
-        self.recycle(batch);
-        self.send(again, span, attempt + 1).await;
+        let mut overtaken = Overtaken::default();
+        let mut repeated = 0;
+        let first = (
+            refused.batch,
+            refused.failures,
+            refused.attempt,
+            refused.span,
+        );
+        let later = std::mem::take(&mut self.in_flight)
+            .into_iter()
+            .map(|later| {
+                let failures = later.shipment.take_failures();
+                (
+                    later.batch,
+                    failures,
+                    later.attempt,
+                    later.shipment.span.clone(),
+                )
+            });
+        for (batch, failures, attempt, span) in std::iter::once(first).chain(later) {
+            let chosen = overtaken.choose(&batch, &failures);
+            if !chosen.is_empty() {
+                let mut again = self.spare();
+                for index in &chosen {
+                    again.push_from(&batch, *index);
+                }
+                repeated += chosen.len() - failures.len();
+                // Without failures its input is settled already.
+                let span = span.filter(|_| !failures.is_empty());
+                self.send(again, span, attempt + 1).await;
+            }
+            self.recycle(batch);
+        }
+        Some(repeated)
     }
 
     /// Sends what was refused to a dead-letter topic instead; its input settles with that.
@@ -267,13 +300,7 @@ impl Shipping {
                 self.recycle(done.batch);
                 continue;
             }
-            let failures = std::mem::take(
-                &mut *done
-                    .shipment
-                    .failures
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner),
-            );
+            let failures = done.shipment.take_failures();
             let span = done.shipment.span.clone();
             let since = done
                 .refused_at
@@ -326,17 +353,37 @@ impl Shipping {
         self.congested
     }
 
-    /// Waits until the oldest shipment is complete, or the ledger has room; `false` when the lane was abandoned meanwhile.
+    /// Waits until the oldest shipment is complete, or the ledger has room; `false` when the lane was abandoned meanwhile,
+    /// or told to end with a full ledger.
     pub(crate) async fn oldest_complete(&self) -> bool {
         loop {
             let notified = self.inbox.notify.notified();
             match self.in_flight.front() {
-                None if self.ledger.as_ref().is_some_and(|ledger| ledger.is_full()) => {}
+                // The room may come with what others are still to do, so an ending lane does not wait for it.
+                None if self.ledger.as_ref().is_some_and(|ledger| ledger.is_full()) => {
+                    if self.inbox.is_closing() {
+                        return false;
+                    }
+                }
                 None => return true,
                 Some(front) if front.shipment.is_complete() => return true,
                 Some(_) => {}
             }
             if self.inbox.closing() == Closing::Abandon {
+                return false;
+            }
+            notified.await;
+        }
+    }
+
+    /// Waits until every shipment is complete; `false` when the lane is told to end meanwhile.
+    async fn all_complete(&self) -> bool {
+        loop {
+            let notified = self.inbox.notify.notified();
+            if self.in_flight.iter().all(|one| one.shipment.is_complete()) {
+                return true;
+            }
+            if self.inbox.is_closing() {
                 return false;
             }
             notified.await;
