@@ -352,16 +352,22 @@ mod tests {
         assert!(between(&to, &to, 100, 7).is_err());
     }
 
-    #[test]
-    fn one_that_ends_is_named_with_its_log() {
+    /// A process that copies nothing to a topic of one partition.
+    fn idle(name: &str, script: &str) -> (Cluster, Process, PathBuf) {
         let mut cluster = Cluster::mock().unwrap();
         cluster.create("things", 1).unwrap();
-        let output = cluster.length("things").unwrap();
-        let folder = std::env::temp_dir().join(format!("bench-mirror-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("bench-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let mut command = Command::new("sh");
-        command.args(["-c", "echo no topic; exit 3"]);
-        let mut process = Process::start(command, folder.clone()).unwrap();
+        command.args(["-c", script]);
+        let process = Process::start(command, folder.clone()).unwrap();
+        (cluster, process, folder)
+    }
+
+    #[test]
+    fn one_that_ends_is_named_with_its_log() {
+        let (cluster, mut process, folder) = idle("mirror-ends", "echo no topic; exit 3");
+        let output = cluster.length("things").unwrap();
         let limit = Duration::from_secs(30);
         let error = process.until(&output, 1, limit).unwrap_err().to_string();
         assert!(error.contains("exit status: 3"), "{error}");
@@ -374,14 +380,8 @@ mod tests {
 
     #[test]
     fn one_that_copies_nothing_is_not_waited_for_for_ever() {
-        let mut cluster = Cluster::mock().unwrap();
-        cluster.create("things", 1).unwrap();
+        let (cluster, mut process, folder) = idle("mirror-waits", "exec sleep 60");
         let output = cluster.length("things").unwrap();
-        let folder = std::env::temp_dir().join(format!("bench-mirror-{}-idle", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let mut command = Command::new("sh");
-        command.args(["-c", "exec sleep 60"]);
-        let mut process = Process::start(command, folder.clone()).unwrap();
         let limit = Duration::from_millis(50);
         let error = process.until(&output, 1, limit).unwrap_err().to_string();
         assert!(error.contains("copied 0 of 1 records"), "{error}");
