@@ -189,14 +189,17 @@ export class SavePanel extends HTMLElement {
     }
   }
 
+  /** What is typed stands, and replaces this when it is saved. @param {{ text: string, version: string }} base */
+  #against(base) {
+    this.#base = base;
+    fill(this.#conflict);
+    this.#changed(0);
+    this.#of.area.focus();
+  }
+
   /** @param {string} why What is on disk was written by hand, perhaps half. */
   #replace(why) {
-    const replace = () => {
-      this.#base = { ...this.#base, version: ANY };
-      fill(this.#conflict);
-      this.#changed(0);
-      this.#of.area.focus();
-    };
+    const replace = () => this.#against({ ...this.#base, version: ANY });
     fill(
       this.#conflict,
       h(
@@ -224,12 +227,7 @@ export class SavePanel extends HTMLElement {
       this.#put(theirs);
       fill(this.#conflict);
     };
-    const keep = () => {
-      this.#base = theirs;
-      fill(this.#conflict);
-      this.#changed(0);
-      this.#of.area.focus();
-    };
+    const keep = () => this.#against(theirs);
     fill(
       this.#conflict,
       h(
