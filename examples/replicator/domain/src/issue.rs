@@ -36,6 +36,45 @@ impl Place {
     }
 }
 
+/// The places of many byte offsets of one text: those that ascend cost one walk through it together.
+#[derive(Debug)]
+pub struct Places<'a> {
+    text: &'a str,
+    offset: usize,
+    place: Place,
+}
+
+impl<'a> Places<'a> {
+    /// Of this text.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            offset: 0,
+            place: Place { line: 1, column: 1 },
+        }
+    }
+
+    /// What [`Place::of`] says.
+    #[must_use]
+    pub fn of(&mut self, offset: usize) -> Place {
+        let Some(between) = self.text.get(self.offset..offset) else {
+            return Place::of(self.text, offset);
+        };
+        let lines = between.matches('\n').count();
+        let (columns, from) = match between.rfind('\n') {
+            Some(at) => (&between[at + 1..], 1),
+            None => (between, self.place.column),
+        };
+        self.place = Place {
+            line: self.place.line + lines,
+            column: from + columns.chars().count(),
+        };
+        self.offset = offset;
+        self.place
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
@@ -126,5 +165,22 @@ impl fmt::Display for Issue {
             write!(f, ": `{field}`")?;
         }
         write!(f, ": {}", self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn many_places_are_those_of_each(text in "[a\u{e4}\\n]{0,40}", offsets in prop::collection::vec(0_usize..60, 0..12)) {
+            let mut places = Places::new(&text);
+            for offset in offsets {
+                prop_assert_eq!(places.of(offset), Place::of(&text, offset));
+            }
+        }
     }
 }

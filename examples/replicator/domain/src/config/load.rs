@@ -10,7 +10,7 @@ use super::mapping::{Mapping, MappingFile, TemplateUse, is_file_name};
 use super::plain;
 use super::render::{Vars, render_all};
 use crate::filter::Filter;
-use crate::issue::{Issue, Place};
+use crate::issue::{Issue, Place, Places};
 use crate::json::relax;
 use crate::values::ValueMap;
 
@@ -164,9 +164,9 @@ impl Loader<'_> {
             Ok(outline) => outline,
             Err(error) => return self.loaded.issues.push(syntax(origin, &error)),
         };
-        let mut mappings = Vec::new();
+        let (mut mappings, mut places) = (Vec::new(), Places::new(strict));
         for raw in outline.mappings {
-            let place = Place::of(strict, raw.get().as_ptr().addr() - strict.as_ptr().addr());
+            let place = places.of(raw.get().as_ptr().addr() - strict.as_ptr().addr());
             match serde_json::from_str::<Mapping>(raw.get()) {
                 Ok(mapping) => mappings.push((mapping, place)),
                 Err(error) => {
@@ -254,8 +254,9 @@ impl Loader<'_> {
             }
         };
         let (mut seen, mut mappings) = (BTreeSet::new(), Vec::new());
+        let mut places = Places::new(strict);
         for raw in raws {
-            let place = Place::of(strict, raw.get().as_ptr().addr() - strict.as_ptr().addr());
+            let place = places.of(raw.get().as_ptr().addr() - strict.as_ptr().addr());
             // The text is part of a document that was parsed.
             let mut value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
             let called = value["name"].as_str().unwrap_or_default().to_owned();
