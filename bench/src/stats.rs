@@ -30,8 +30,17 @@ impl Spread {
 
 /// The value below which so many of 100 lie; 0 without any. They are sorted.
 pub(crate) fn percentile(sorted: &[u64], percent: f64) -> u64 {
-    let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
-    let index = rank.clamp(1, sorted.len().max(1)) - 1;
+    percentile_of(sorted, sorted.len() as u64, percent, 0)
+}
+
+/// The same of so many, of which those that are not here took `never`.
+pub(crate) fn percentile_of(sorted: &[u64], all: u64, percent: f64, never: u64) -> u64 {
+    let all = all.max(sorted.len() as u64);
+    let rank = (percent / 100.0 * all as f64).ceil() as u64;
+    if rank > sorted.len() as u64 {
+        return never;
+    }
+    let index = usize::try_from(rank.max(1) - 1).unwrap_or(usize::MAX);
     sorted.get(index).copied().unwrap_or(0)
 }
 
@@ -60,6 +69,17 @@ mod tests {
         let hundred: Vec<u64> = (1..=100).collect();
         let of = |percent| percentile(&hundred, percent);
         assert_eq!((of(50.0), of(99.0), of(100.0)), (50, 99, 100));
+    }
+
+    #[test]
+    fn what_never_came_is_part_of_a_percentile() {
+        let of = |all, percent| percentile_of(&[1, 2, 3], all, percent, 900);
+        assert_eq!((of(3, 50.0), of(3, 100.0)), (2, 3));
+        assert_eq!((of(4, 75.0), of(4, 76.0)), (3, 900));
+        // More came than there were to be.
+        assert_eq!(of(0, 100.0), 3);
+        assert_eq!(percentile_of(&[], 0, 50.0, 900), 0);
+        assert_eq!(percentile_of(&[], 1, 50.0, 900), 900);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Clients of HTTP: at a pace, as fast as they can, or as slowly as they may.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,11 +14,9 @@ use tokio::sync::Notify;
 use tokio::time::{interval, sleep, sleep_until, timeout};
 
 use super::socket::{Connection, End, on_one_thread, receive, send, serve_nothing};
-use super::{Result, wire};
-use crate::stats::percentile;
+use super::{PATIENCE, Result, wire};
+use crate::stats::percentile_of;
 
-/// For one answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Answers after which a flood has begun.
 const BEGUN: u64 = 1000;
 /// Between two bytes of a slow head.
@@ -39,7 +38,7 @@ pub(crate) struct ProbeRun {
     seconds: u64,
 }
 
-/// Times in microseconds.
+/// Times in microseconds; a request that fails has taken as long as anybody waits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Times {
     pub(super) answered: u64,
@@ -52,18 +51,24 @@ pub(super) struct Times {
 impl Times {
     fn of(mut times: Vec<u64>, failed: u64) -> Self {
         times.sort_unstable();
+        let (answered, never) = (times.len() as u64, length(PATIENCE));
+        let percentile = |percent| percentile_of(&times, answered + failed, percent, never);
         Self {
-            answered: times.len() as u64,
+            answered,
             failed,
-            p50: percentile(&times, 50.0),
-            p99: percentile(&times, 99.0),
-            most: percentile(&times, 100.0),
+            p50: percentile(50.0),
+            p99: percentile(99.0),
+            most: percentile(100.0),
         }
     }
 }
 
+fn length(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+    length(since.elapsed())
 }
 
 /// One request that must be answered with 200.
@@ -82,9 +87,9 @@ impl ProbeRun {
         pace: Duration,
         times: &RefCell<Vec<u64>>,
         failed: &Cell<u64>,
-    ) -> Result<()> {
+    ) {
         let request = wire::get(&self.path);
-        let mut connection = Connection::open(self.port).await?;
+        let mut connection = None;
         let (mut due, end) = (begin, begin + Duration::from_secs(self.seconds));
         while due < end {
             // Late because the last answer was late: that is part of this one's time.
@@ -94,15 +99,24 @@ impl ProbeRun {
             } else {
                 due
             };
-            if asked(&mut connection, &request).await.is_ok() {
-                times.borrow_mut().push(micros(start));
-            } else {
-                failed.set(failed.get() + 1);
-                connection = Connection::open(self.port).await?;
+            let answered = async {
+                let mut open = match connection.take() {
+                    Some(open) => open,
+                    None => Connection::open(self.port).await?,
+                };
+                asked(&mut open, &request).await?;
+                Ok::<_, Box<dyn Error>>(open)
+            };
+            match answered.await {
+                Ok(open) => {
+                    times.borrow_mut().push(micros(start));
+                    connection = Some(open);
+                }
+                // The next one goes on a connection of its own.
+                Err(_) => failed.set(failed.get() + 1),
             }
             due += pace;
         }
-        Ok(())
     }
 }
 
@@ -116,8 +130,7 @@ pub(super) fn probe(run: &ProbeRun) -> Result<()> {
             let begin = begin + pace * number / connections;
             run.ask_from(begin, pace, &times, &failed)
         });
-        let results = join_all(clients).await.into_iter();
-        results.collect::<Result<()>>()?;
+        join_all(clients).await;
         Ok(Times::of(times.into_inner(), failed.get()))
     })?;
     println!("{}", serde_json::to_string(&times)?);
@@ -342,15 +355,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_percentiles_of_what_was_answered() {
-        let times = Times::of((1..=200).rev().collect(), 3);
+    fn times_are_percentiles_of_all_that_was_asked() {
+        let times = Times::of((1..=200).rev().collect(), 1);
         let expected = Times {
             answered: 200,
-            failed: 3,
-            p50: 100,
-            p99: 198,
-            most: 200,
+            failed: 1,
+            p50: 101,
+            p99: 199,
+            most: 30_000_000,
         };
         assert_eq!(times, expected);
+        assert_eq!(Times::of((1..=200).collect(), 3).p99, 30_000_000);
+    }
+
+    #[test]
+    fn requests_that_nobody_answers_have_failed() {
+        let run = ProbeRun {
+            port: super::super::process::free_port().unwrap(),
+            path: "/any".to_owned(),
+            connections: 1,
+            rate: 1000,
+            seconds: 1,
+        };
+        let (times, failed) = (RefCell::default(), Cell::default());
+        let begin = Instant::now() - Duration::from_millis(990);
+        on_one_thread(async {
+            run.ask_from(begin, Duration::from_millis(1), &times, &failed)
+                .await;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!((times.into_inner().len(), failed.get()), (0, 1000));
     }
 }

@@ -26,6 +26,9 @@ mod wire;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
+/// For an answer, or for a value that was written. What fails or does not come counts as if it took so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 const SUBCOMMAND: &str = "web-child";
 /// Files that a process opens beside its clients' connections.
 const OTHER_FILES: u64 = 256;

@@ -38,12 +38,20 @@ pub(super) fn slowloris(options: &Options, bed: &mut Bed, table: &mut Table) -> 
     table.next_row();
     super::allowed(options.slow as usize)?;
     let (mut times, mut baselines, mut all) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut failed, mut crawled) = (0, Crawled::default());
+    let (mut failed, mut asked, mut crawled) = (0, 0, Crawled::default());
     for _ in 0..options.rounds.max(1) {
         table.note_load();
         // With the limits that every service has.
         let service = bed.service(&Plan::default())?;
         let baseline = probe(options, &service)?;
+        if baseline.failed > 0 {
+            // Its p99 would flatter the other's.
+            return Err(format!(
+                "{} requests failed beside no slow connection",
+                baseline.failed
+            )
+            .into());
+        }
         let arguments = [
             ("--port", service.port.to_string()),
             ("--connections", options.slow.to_string()),
@@ -55,6 +63,7 @@ pub(super) fn slowloris(options: &Options, bed: &mut Bed, table: &mut Table) -> 
         slow.end()?;
         service.process.end()?;
         failed += healthy.failed;
+        asked += healthy.failed + healthy.answered;
         all.push(ratio(healthy.p99 as f64, baseline.p99 as f64));
         times.push(healthy.p99 as f64 / 1000.0);
         baselines.push(baseline.p99 as f64 / 1000.0);
@@ -68,7 +77,7 @@ pub(super) fn slowloris(options: &Options, bed: &mut Bed, table: &mut Table) -> 
         Goal::AtMost(2.0, ""),
         &all,
         &format!(
-            "; {:.2} and {:.2} ms; {failed} requests failed; {} at least were open, {} were cut off",
+            "; {:.2} and {:.2} ms; {failed} of {asked} requests failed; {} at least were open, {} were cut off",
             median(&times),
             median(&baselines),
             crawled.open,
