@@ -45,6 +45,12 @@ const CHANGE: &str = r##"{
     "definitions": {"state": {"enum": ["open", "shut"]}}
 }"##;
 
+#[citizenk::message]
+#[derive(Debug)]
+struct Id {
+    id: u32,
+}
+
 // [topics]
 const ORDERS: Topic<Order, u32> = Topic::json("orders").strict();
 const CHANGES: Topic<Value, u32> = Topic::json_schema("changes").strict_with(CHANGE);
@@ -200,14 +206,20 @@ fn a_schema_that_cannot_be_used_is_said_when_the_app_starts() {
         Topic::json("slow").strict_with(r#"{"properties": {"a": {"pattern": "^(?!b)"}}}"#);
     const WRONG: Topic<Value> = Topic::json("wrong").strict_with(r#"{"type": "strnig"}"#);
     const NONE: Topic<Value> = Topic::json("none").strict_with("{");
+    const MANY: Topic<Value> = Topic::json("^many-.*").strict_with(r#"{"minimum": "1"}"#);
     block_on(async {
-        let app = || {
-            App::new("broken")
-                .topic(&ELSEWHERE)
-                .topic(&SLOW)
-                .topic(&WRONG)
-                .topic(&NONE)
-        };
+        let app =
+            || {
+                let many = citizenk::Agent::builder::<Event<Value>>("many").topic(&MANY);
+                App::new("broken")
+                    .component(many.handle(
+                        async |_: Event<Value>, _: Outbox| -> citizenk::Result<()> { Ok(()) },
+                    ))
+                    .topic(&ELSEWHERE)
+                    .topic(&SLOW)
+                    .topic(&WRONG)
+                    .topic(&NONE)
+            };
         let error = TestApp::new(app).start().await.err().unwrap().to_string();
         for part in [
             "topic `elsewhere`: its JSON Schema cannot be used",
@@ -215,6 +227,7 @@ fn a_schema_that_cannot_be_used_is_said_when_the_app_starts() {
             "topic `wrong`: its JSON Schema cannot be used",
             "strnig",
             "topic `none`: its JSON Schema is not JSON",
+            "topic `^many-.*`: its JSON Schema cannot be used",
         ] {
             assert!(error.contains(part), "{part}: {error}");
         }
@@ -228,6 +241,27 @@ fn one_topic_is_checked_in_one_way() {
         let app = || App::new("two").topic(&LOOSE).topic(&ORDERS);
         let error = TestApp::new(app).start().await.err().unwrap().to_string();
         assert!(error.contains("with validation `strict`"), "{error}");
+    });
+}
+
+#[test]
+fn two_schemas_of_one_topic_are_told_apart() {
+    const ORDER: &str = r#"{"required": ["id"]}"#;
+    const A: Topic<Value> = Topic::json("bodies").strict_with(ORDER);
+    const B: Topic<Value> = Topic::json("bodies").strict_with(CHANGE);
+    block_on(async {
+        let app = || App::new("two").topic(&A).topic(&B);
+        let error = TestApp::new(app).start().await.err().unwrap().to_string();
+        let wanted = "uses topic `bodies` with another schema for its values than elsewhere";
+        assert!(error.contains(wanted), "{error}");
+        // The text counts, not where it stands.
+        let app = || {
+            let same: &'static str = Box::leak(ORDER.to_owned().into_boxed_str());
+            let again: Topic<Value> = Topic::json("bodies").strict_with(same);
+            App::new("one").topic(&A).topic(&again)
+        };
+        let app = TestApp::new(app).start().await.unwrap();
+        app.stop().await.unwrap();
     });
 }
 
@@ -248,5 +282,30 @@ fn a_long_value_makes_no_long_error() {
         serde_json::to_writer(&mut bytes, &long).unwrap();
         let text = codec.decode(&bytes).unwrap_err().to_string();
         assert!(text.len() < 500 && text.contains(what), "{text}");
+    }
+}
+
+#[test]
+fn a_long_name_makes_no_long_error() {
+    const CLOSED: Topic<Value> =
+        Topic::json("closed").strict_with(r#"{"additionalProperties": {"type": "string"}}"#);
+    let name = "ö".repeat(5_000);
+    let text = json!({ name.as_str(): 7 }).to_string();
+    let error = TopicCodec::new(&CLOSED)
+        .decode(text.as_bytes())
+        .unwrap_err();
+    let field = error.field().unwrap();
+    assert!(field.starts_with('ö') && field.len() <= 302, "{field}");
+    assert!(error.to_string().len() < 800, "{error}");
+    // The same of the typed decode, in path and words.
+    for text in [
+        format!(r#"{{"{name}": {{"id": []}}}}"#),
+        format!(r#"{{"a": {{"id": "{name}"}}}}"#),
+    ] {
+        type Ids = std::collections::BTreeMap<String, Id>;
+        const IDS: Topic<Ids> = Topic::json("ids");
+        let error = TopicCodec::new(&IDS).decode(text.as_bytes()).unwrap_err();
+        assert!(error.field().unwrap().len() <= 302, "{error}");
+        assert!(error.to_string().len() < 800, "{error}");
     }
 }

@@ -369,6 +369,7 @@ impl Checks<'_> {
                 );
                 self.issue(component, message);
             }
+            self.rules(component, topic);
             return;
         }
         if let Err(reason) = check_name(topic.plain) {
@@ -385,9 +386,7 @@ impl Checks<'_> {
         if let Err(reason) = crate::admin::problems(&real, &topic.declared) {
             self.issue(component, format!("topic `{}`: {reason}", topic.name));
         }
-        if let Err(reason) = topic.check_rules() {
-            self.issue(component, format!("topic `{}`: {reason}", topic.name));
-        }
+        self.rules(component, topic);
         if let Err(reason) = topic.own_schemas(&real) {
             self.issue(component, format!("topic `{}`: {reason}", topic.name));
         }
@@ -416,6 +415,12 @@ impl Checks<'_> {
         });
         if let Some(difference) = difference {
             self.issue(component, difference);
+        } else if let Some(difference) = known.wire.difference(&topic.wire) {
+            let message = format!(
+                "uses topic `{}` with {difference} than elsewhere; use one constant",
+                topic.name
+            );
+            self.issue(component, message);
         } else if known.declared != topic.declared {
             let message = format!(
                 "uses topic `{}` with other partitions, replication or configs than elsewhere; use one constant",
@@ -428,6 +433,12 @@ impl Checks<'_> {
                 topic.name, topic.partitioner, known.partitioner
             );
             self.issue(component, message);
+        }
+    }
+
+    fn rules(&mut self, component: &str, topic: &TopicInfo) {
+        if let Err(reason) = topic.check_rules() {
+            self.issue(component, format!("topic `{}`: {reason}", topic.name));
         }
     }
 

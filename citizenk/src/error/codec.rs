@@ -6,7 +6,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Excerpt, json_field};
+use super::{Excerpt, cut, json_field};
+
+/// How much of serde_json's words is told.
+const LONGEST: usize = 300;
 
 /// A record's bytes could not be read as its topic's type.
 #[derive(Debug)]
@@ -131,6 +134,8 @@ impl DecodeError {
         let message = if bytes.is_empty() {
             "the payload is empty".to_owned()
         } else {
+            // serde_json repeats the text that should have been something else.
+            let source = cut(source.to_string(), LONGEST);
             format!("{source} in {}", Excerpt(bytes))
         };
         let mut error = Self::message("json", message);

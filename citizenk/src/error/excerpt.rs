@@ -1,4 +1,4 @@
-//! How bytes are shown in error texts.
+//! How much of what others wrote is shown in error texts.
 
 use std::fmt;
 
@@ -15,4 +15,14 @@ impl fmt::Display for Excerpt<'_> {
         }
         Ok(())
     }
+}
+
+/// At most so many bytes of a text, on a boundary of its characters.
+pub(crate) fn cut(mut text: String, longest: usize) -> String {
+    if text.len() > longest {
+        let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or_default());
+        text.push_str("..");
+    }
+    text
 }

@@ -4,6 +4,11 @@
 //! after a failure; wrapping every deserializer (as `serde_path_to_error` does) would compile each value
 //! type twice.
 
+use super::cut;
+
+/// How much of a path is told; names of properties may be as long as the value.
+const LONGEST: usize = 300;
+
 /// The path of the field at fault, e.g. `items[2].price`; `None` when the text as a whole is.
 pub(crate) fn json_field(error: &serde_json::Error, text: &[u8]) -> Option<String> {
     if !error.is_data() {
@@ -39,7 +44,7 @@ pub(crate) fn field_path(path: &[Step]) -> String {
         };
         debug_assert!(written.is_ok(), "writing to a string cannot fail");
     }
-    text
+    cut(text, LONGEST)
 }
 
 /// How many bytes were read when the error was found; serde_json counts lines from 1 and a line's columns

@@ -15,7 +15,7 @@ pub use build::{BuildError, BuildIssue};
 pub use cluster::UnknownCluster;
 pub use codec::{DecodeError, EncodeError, SchemaId};
 pub(crate) use codec::{Obtain, Obtained, Obtaining};
-pub(crate) use excerpt::Excerpt;
+pub(crate) use excerpt::{Excerpt, cut};
 pub(crate) use locate::{Step, field_path, json_field};
 pub use run::{ConfigError, Exit, RunError};
 pub use transport::TransportError;

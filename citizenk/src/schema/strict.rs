@@ -1,7 +1,8 @@
 //! What a JSON Schema says of a topic's values, beyond what their Rust type does.
 //!
-//! In: a value's JSON. Out: nothing, or the first fault with its field (which is not looked for in a large value). The schema is compiled once per app and
-//! topic, when the app is put together or its first value comes; topics without rules pass none of this.
+//! In: a value's JSON. Out: nothing, or the first fault with its field (which is not looked for in a large value). The
+//! schema is compiled once per app and topic, when the app is put together or its first value comes; topics without
+//! rules pass none of this.
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::LocationSegment;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::Wire;
 use crate::codec::Json;
-use crate::error::{DecodeError, EncodeError, Step, field_path};
+use crate::error::{DecodeError, EncodeError, Step, cut, field_path};
 
 /// Which schema.
 #[derive(Clone, Copy, Debug)]
@@ -175,13 +176,4 @@ fn field(error: &ValidationError<'_>) -> Option<String> {
         _ => {}
     }
     (!path.is_empty()).then(|| field_path(&path))
-}
-
-fn cut(mut text: String, longest: usize) -> String {
-    if text.len() > longest {
-        let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(end.unwrap_or_default());
-        text.push_str("..");
-    }
-    text
 }

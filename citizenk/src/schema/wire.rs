@@ -16,7 +16,7 @@ use crate::topic::TopicId;
 pub(crate) use crate::config::registry::DEFAULT as DEFAULT_REGISTRY;
 
 /// What a topic's constant says beside its codec.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WireOptions {
     /// Which of the app's registries.
     pub(crate) registry: &'static str,
@@ -54,6 +54,18 @@ impl WireOptions {
         strategy: SubjectStrategy::TopicName,
         schema: ValueSchema::Type,
     };
+
+    /// In what these say other things of one topic, of which an app remembers one.
+    pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
+        let pairs = [
+            ("another registry", self.registry == other.registry),
+            ("another schema for its values", self.schema == other.schema),
+            ("other earlier schemas", self.earlier == other.earlier),
+            ("another schema mode", self.mode == other.mode),
+            ("other subjects", self.strategy == other.strategy),
+        ];
+        pairs.iter().find(|(_, same)| !same).map(|(what, _)| *what)
+    }
 }
 
 /// One side of one topic, as its constant says it.

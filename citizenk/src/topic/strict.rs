@@ -8,6 +8,10 @@ impl<V, K> Topic<V, K> {
     /// Values have to be as the JSON Schema of `V` says, also in what the type alone does not: `range`, `length`, `pattern`,
     /// formats. Feature `strict-json`.
     ///
+    /// It is the schema of what `V` reads, for writing, too: what is written has to be what a reader of the same type may
+    /// read. So a field that is read under one name and written under another (`rename(serialize = ..)`) cannot be sent
+    /// where the schema asks for it, and one that only writing leaves out (`skip_serializing_if`) needs a `default`.
+    ///
     /// One that is not is an error with the field: read, it meets `on_decode_error`; written, sending it fails; over HTTP it
     /// is refused. The text is parsed a second time for it. A schema that cannot be used (a pattern with look-around) is
     /// an error when the app starts.
