@@ -199,6 +199,39 @@ fn over_http_it_is_refused_with_the_field() {
 }
 
 #[test]
+fn documents_have_the_schema_that_counts() {
+    block_on(async {
+        let app = TestApp::new(app).start().await.unwrap();
+        let document: Value = app.get("/openapi.json").await.json();
+        let body = &document["paths"]["/topics/changes"]["post"]["requestBody"];
+        let body = &body["content"]["application/json"]["schema"];
+        assert_eq!(*body, json!({"$ref": "#/components/schemas/changes.value"}));
+        let schemas = &document["components"]["schemas"];
+        let state = json!({"$ref": "#/components/schemas/changes.value/definitions/state"});
+        assert_eq!(schemas["changes.value"]["properties"]["was"], state);
+        let open = json!({"enum": ["open", "shut"]});
+        assert_eq!(schemas["changes.value"]["definitions"]["state"], open);
+        assert_eq!(schemas["Order"]["properties"]["id"]["minimum"], 1);
+
+        let document: Value = app.get("/asyncapi.json").await.json();
+        let payload = &document["components"]["messages"]["changes"]["payload"];
+        assert_eq!(
+            *payload,
+            json!({"$ref": "#/components/schemas/changes.value"})
+        );
+        let schemas = &document["components"]["schemas"];
+        assert_eq!(schemas["changes.value"]["properties"]["was"], state);
+
+        let topics: Value = app.get("/topics").await.json();
+        assert!(
+            topics.to_string().contains("\"title\":\"Change\""),
+            "{topics}"
+        );
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
 fn a_schema_that_cannot_be_used_is_said_when_the_app_starts() {
     const ELSEWHERE: Topic<Value> =
         Topic::json("elsewhere").strict_with(r#"{"$ref": "https://example.com/a.json"}"#);

@@ -8,6 +8,8 @@
 
 #[cfg(feature = "avro")]
 pub(crate) mod avro;
+#[cfg(all(feature = "strict-json", any(feature = "web", feature = "cli")))]
+mod embed;
 mod frame;
 pub(crate) mod json;
 mod list;

@@ -87,6 +87,22 @@ impl Rules {
             })
     }
 
+    /// Put into the generator's document under the name of its topic: a reference to it. `None` where the type's own
+    /// schema says the same, or where the text cannot stand in another document.
+    #[cfg(any(feature = "web", feature = "cli"))]
+    pub(crate) fn document(self, topic: &str, generator: &mut SchemaGenerator) -> Option<Schema> {
+        let Self::Text(_) = self else { return None };
+        // No type is called so.
+        let name = format!("{}.value", topic.replace(|c| !is_of_names(c), "_"));
+        let at = generator.settings().definitions_path.trim_matches('/');
+        let at = format!("#/{at}/{name}");
+        if !generator.definitions().contains_key(&name) {
+            let schema = super::embed::embedded(self.schema().ok()?, &at)?;
+            generator.definitions_mut().insert(name, schema);
+        }
+        Some(Schema::new_ref(at))
+    }
+
     pub(crate) fn check_read(self, wire: &Wire, json: &[u8]) -> Result<(), DecodeError> {
         self.check(wire, json).map_err(|fault| {
             let message = fault.message;
@@ -120,6 +136,11 @@ impl Rules {
             false => Err(fault(validator, &value, json.len())),
         }
     }
+}
+
+#[cfg(any(feature = "web", feature = "cli"))]
+fn is_of_names(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
 }
 
 const NAME: &str = <Json as crate::codec::Codec>::NAME;

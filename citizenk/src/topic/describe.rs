@@ -72,7 +72,7 @@ pub(crate) struct TopicInfo {
     pub(crate) declared: Box<Declared>,
     /// A retry topic: the runtime alone writes and reads it.
     pub(crate) internal: bool,
-    pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
+    schema: fn(&mut SchemaGenerator) -> Schema,
     /// The schemas of keys and values, in formats that have them.
     own: [Option<Own>; 2],
     pub(crate) wire: WireOptions,
@@ -219,6 +219,19 @@ impl TopicInfo {
     #[cfg(not(feature = "strict-json"))]
     pub(crate) fn check_rules(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What its values have to be, as a part of the generator's document.
+    #[cfg(any(feature = "web", feature = "cli"))]
+    pub(crate) fn value_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        #[cfg(feature = "strict-json")]
+        if let Some(own) = self
+            .strict
+            .and_then(|rules| rules.document(self.name, generator))
+        {
+            return own;
+        }
+        (self.schema)(generator)
     }
 
     /// By whom values are checked, for messages.

@@ -16,6 +16,7 @@ use super::openapi::{info_object, split_doc};
 use super::port::{AgentDoc, ServiceInfo, TaskDoc, TopicDoc};
 use super::route::RouteDef;
 use crate::config::DEFAULT_CLUSTER;
+use crate::topic::describe::TopicInfo;
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -41,7 +42,7 @@ pub(crate) enum LiveMessages {
     /// Messages of clients, each of them answered.
     Answered(SchemaOf),
     /// Records of the topic that the path names.
-    Records(Vec<(&'static str, SchemaOf)>),
+    Records(Vec<TopicInfo>),
 }
 
 /// Makes the document.
@@ -139,11 +140,10 @@ impl Builder {
     fn topic(&mut self, topic: &TopicDoc, service: &ServiceInfo) {
         let (info, real) = (&topic.info, topic.broker_name.as_str());
         let id = identifier(info.name);
-        let generate: SchemaOf = info.schema;
         let mut message = json!({
             "name": info.name,
             "contentType": info.media_type,
-            "payload": generate(&mut self.generator).to_value(),
+            "payload": info.value_schema(&mut self.generator).to_value(),
             "bindings": { "kafka": {
                 "key": { "description": format!("`{}`, written as {}", info.key_type, info.key_codec) },
                 "bindingVersion": BINDING,
@@ -265,11 +265,10 @@ impl Builder {
             .into_iter()
             .collect(),
             LiveMessages::Records(topics) => {
-                let names: Vec<&str> = topics.iter().map(|(name, _)| *name).collect();
+                let names: Vec<&str> = topics.iter().map(|topic| topic.name).collect();
                 parameters.insert("topic".to_owned(), json!({ "enum": names }));
-                let values = topics
-                    .iter()
-                    .map(|(_, schema)| schema(generator).to_value());
+                let values = topics.iter();
+                let values = values.map(|topic| topic.value_schema(generator).to_value());
                 let values: Vec<Value> = values.collect();
                 [message("record", record(values))].into_iter().collect()
             }

@@ -95,7 +95,7 @@ fn plain(topic: &TopicInfo) -> Option<Value> {
         return None;
     }
     let mut generator = SchemaSettings::draft07().into_generator();
-    let mut schema = (topic.schema)(&mut generator).to_value();
+    let mut schema = topic.value_schema(&mut generator).to_value();
     let definitions = generator.take_definitions(true);
     if let (Some(object), false) = (schema.as_object_mut(), definitions.is_empty()) {
         object.insert("definitions".to_owned(), definitions.into());

@@ -20,7 +20,7 @@ pub(super) fn producer(operation: &mut Operation, topics: &[Arc<BridgeTopic>]) {
     topic_parameter(operation, topics);
     let mut content = serde_json::Map::new();
     for topic in topics {
-        let schema = (topic.info.schema)(&mut operation.generator).to_value();
+        let schema = topic.info.value_schema(&mut operation.generator).to_value();
         let media = content
             .entry(body_media_type(&topic.info))
             .or_insert_with(|| json!({ "schema": { "anyOf": [] } }));
@@ -39,7 +39,7 @@ pub(super) fn consumer(operation: &mut Operation, topics: &[Arc<BridgeTopic>]) {
     topic_parameter(operation, topics);
     for topic in topics {
         // Known to the document, so that clients are generated for it.
-        (topic.info.schema)(&mut operation.generator);
+        topic.info.value_schema(&mut operation.generator);
     }
     let text =
         |description: &str| -> Value { json!({ "type": "string", "description": description }) };

@@ -178,7 +178,7 @@ impl Bridge {
             move |operation| document::consumer(operation, &documented.topics),
         );
         let topics = bridge.topics.iter();
-        let topics = topics.map(|topic| (topic.info.name, topic.info.schema));
+        let topics = topics.map(|topic| topic.info.clone());
         consumer.live = Some(LiveDoc {
             websocket: true,
             events: true,

@@ -1,7 +1,6 @@
 //! The automatic endpoints in the document: the general ones, and one path per topic and agent of the
 //! app with its own schemas, so that a reader sees what this service takes.
 
-use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 
 use super::{Builder, Head};
@@ -269,8 +268,7 @@ fn readiness() -> Value {
 }
 
 fn value_body(operation: &mut Operation, topic: &TopicInfo) {
-    let generate: fn(&mut SchemaGenerator) -> schemars::Schema = topic.schema;
-    let mut schema = generate(&mut operation.generator).to_value();
+    let mut schema = topic.value_schema(&mut operation.generator).to_value();
     let own = topic.schemas_json(topic.name);
     let mut avro = own.as_array().into_iter().flatten();
     let avro = avro.find(|own| own["type"] == "AVRO" && own["side"] == "value");

@@ -33,7 +33,7 @@ pub(super) fn document(
     if let Some(generator) = &mut builder.generator {
         generator.subschema_for::<Problem>();
         for topic in &info.topics {
-            (topic.info.schema)(generator);
+            topic.info.value_schema(generator);
         }
     }
     // Operation ids of the user's own come first: clients are generated from them.
