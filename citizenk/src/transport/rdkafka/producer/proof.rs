@@ -9,6 +9,7 @@
 //! of the same partition. Owned by the serving thread.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
@@ -18,14 +19,32 @@ use super::super::error;
 /// A topic's handle, of which a producer has one per topic, and a partition.
 type Place = (usize, i32);
 
+/// A broker forgets a producer that sends nothing for long (`producer.id.expiration.ms`, a day by default).
+const HOLDS: Duration = Duration::from_secs(60 * 60);
+
 /// The partitions that hold a record of this producer for certain.
-#[derive(Default)]
 pub(super) struct Proven {
+    since: Instant,
     last: Option<Place>,
     all: HashSet<Place>,
 }
 
 impl Proven {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            last: None,
+            all: HashSet::new(),
+        }
+    }
+
+    /// Some reports come: what was proven long ago is to be proven anew.
+    pub(super) fn renew(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.since) >= HOLDS {
+            *self = Self::new(now);
+        }
+    }
+
     /// Whether this report, the next in order, leaves open what became of its record.
     pub(super) fn leaves_open(&mut self, report: &rd::rd_kafka_message_t) -> bool {
         let place = (report.rkt as usize, report.partition);
@@ -86,7 +105,8 @@ mod tests {
     fn a_report_without_an_offset_proves_something_only_after_one_with() {
         let without = i64::from(rd::RD_KAFKA_OFFSET_INVALID);
         let failed = Code::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT;
-        let mut proven = Proven::default();
+        let start = Instant::now();
+        let mut proven = Proven::new(start);
         for (partition, offset, err, open) in [
             (0, without, error::OK, true),
             (0, without, error::OK, true),
@@ -110,5 +130,13 @@ mod tests {
             let report = report(partition, offset, err);
             assert_eq!(proven.leaves_open(&report), open, "{partition} {offset}");
         }
+        let report = report(0, without, error::OK);
+        proven.renew(start + HOLDS / 2);
+        assert!(!proven.leaves_open(&report));
+        proven.renew(start + HOLDS);
+        assert!(
+            proven.leaves_open(&report),
+            "the broker may have forgotten it"
+        );
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn run(shared: &Arc<Shared>, alone: Option<&mut Alone>) {
         shared,
         client,
         alone,
-        proven: Proven::default(),
+        proven: Proven::new(Instant::now()),
     };
     while !shared.stop.load(Ordering::Acquire) {
         let full = shared.full.load(Ordering::Acquire);
@@ -81,7 +81,7 @@ pub(super) fn run_alone(shared: &Arc<Shared>, client: &Client) {
         shared,
         client,
         alone: None,
-        proven: Proven::default(),
+        proven: Proven::new(Instant::now()),
     };
     while !shared.stop.load(Ordering::Acquire) {
         server.serve(WAIT_FULL);
@@ -125,6 +125,7 @@ impl Server<'_> {
             match rd::rd_kafka_event_type(event) {
                 rd::RD_KAFKA_EVENT_DR => {
                     let mut reported = 0;
+                    self.proven.renew(Instant::now());
                     loop {
                         let message = rd::rd_kafka_event_message_next(event);
                         if message.is_null() {
