@@ -384,7 +384,20 @@ mod tests {
     use std::thread::ThreadId;
 
     use super::*;
-    use crate::runtime::lane::inbox::{Poller, Room};
+    use crate::runtime::lane::inbox::{Closing, Poller, Room};
+
+    #[test]
+    fn a_lane_that_is_abandoned_before_its_first_poll_is_over() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let inbox = Arc::new(Inbox::new(Room::of(1), Arc::new(Poller::default())));
+        let lane = Box::pin(async { unreachable!("nobody polls it") });
+        Executor::Tasks(runtime.handle().clone()).spawn("late", inbox.clone(), lane);
+        inbox.close(Closing::Abandon, None);
+        runtime.block_on(tokio::task::yield_now());
+        assert!(inbox.is_over());
+    }
 
     /// Busy lanes that yield often: they begin on one thread and end up on two.
     #[test]
