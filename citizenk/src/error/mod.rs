@@ -16,6 +16,8 @@ pub use cluster::UnknownCluster;
 pub use codec::{DecodeError, EncodeError, SchemaId};
 pub(crate) use codec::{Obtain, Obtained, Obtaining};
 pub(crate) use excerpt::{Excerpt, cut};
-pub(crate) use locate::{Step, field_path, json_field};
+pub(crate) use locate::json_field;
+#[cfg(feature = "strict-json")]
+pub(crate) use locate::{Step, field_path};
 pub use run::{ConfigError, Exit, RunError};
 pub use transport::TransportError;

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_avro_fast::Schema;
 use serde_avro_fast::de::read::SliceRead;
-use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
+use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState};
 use serde_avro_fast::schema::SchemaMut;
 use serde_avro_fast::ser::{SerializerConfig, SerializerState};
 
@@ -115,19 +115,26 @@ fn read<T: AvroType>(schema: &Schema, bytes: &[u8]) -> Result<T, DecodeError> {
     config.max_seq_size = bytes.len();
     config.allowed_depth = MAX_DEPTH;
     let mut state = DeserializerState::with_config(SliceRead::new(bytes), config);
-    let value = T::decode(state.deserializer()).map_err(|error| {
-        let text = error.to_string();
-        let (field, rest) = field_of(&text);
-        DecodeError::message(NAME, rest.to_owned()).with_field(field)
-    })?;
-    let mut rest = state.into_reader();
-    match rest.fill_buf().map_or(0, <[u8]>::len) {
-        0 => Ok(value),
-        left => Err(DecodeError::message(
+    let value = T::decode(state.deserializer());
+    let left = state.into_reader().fill_buf().map_or(0, <[u8]>::len);
+    // Looked at once: a value is large, and each step that takes it out of a result copies it.
+    match value {
+        Ok(value) if left == 0 => Ok(value),
+        value => Err(unread(value.err(), left)),
+    }
+}
+
+#[cold]
+fn unread(error: Option<DeError>, left: usize) -> DecodeError {
+    let Some(error) = error else {
+        return DecodeError::message(
             NAME,
             format!("{left} bytes are left behind the value; it was written with another schema"),
-        )),
-    }
+        );
+    };
+    let text = error.to_string();
+    let (field, rest) = field_of(&text);
+    DecodeError::message(NAME, rest.to_owned()).with_field(field)
 }
 
 /// Writes and reads values of one type without a topic: for files, tests and other transports.
