@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use citizenk::codec::KeyCodec;
 use citizenk::prelude::*;
 use citizenk::registry::{EmbeddedRegistry, NewSchema};
 use citizenk::schema::Frame;
@@ -229,6 +230,90 @@ fn a_schema_that_a_header_names_is_found_and_asked_for_once() {
             reason(1)
         );
         assert_eq!(received(&app).len(), 23);
+        app.stop().await.unwrap();
+    });
+}
+
+/// A key that has no text form.
+#[citizenk::message]
+#[derive(Clone, Debug, PartialEq)]
+struct Shelf {
+    shop: u32,
+    row: String,
+}
+
+const STOCK: Topic<Receipt, Shelf> = Topic::json_schema("stock").keyed(KeyCodec::json_schema());
+const MOVED: Topic<Receipt, Shelf> = Topic::json_schema("moved").keyed(KeyCodec::json_schema());
+
+#[citizenk::agent(topics = [STOCK], sends = [MOVED], on_error = dead_letter(LETTERS))]
+async fn restock(
+    receipt: Event<Receipt>,
+    Key(shelf): Key<Shelf>,
+    out: Outbox,
+) -> citizenk::Result<()> {
+    out.send(&MOVED, &shelf, receipt.value.clone())?;
+    Ok(())
+}
+
+#[test]
+fn a_key_without_a_text_form_names_its_json_schema() {
+    block_on(async {
+        let embedded = EmbeddedRegistry::new();
+        let registry = embedded.registry();
+        let app = move || {
+            let registry = embedded.registry();
+            App::new("shop")
+                .register::<restock>()
+                .topic(&STOCK)
+                .registry("default", registry)
+        };
+        let app = TestApp::new(app).start().await.unwrap();
+        let shelf = Shelf {
+            shop: 1,
+            row: "b/2".to_owned(),
+        };
+        app.topic(&STOCK).push(&shelf, Receipt { id: 7 });
+        // In a URL a key is its JSON.
+        let posted = app
+            .post(
+                "/topics/stock?key=%7B%22shop%22:1,%22row%22:%22b/2%22%7D",
+                &Receipt { id: 8 },
+            )
+            .await;
+        assert_eq!(posted.status, 200, "{}", posted.body);
+        app.settle().await;
+        let moved = app.topic(&MOVED).sent();
+        let ids: Vec<u32> = moved
+            .iter()
+            .map(|moved| moved.value.as_ref().unwrap().id)
+            .collect();
+        assert_eq!(ids, [7, 8]);
+        assert!(moved.iter().all(|moved| moved.key.as_ref() == Some(&shelf)));
+
+        let schema = registry.latest("moved-key").await.unwrap().unwrap();
+        let text: serde_json::Value = serde_json::from_str(&schema.text).unwrap();
+        assert_eq!(text["title"], "Shelf");
+        let (key, _) = app.topic(&MOVED).sent_raw().remove(0);
+        let key = key.unwrap();
+        let frame = Frame::parse(&key).unwrap();
+        assert_eq!(frame.id, schema.id);
+        assert_eq!(frame.body, br#"{"shop":1,"row":"b/2"}"#);
+
+        // What is no such key is an error of its own, with its field.
+        let mut bad = Vec::new();
+        Frame::begin(frame.id, &mut bad);
+        bad.extend_from_slice(br#"{"shop":"x","row":"b"}"#);
+        app.topic(&STOCK).push_raw(Some(&bad), &{
+            let mut value = Vec::new();
+            Frame::begin(1, &mut value);
+            value.extend_from_slice(br#"{"id":9}"#);
+            value
+        });
+        app.settle().await;
+        let letters = app.dead_letters();
+        assert_eq!(letters.len(), 1);
+        assert!(letters[0].reason.contains("shop"), "{}", letters[0].reason);
+        assert_eq!(app.topic(&MOVED).sent().len(), 2);
         app.stop().await.unwrap();
     });
 }
