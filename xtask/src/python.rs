@@ -26,6 +26,13 @@ const SCHEMAS: Tests = Tests {
     target: &["--test", "real_schemas"],
 };
 
+/// The example on a Kafka and a registry that are not in its process.
+const AVRO_ORDERS: Tests = Tests {
+    package: "avro-orders",
+    features: "",
+    target: &["--test", "process", "real"],
+};
+
 /// The Python of an environment that has the package; made once per version of it.
 pub(crate) fn with(environment: &Path, package: &str) -> Result<PathBuf> {
     let python = environment.join("bin/python");
@@ -83,12 +90,32 @@ pub(crate) fn schemas(workspace: &Workspace) -> Result<()> {
     fs::create_dir_all(&folder).or_fail(|| format!("create {}", folder.display()))?;
     let python = with(&folder.join("venv"), SCHEMAS_CLIENT)?;
     SCHEMAS.build(workspace, "the tests of schemas")?;
+    AVRO_ORDERS.build(workspace, "the example avro-orders")?;
     let registry = Registry::start_temporary(workspace)?;
     let kafka = Kafka::start_temporary(workspace, 1)?;
     let mut test = SCHEMAS.command(workspace);
-    test.env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
-        .env("CITIZENK_REAL_KAFKA", "1")
-        .env("CITIZENK_REAL_REGISTRY", registry.url())
-        .env("CITIZENK_PYTHON", python);
-    process::run(test, "the tests of schemas", LIMIT)
+    test.env("CITIZENK_PYTHON", python);
+    match kcat() {
+        Some(kcat) => drop(test.env("CITIZENK_KCAT", kcat)),
+        None => eprintln!(
+            "left out: `kcat -s avro` on what we write; no `kcat` on the PATH is built with Avro (it needs libserdes, which no package here has)"
+        ),
+    }
+    for (mut test, what) in [
+        (test, "the tests of schemas"),
+        (AVRO_ORDERS.command(workspace), "the example avro-orders"),
+    ] {
+        test.env(BOOTSTRAP_VARIABLE, kafka.bootstrap())
+            .env("CITIZENK_REAL_KAFKA", "1")
+            .env("CITIZENK_REAL_REGISTRY", registry.url());
+        process::run(test, what, LIMIT)?;
+    }
+    Ok(())
+}
+
+/// One that knows Avro; what distributions pack does not.
+fn kcat() -> Option<&'static str> {
+    let said = Command::new("kcat").arg("-V").output().ok()?;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    said.contains("Avro").then_some("kcat")
 }

@@ -14,6 +14,9 @@ use citizenk::registry::{NewSchema, Registry};
 use citizenk::{Flags, RunError, Settings};
 use serde_json::{Value, json};
 
+mod kcat;
+mod reading;
+
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[citizenk::message(avro(namespace = "city"))]
@@ -103,12 +106,12 @@ fn place() -> Option<Place> {
 }
 
 impl Place {
-    fn settings(&self) -> Settings {
+    fn settings(&self, group: &str) -> Settings {
         let flags = Flags {
             bootstrap_servers: Some(self.servers.clone()),
             schema_registry_url: Some(self.url.clone()),
             topic_prefix: Some(self.prefix.clone()),
-            group: Some(format!("{}ours", self.prefix)),
+            group: Some(format!("{}{group}", self.prefix)),
             http: Some("127.0.0.1:0".to_owned()),
             create_topics: true,
             ..Flags::default()
@@ -123,7 +126,7 @@ async fn what_python_writes_we_read_and_what_we_write_python_reads() {
         return;
     };
     let app = App::new("rides").register::<avro>().register::<as_json>();
-    let service = app.build_with(place.settings()).await.unwrap();
+    let service = app.build_with(place.settings("ours")).await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(service.run_until(async {
         let _ = stopped.await;
@@ -197,7 +200,7 @@ async fn an_incompatible_change_ends_the_start_with_its_field() {
         .await
         .unwrap();
     let app = App::new("rides").register::<avro>();
-    let service = app.build_with(place.settings()).await.unwrap();
+    let service = app.build_with(place.settings("ours")).await.unwrap();
     let ended = tokio::time::timeout(PATIENCE, service.run_until(std::future::pending()));
     let error = ended.await.expect("in time").unwrap_err();
     assert!(matches!(error, RunError::Build(_)), "{error}");
