@@ -1,8 +1,10 @@
 //! `cargo run -p cluster -- 3`: three workers behind a load balancer; see the [library](cluster).
+//!
+//! The workers are processes of this same program, which a variable tells what to be.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination as _};
 
 use cluster::balancer::{Targets, serve};
 use cluster::fleet::Fleet;
@@ -10,9 +12,14 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 use tokio::net::TcpListener;
 
 const FRONT: &str = "127.0.0.1:8080";
+/// Set for workers.
+const WORKER: &str = "CLUSTER_WORKER";
 const HELP: &str = "add | stop N | kill N | list | quit";
 
 fn main() -> ExitCode {
+    if std::env::var_os(WORKER).is_some() {
+        return citizenk::run(cluster::app()).report();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -40,8 +47,11 @@ async fn run() -> io::Result<()> {
             "processes share no embedded broker: set KAFKA_BOOTSTRAP_SERVERS (`cargo xtask kafka up` starts a Kafka)",
         ));
     }
-    let program = std::env::current_exe()?.with_file_name("cluster-worker");
-    let mut env = vec![("CITIZENK_CREATE_TOPICS".to_owned(), "true".to_owned())];
+    let program = std::env::current_exe()?;
+    let mut env = vec![
+        (WORKER.to_owned(), "true".to_owned()),
+        ("CITIZENK_CREATE_TOPICS".to_owned(), "true".to_owned()),
+    ];
     if std::env::var_os("CITIZENK_CLUSTER_SECRET").is_none() {
         env.push(("CITIZENK_CLUSTER_SECRET".to_owned(), secret()));
     }

@@ -1,5 +1,0 @@
-//! One worker: see the [library](cluster).
-
-fn main() -> citizenk::Exit {
-    citizenk::run(cluster::app())
-}
