@@ -14,6 +14,9 @@ use crate::stats::ratio;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Keys that are tried until one of each worker is found.
 const KEYS: u32 = 64;
+/// Times as many rounds of the flood as of the others: each is short, and six threads and more share what
+/// processors there are.
+const FLOODS: usize = 3;
 /// Between two looks at who has what.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -220,7 +223,7 @@ pub(super) fn flood(options: &Options, bed: &mut Bed, table: &mut Table) -> Resu
     table.next_row();
     let mut rates: [Vec<f64>; 3] = Default::default();
     let mut requests: [Vec<f64>; 3] = Default::default();
-    for round in 0..options.rounds.max(1) {
+    for round in 0..FLOODS * options.rounds.max(1) {
         for turn in 0..Against::ALL.len() {
             // Each round another begins.
             let which = (round + turn) % Against::ALL.len();
