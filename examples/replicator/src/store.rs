@@ -1,12 +1,14 @@
 //! The files of the configuration: read, saved with history, and which mappings were active.
 //!
-//! Several workers share them on a volume: a save replaces a file whole. Who saves looks at the files right before
-//! and refuses if somebody was quicker; of two workers that save at the very same moment the later one wins, and
-//! the text of the other is among the versions.
+//! Several workers share them on a volume: a save replaces a file whole. Who saves holds the volume's lock
+//! (`history/.lock`), looks at the files, and refuses if somebody was quicker. A volume without locks is used without:
+//! of two workers that save at the very same moment the later one wins there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use replicator_domain::env::Options;
 use replicator_domain::is_file_name;
@@ -59,41 +61,65 @@ pub(crate) struct Version {
     pub(crate) text: Option<String>,
 }
 
+/// The last moment that browsers know, in the year 275760.
+const LAST_ID: i64 = 8_640_000_000_000_000;
+
 impl Version {
-    /// The number that a file of the history is called by; files of other names are somebody's.
+    /// The number that a file of the history is called by; files of other names, `007.json` too, are somebody's.
     fn id_of(path: &Path) -> Option<i64> {
-        let json = path
-            .extension()
-            .is_some_and(|extension| extension == "json");
-        path.file_stem()?.to_str()?.parse().ok().filter(|_| json)
+        let name = path.file_name()?.to_str()?.strip_suffix(".json")?;
+        let id: i64 = name.parse().ok()?;
+        ((0..=LAST_ID).contains(&id) && id.to_string() == name).then_some(id)
     }
 }
+
+impl Which {
+    /// Whether it lies in its folder: a version may have been written by hand.
+    fn is_within(&self) -> bool {
+        match self {
+            Self::Mappings => true,
+            Self::Template(name) | Self::TopicMapping(name) => is_file_name(name),
+        }
+    }
+}
+
+/// Of the texts of one page of versions.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     options: Options,
 }
 
+/// The same error with the path in it.
+fn at(path: &Path) -> impl Fn(std::io::Error) -> std::io::Error + '_ {
+    |error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 fn read(path: &Path) -> std::io::Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(std::io::Error::new(
-            error.kind(),
-            format!("{}: {error}", path.display()),
-        )),
+        Err(error) => Err(at(path)(error)),
     }
+}
+
+/// What is in a folder; nothing, where there is none.
+fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(at(folder)(error)),
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    paths
+        .collect::<std::io::Result<_>>()
+        .map_err(|error| at(folder)(error))
 }
 
 fn read_folder(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
     let mut texts = BTreeMap::new();
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(texts),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let path = entry?.path();
+    for path in entries(folder)? {
         let stem = path
             .file_stem()
             .and_then(|stem| stem.to_str())
@@ -109,17 +135,47 @@ fn read_folder(folder: &Path) -> std::io::Result<BTreeMap<String, String>> {
     Ok(texts)
 }
 
+/// A file of its own beside this one: other workers write theirs there, and each may be process 1 of its container.
+fn beside(path: &Path) -> std::io::Result<(PathBuf, File)> {
+    let mut turn = 0_u32;
+    loop {
+        let name = path.with_extension(format!("{}-{turn}.new", std::process::id()));
+        match File::create_new(&name) {
+            Ok(file) => return Ok((name, file)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && turn < 1_000 => {
+                turn += 1;
+            }
+            Err(error) => return Err(at(&name)(error)),
+        }
+    }
+}
+
 /// A crash leaves the old file or the new one, never half of one.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(folder).map_err(at(folder))?;
     }
-    let beside = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = std::fs::File::create(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(beside, path)
+    let (name, mut file) = beside(path)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&name, path));
+    written.map_err(|error| {
+        // What is left of it is in nobody's way.
+        let _ = std::fs::remove_file(&name);
+        at(path)(error)
+    })
 }
+
+/// Who holds it is the only one that saves; it ends with this.
+#[derive(Debug)]
+pub(crate) struct Saving {
+    _lock: Option<File>,
+}
+
+/// How long another worker may take to save.
+const SAVES: Duration = Duration::from_secs(5);
+const LOOKS: Duration = Duration::from_millis(20);
 
 impl Store {
     pub(crate) fn new(options: &Options) -> Self {
@@ -149,9 +205,39 @@ impl Store {
         beside.join("history")
     }
 
+    /// Waits until no other worker saves.
+    ///
+    /// # Errors
+    /// Another one does not end.
+    pub(crate) async fn saving(&self) -> std::io::Result<Saving> {
+        let folder = self.history();
+        std::fs::create_dir_all(&folder).map_err(at(&folder))?;
+        let path = folder.join(".lock");
+        let file = File::create(&path).map_err(at(&path))?;
+        let waits = async {
+            loop {
+                match file.try_lock() {
+                    Ok(()) => return true,
+                    Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOKS).await,
+                    Err(TryLockError::Error(error)) => {
+                        tracing::debug!(%error, "the volume has no locks");
+                        return false;
+                    }
+                }
+            }
+        };
+        let Ok(locked) = tokio::time::timeout(SAVES, waits).await else {
+            let why = format!("another worker has been saving for {} s", SAVES.as_secs());
+            return Err(at(&path)(std::io::Error::other(why)));
+        };
+        let _lock = locked.then_some(file);
+        Ok(Saving { _lock })
+    }
+
     /// Replaces a text (`None`: deletes it) and keeps the one before.
     pub(crate) fn save(
         &self,
+        _: &Saving,
         which: Which,
         text: Option<&str>,
         comment: &str,
@@ -159,27 +245,21 @@ impl Store {
     ) -> std::io::Result<()> {
         let path = self.path(&which);
         let before = read(&path)?;
-        // Also where the clock was set back, or two are of one moment, this one is the newest.
-        let newest = self.ids()?.first().copied();
-        let mut id = newest.map_or(now, |newest| now.max(newest.saturating_add(1)));
-        while self.version_file(id).exists() {
-            id += 1;
-        }
+        let id = self.claim(now)?;
         let version = Version {
             id,
             which,
             comment: comment.to_owned(),
             text: before,
         };
-        replace(
-            &self.version_file(id),
-            &serde_json::to_string_pretty(&version)?,
-        )?;
-        let saved = match text {
+        let kept = serde_json::to_string_pretty(&version)
+            .map_err(std::io::Error::from)
+            .and_then(|kept| replace(&self.version_file(id), &kept));
+        let saved = kept.and_then(|()| match text {
             Some(text) => replace(&path, text),
-            None if path.exists() => std::fs::remove_file(path),
+            None if path.exists() => std::fs::remove_file(&path).map_err(at(&path)),
             None => Ok(()),
-        };
+        });
         if let Err(error) = saved {
             // Nothing was replaced, and the place it takes is a real version's.
             if let Err(error) = std::fs::remove_file(self.version_file(id)) {
@@ -188,10 +268,31 @@ impl Store {
             return Err(error);
         }
         // The text is saved: a version too many is no reason to say that it is not.
-        if let Err(error) = self.forget() {
-            tracing::warn!(%error, "old versions of the files could not be removed");
-        }
+        self.forget();
         Ok(())
+    }
+
+    /// A number that no other version has, kept by an empty file.
+    fn claim(&self, now: i64) -> std::io::Result<i64> {
+        // Also where the clock was set back, or two are of one moment, this one is the newest.
+        let newest = self.ids()?.first().copied();
+        let mut id = newest.map_or(now, |newest| now.max(newest + 1));
+        loop {
+            let path = self.version_file(id);
+            if id > LAST_ID {
+                let why =
+                    "no version can come behind the last number; move the file of that name away";
+                return Err(at(&path)(std::io::Error::other(why)));
+            }
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(at(folder))?;
+            }
+            match File::create_new(&path) {
+                Ok(_) => return Ok(id),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => id += 1,
+                Err(error) => return Err(at(&path)(error)),
+            }
+        }
     }
 
     fn version_file(&self, id: i64) -> PathBuf {
@@ -200,47 +301,61 @@ impl Store {
 
     /// The numbers of all versions, the newest first.
     fn ids(&self) -> std::io::Result<Vec<i64>> {
-        let entries = match std::fs::read_dir(self.history()) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut ids = Vec::new();
-        for entry in entries {
-            ids.extend(Version::id_of(&entry?.path()));
-        }
+        let found = entries(&self.history())?;
+        let mut ids: Vec<i64> = found
+            .iter()
+            .filter_map(|path| Version::id_of(path))
+            .collect();
         ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
         Ok(ids)
     }
 
-    /// Removes the oldest versions, until as many are left as are to be kept.
-    fn forget(&self) -> std::io::Result<()> {
+    /// Removes the oldest versions, until as many are left as are to be kept; one that stays holds up no other.
+    fn forget(&self) {
         let keep = usize::try_from(self.options.keep_versions).unwrap_or(usize::MAX);
-        for id in self.ids()?.into_iter().skip(keep) {
-            match std::fs::remove_file(self.version_file(id)) {
-                // Another worker was quicker.
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+        let old = self.ids().map(|ids| ids.into_iter().skip(keep));
+        let mut left = Vec::new();
+        match old {
+            Err(error) => left.push(error),
+            Ok(old) => {
+                for path in old.map(|id| self.version_file(id)) {
+                    match std::fs::remove_file(&path) {
+                        // Another worker was quicker.
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            left.push(at(&path)(error));
+                        }
+                        _ => {}
+                    }
+                }
             }
         }
-        Ok(())
+        if let Some(error) = left.first() {
+            tracing::warn!(%error, failed = left.len(), "old versions of the files could not be removed");
+        }
     }
 
     /// So many versions at most, the newest first; only those older than `before`, where that is given. Other files
-    /// are not opened.
+    /// are not opened. Texts of more than [`MOST_BYTES`] are no page: it ends early, behind one version at least.
     pub(crate) fn versions(
         &self,
         limit: usize,
         before: Option<i64>,
     ) -> std::io::Result<Vec<Version>> {
         let older = |id: &i64| before.is_none_or(|before| *id < before);
-        let mut versions = Vec::new();
+        let (mut versions, mut bytes) = (Vec::new(), 0);
         for id in self.ids()?.into_iter().filter(older) {
             if versions.len() == limit {
                 break;
             }
             match self.version(id) {
-                Ok(version) => versions.extend(version),
+                Ok(Some(version)) => {
+                    bytes += version.text.as_ref().map_or(0, String::len);
+                    if bytes > MOST_BYTES && !versions.is_empty() {
+                        break;
+                    }
+                    versions.push(version);
+                }
+                Ok(None) => {}
                 // Somebody wrote into the history; the others are of use all the same.
                 Err(error) => tracing::warn!(%error, "a version of the files is left out"),
             }
@@ -248,15 +363,19 @@ impl Store {
         Ok(versions)
     }
 
-    /// One version; `None`: there is no such, or no longer.
+    /// One version; `None`: there is no such, not yet, or no longer.
     pub(crate) fn version(&self, id: i64) -> std::io::Result<Option<Version>> {
         let path = self.version_file(id);
-        let Some(text) = read(&path)? else {
+        let Some(text) = read(&path)?.filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
-        let version = serde_json::from_str(&text)
-            .map_err(|error| std::io::Error::other(format!("{}: {error}", path.display())))?;
-        Ok(Some(version))
+        let version: Version =
+            serde_json::from_str(&text).map_err(|error| at(&path)(std::io::Error::other(error)))?;
+        if !version.which.is_within() {
+            return Err(at(&path)(std::io::Error::other("it names no file of ours")));
+        }
+        // The name is what it is asked for by.
+        Ok(Some(Version { id, ..version }))
     }
 
     fn active_file(&self) -> PathBuf {
@@ -292,18 +411,23 @@ mod tests {
         (folder, Store::new(&translate(&vars).unwrap().0))
     }
 
+    async fn save(store: &Store, which: Which, text: Option<&str>, comment: &str, now: i64) {
+        let saving = store.saving().await.unwrap();
+        store.save(&saving, which, text, comment, now).unwrap();
+    }
+
     fn comments(versions: &[Version]) -> Vec<&str> {
         versions.iter().map(|one| one.comment.as_str()).collect()
     }
 
-    #[test]
-    fn the_oldest_versions_go_and_pages_follow_each_other() {
+    #[tokio::test]
+    async fn the_oldest_versions_go_and_pages_follow_each_other() {
         let (folder, store) = store("pages", 3);
         assert!(store.versions(10, None).unwrap().is_empty());
         for comment in ["a", "b", "c", "d", "e"] {
             // At one moment: they get numbers of their own.
             let which = Which::Template(comment.to_owned());
-            store.save(which, Some("[]"), comment, 1_000).unwrap();
+            save(&store, which, Some("[]"), comment, 1_000).await;
         }
         // A note that somebody put there is no version, and stays.
         std::fs::write(store.history().join("notes.json"), "mine").unwrap();
@@ -315,7 +439,7 @@ mod tests {
         let second = store.versions(2, Some(first[1].id)).unwrap();
         assert_eq!(comments(&second), ["c"]);
         assert!(store.versions(2, Some(second[0].id)).unwrap().is_empty());
-        store.save(Which::Mappings, None, "f", 2_000).unwrap();
+        save(&store, Which::Mappings, None, "f", 2_000).await;
         assert_eq!(
             comments(&store.versions(10, None).unwrap()),
             ["f", "e", "d"]
@@ -325,12 +449,12 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
-    #[test]
-    fn a_version_is_found_by_its_number_and_a_broken_one_hides_no_other() {
+    #[tokio::test]
+    async fn a_version_is_found_by_its_number_and_a_broken_one_hides_no_other() {
         let (folder, store) = store("broken", 5);
         for comment in ["a", "b"] {
             let which = Which::TopicMapping("t".to_owned());
-            store.save(which, Some(comment), comment, 1_000).unwrap();
+            save(&store, which, Some(comment), comment, 1_000).await;
         }
         std::fs::write(store.version_file(1_005), "{").unwrap();
         assert_eq!(comments(&store.versions(2, None).unwrap()), ["b", "a"]);
@@ -339,6 +463,91 @@ mod tests {
         assert!(store.version(999).unwrap().is_none());
         let error = store.version(1_005).unwrap_err().to_string();
         assert!(error.contains("1005.json"), "{error}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn odd_files_among_the_versions_are_left_alone() {
+        let (folder, store) = store("odd", 2);
+        save(&store, Which::Mappings, Some("{}"), "first", 1_000).await;
+        let own = std::fs::read_to_string(store.version_file(1_000)).unwrap();
+        let odd = [
+            "007.json",
+            "+8.json",
+            "-1.json",
+            "9223372036854775807.json",
+            "1e3.json",
+        ];
+        for name in odd {
+            std::fs::write(store.history().join(name), &own).unwrap();
+        }
+        // Copied by hand: what counts is its name.
+        std::fs::write(store.version_file(1_500), own.replace("first", "copied")).unwrap();
+        let escapes = own.replace("\"mappings\"", "\"template\", \"name\": \"../../x\"");
+        std::fs::write(store.version_file(1_400), escapes).unwrap();
+        assert!(store.version(1_400).is_err());
+        let all = store.versions(10, None).unwrap();
+        assert_eq!(
+            all.iter().map(|one| one.id).collect::<Vec<_>>(),
+            [1_500, 1_000]
+        );
+        assert_eq!(store.version(1_500).unwrap().unwrap().comment, "copied");
+        // One that cannot be removed holds up no other.
+        std::fs::create_dir(store.version_file(900)).unwrap();
+        std::fs::write(store.version_file(800), &own).unwrap();
+        save(&store, Which::Mappings, Some("{}"), "second", 1_000).await;
+        assert_eq!(
+            comments(&store.versions(10, None).unwrap()),
+            ["second", "copied"]
+        );
+        assert!(!store.version_file(800).exists() && store.version_file(900).exists());
+        assert!(odd.iter().all(|name| store.history().join(name).exists()));
+        std::fs::write(store.version_file(LAST_ID), &own).unwrap();
+        let saving = store.saving().await.unwrap();
+        let full = store.save(&saving, Which::Mappings, None, "third", 1_000);
+        let error = full.unwrap_err().to_string();
+        assert!(error.contains("8640000000000001.json"), "{error}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn workers_save_one_after_the_other() {
+        let (folder, first) = store("two", 5);
+        let second = first.clone();
+        let saving = first.saving().await.unwrap();
+        let error = second.saving().await.unwrap_err().to_string();
+        assert!(error.contains("another worker"), "{error}");
+        drop(saving);
+        second.saving().await.unwrap();
+        // Both get a number and a file of their own where the volume has no locks, too.
+        assert_ne!(first.claim(7).unwrap(), second.claim(7).unwrap());
+        let (one, other) = (first.path(&Which::Mappings), second.path(&Which::Mappings));
+        assert_ne!(beside(&one).unwrap().0, beside(&other).unwrap().0);
+        assert!(
+            first.versions(10, None).unwrap().is_empty(),
+            "claimed, not written"
+        );
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_page_of_long_texts_ends_early() {
+        let (folder, store) = store("long", 10);
+        let long = "x".repeat(MOST_BYTES / 2);
+        for comment in ["a", "b", "c", "d"] {
+            save(
+                &store,
+                Which::Template("t".into()),
+                Some(&long),
+                comment,
+                1_000,
+            )
+            .await;
+        }
+        let first = store.versions(10, None).unwrap();
+        assert_eq!(comments(&first), ["d", "c"]);
+        let second = store.versions(10, Some(first[1].id)).unwrap();
+        assert_eq!(comments(&second), ["b", "a"]);
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -75,6 +75,7 @@ pub(crate) async fn save(
     if !examined.loaded.is_valid() {
         return Err(refused(&examined.loaded.issues));
     }
+    let saving = engine.store.saving().await.map_err(Problem::internal)?;
     // What is on disk and not in use, a mistake by hand or another worker's change, is not overwritten either.
     let disk = engine.store.read().map_err(Problem::internal)?.version();
     change
@@ -85,8 +86,15 @@ pub(crate) async fn save(
         })?;
     engine
         .store
-        .save(which, text.as_deref(), change.comment, engine.now())
+        .save(
+            &saving,
+            which,
+            text.as_deref(),
+            change.comment,
+            engine.now(),
+        )
         .map_err(Problem::internal)?;
+    drop(saving);
     let issues = engine.reload().await;
     let version = engine.config().version.clone();
     Ok(Tagged(version.clone(), Saved { version, issues }))

@@ -232,7 +232,8 @@ impl Default for VersionsQuery {
 
 const MOST_VERSIONS: usize = 1_000;
 
-/// Texts that were replaced, the newest first; `KEEP_VERSIONS` of them are kept.
+/// Texts that were replaced, the newest first; `KEEP_VERSIONS` of them are kept. Texts of more than 4 MiB come in
+/// several pages, however many were asked for.
 #[citizenk::route(get = "/versions")]
 pub(crate) async fn versions(
     State(engine): State<Engine>,

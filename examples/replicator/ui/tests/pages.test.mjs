@@ -70,12 +70,43 @@ test("U13: older changes are read page by page, and each still has its own diffe
   await page.getByText("change 1", { exact: true }).waitFor();
   assert.equal(await cards.count(), PAGE + 2);
   assert.ok(await more.isHidden());
-  assert.deepEqual(asked, [`limit=${PAGE}`, `limit=${PAGE}&before=3`]);
+  assert.deepEqual(asked, [`limit=${PAGE}`, `limit=${PAGE}&before=3`, "limit=1&before=1"]);
   // The first of the second page made `text 2`, which only the first page says.
   const second = cards.nth(PAGE);
   await second.getByText("What it changed").click();
   await second.locator(".diff .added", { hasText: "text 2" }).waitFor();
   await second.locator(".diff .removed", { hasText: "text 1" }).waitFor();
+});
+
+test("U13: a page of long texts ends early, and an answer that comes late is not mixed with newer ones", async () => {
+  const MOST = 20;
+  const version = (id) => ({ id, file: "templates/long.json", comment: `change ${id}`, text: `text ${id}` });
+  /** @type {(() => void) | null} */
+  let release = null;
+  await page.route("**/api/versions?*", async (route) => {
+    const { searchParams } = new URL(route.request().url());
+    const newest = Number(searchParams.get("before") ?? 3 * MOST + 1) - 1;
+    const ids = Array.from({ length: Math.min(newest, MOST, Number(searchParams.get("limit"))) }, (_, index) => newest - index);
+    if (searchParams.get("before") === `${MOST + 1}` && searchParams.get("limit") !== "1") await new Promise((done) => (release = () => done(undefined)));
+    return route.fulfill({ json: ids.map(version) });
+  });
+  await open("?page=history");
+  const cards = page.locator("li.card");
+  const more = page.getByRole("button", { name: "Show older changes" });
+  await more.click();
+  await cards.nth(2 * MOST - 1).waitFor();
+  const asked = page.waitForRequest((request) => request.url().includes(`limit=50&before=${MOST + 1}`));
+  await more.click();
+  await asked;
+  await page.getByRole("button", { name: "Read again" }).click();
+  await page.waitForFunction((count) => document.querySelectorAll("li.card").length === count, MOST);
+  assert.ok(release, "the older page is still on its way");
+  release();
+  await page.waitForFunction(() => [...document.querySelectorAll("button")].some((button) => button.textContent === "Show older changes" && !button.disabled));
+  assert.equal(await cards.count(), MOST);
+  await more.click();
+  await page.getByText(`change ${MOST + 1}`, { exact: true }).waitFor();
+  assert.equal(await cards.count(), 2 * MOST);
 });
 
 test("U11: templates show their variables, what they make, and warn of what nobody uses", async () => {

@@ -35,11 +35,25 @@ const restoreCall = (version, comment) => ({ path: `versions/${version.id}/resto
 /** How many are read at a time. */
 const PAGE = 50;
 
+/**
+ * Those before one, and whether others follow: a page of long texts ends before it is full.
+ * @param {number | null} [before] @returns {Promise<{ versions: VersionInfo[], more: boolean }>}
+ */
+async function page(before = null) {
+  /** @param {number} limit @param {number | null | undefined} id @returns {Promise<VersionInfo[]>} */
+  const read = (limit, id) => get({ path: `versions?limit=${limit}${typeof id === "number" ? `&before=${id}` : ""}` });
+  const versions = await read(PAGE, before);
+  const more = versions.length === PAGE || (versions.length > 0 && (await read(1, versions.at(-1)?.id)).length > 0);
+  return { versions, more };
+}
+
 export class ChangeHistory extends HTMLElement {
   /** Every file as it was before the oldest change shown. @type {Map<string, string>} */
   #texts = new Map();
   /** @type {number | null} */
   #oldest = null;
+  /** Counts what is read from the newest on; an answer to what was asked before that is late. */
+  #turn = 0;
   #status = h("p", { class: "muted", role: "status" }, "Loading …");
   #list = h("ol", { class: "changes" });
   #more = h("button", { type: "button", hidden: true, onclick: () => void this.#older() }, "Show older changes");
@@ -58,34 +72,40 @@ export class ChangeHistory extends HTMLElement {
   }
 
   async load() {
+    const turn = ++this.#turn;
     try {
-      const [versions, texts] = await Promise.all([get({ path: `versions?limit=${PAGE}` }), current()]);
+      const [newest, texts] = await Promise.all([page(), current()]);
+      if (turn !== this.#turn) return;
       this.#texts = texts;
-      say(this.#status, versions.length > 0 ? "" : "Nothing was changed here yet.");
-      fill(this.#list, ...this.#entries(versions));
+      say(this.#status, newest.versions.length > 0 ? "" : "Nothing was changed here yet.");
+      fill(this.#list, ...this.#entries(newest));
     } catch (error) {
-      say(this.#status, `Cannot be read: ${error instanceof Error ? error.message : error}`);
+      if (turn === this.#turn) say(this.#status, `Cannot be read: ${error instanceof Error ? error.message : error}`);
     }
   }
 
   async #older() {
+    const turn = this.#turn;
     this.#more.disabled = true;
     try {
-      const entries = this.#entries(await get({ path: `versions?limit=${PAGE}&before=${this.#oldest}` }));
-      say(this.#status, "");
-      this.#list.append(...entries);
-      // The button may be gone; whoever used it goes on with what it brought.
-      entries[0]?.querySelector("summary")?.focus();
+      const older = await page(this.#oldest);
+      if (turn === this.#turn) {
+        const entries = this.#entries(older);
+        say(this.#status, "");
+        this.#list.append(...entries);
+        // The button may be gone; whoever used it goes on with what it brought.
+        entries[0]?.querySelector("summary")?.focus();
+      }
     } catch (error) {
-      say(this.#status, `Cannot be read: ${error instanceof Error ? error.message : error}`);
+      if (turn === this.#turn) say(this.#status, `Cannot be read: ${error instanceof Error ? error.message : error}`);
     }
     this.#more.disabled = false;
   }
 
-  /** @param {VersionInfo[]} versions Those that follow what is shown. */
-  #entries(versions) {
+  /** @param {{ versions: VersionInfo[], more: boolean }} page Those that follow what is shown. */
+  #entries({ versions, more }) {
     this.#oldest = versions.at(-1)?.id ?? this.#oldest;
-    this.#more.hidden = versions.length < PAGE;
+    this.#more.hidden = !more;
     const texts = this.#texts;
     return versions.map((version) => {
       const entry = { version, before: version.text ?? null, after: texts.get(version.file) ?? null };
