@@ -3,6 +3,7 @@
 //! In: topics to make. Out: an address for the contestants, and afterwards what is in the topics and
 //! what the groups have committed, so that no contestant wins by losing records.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::time::Duration;
 
@@ -56,18 +57,27 @@ impl Cluster {
     }
 
     pub(crate) fn create(&mut self, topic: &str, partitions: i32) -> Result<()> {
-        match &self.mock {
-            Some(mock) => mock.create_topic(topic, partitions)?,
-            None => {
-                let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-                let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-                let answers = wait(self.admin()?.create_topics([&new], &options))??;
-                for answer in answers {
-                    answer.map_err(|(topic, code)| format!("creating {topic}: {code}"))?;
-                }
+        self.create_all(&[topic], partitions)
+    }
+
+    /// All of them in one request.
+    pub(crate) fn create_all(&mut self, topics: &[&str], partitions: i32) -> Result<()> {
+        if let Some(mock) = &self.mock {
+            for topic in topics {
+                mock.create_topic(topic, partitions)?;
+            }
+        } else {
+            let new: Vec<_> = topics
+                .iter()
+                .map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(1)))
+                .collect();
+            let answers = wait(self.admin()?.create_topics(&new, &options()))??;
+            for answer in answers {
+                answer.map_err(|(topic, code)| format!("creating {topic}: {code}"))?;
             }
         }
-        self.made.push(topic.to_owned());
+        self.made
+            .extend(topics.iter().map(|topic| (*topic).to_owned()));
         Ok(())
     }
 
@@ -85,10 +95,15 @@ impl Cluster {
 
     /// Removes a topic, where that is possible; the mock drops old records by itself.
     pub(crate) fn delete(&mut self, topic: &str) -> Result<()> {
-        self.made.retain(|made| made != topic);
-        if self.mock.is_none() {
-            let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-            wait(self.admin()?.delete_topics(&[topic], &options))??;
+        self.delete_all(&[topic])
+    }
+
+    /// All of them in one request.
+    pub(crate) fn delete_all(&mut self, topics: &[&str]) -> Result<()> {
+        let gone: HashSet<&str> = topics.iter().copied().collect();
+        self.made.retain(|made| !gone.contains(made.as_str()));
+        if self.mock.is_none() && !topics.is_empty() {
+            wait(self.admin()?.delete_topics(topics, &options()))??;
         }
         Ok(())
     }
@@ -187,12 +202,16 @@ impl Length {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for topic in std::mem::take(&mut self.made) {
-            if let Err(error) = self.delete(&topic) {
-                eprintln!("topic {topic} was not deleted: {error}");
-            }
+        let made = std::mem::take(&mut self.made);
+        let made: Vec<&str> = made.iter().map(String::as_str).collect();
+        if let Err(error) = self.delete_all(&made) {
+            eprintln!("topics {} were not deleted: {error}", made.join(", "));
         }
     }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(TIMEOUT))
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>> {

@@ -24,17 +24,20 @@ pub(super) fn measure(
 ) -> Result<()> {
     let turn = format!("replicate-{}-idle", std::process::id());
     let output = format!("{turn}-out");
-    cluster.create(&output, 1)?;
-    let mut all = Vec::new();
-    for number in 0..mappings {
-        let topic = format!("{turn}-{number}");
-        cluster.create(&topic, 1)?;
-        all.push(json!({
+    let topics: Vec<String> = (0..mappings)
+        .map(|number| format!("{turn}-{number}"))
+        .collect();
+    let mut made: Vec<&str> = topics.iter().map(String::as_str).collect();
+    made.push(&output);
+    cluster.create_all(&made, 1)?;
+    let mapping = |(number, topic)| {
+        json!({
             "name": format!("m{number}"), "source_topic_name": topic, "target_topic_name": output,
-        }));
-    }
+        })
+    };
+    let all: Vec<_> = topics.iter().enumerate().map(mapping).collect();
     let servers = cluster.servers().to_owned();
-    let mut service = Service::with(binary, &servers, &turn, &all)?;
+    let mut service = Service::with(binary, &servers, &turn, &all, &[])?;
     thread::park_timeout(SETTLES);
     let (begun, before) = (Instant::now(), service.cpu()?);
     thread::park_timeout(lasts);
@@ -60,8 +63,5 @@ pub(super) fn measure(
         took[took.len() - 1].as_millis(),
     );
     service.stop()?;
-    for number in 0..mappings {
-        cluster.delete(&format!("{turn}-{number}"))?;
-    }
-    cluster.delete(&output)
+    cluster.delete_all(&made)
 }

@@ -40,14 +40,29 @@ impl Service {
         for (name, value) in settings.as_object().into_iter().flatten() {
             mapping[name] = value.clone();
         }
-        Self::with(binary, servers, group, &[mapping])
+        let mut surroundings = Vec::new();
+        for (side, key, value) in CONSUMER
+            .into_iter()
+            .chain([fetch_wait(false)])
+            .map(|(key, value)| ("SOURCE", key, value))
+            .chain(PRODUCER.map(|(key, value)| ("TARGET", key, value)))
+        {
+            // How long a record may take is its own.
+            if key != "message.timeout.ms" {
+                let key = key.to_ascii_uppercase().replace('.', "_");
+                surroundings.push((format!("KAFKA_{side}_EXTRA_CONFIG_{key}"), value));
+            }
+        }
+        Self::with(binary, servers, group, &[mapping], &surroundings)
     }
 
+    /// With settings of its own, but for these.
     pub(super) fn with(
         binary: &Path,
         servers: &str,
         group: &str,
         mappings: &[Value],
+        surroundings: &[(String, &str)],
     ) -> Result<Self> {
         let folder = std::env::temp_dir().join(group);
         fs::create_dir_all(&folder)?;
@@ -58,21 +73,8 @@ impl Service {
             .port();
         let mut command = Command::new(binary);
         child::without_surroundings(&mut command);
-        let variable = |side: &str, key: &str| {
-            let key = key.to_ascii_uppercase().replace('.', "_");
-            format!("KAFKA_{side}_EXTRA_CONFIG_{key}")
-        };
-        for (key, value) in CONSUMER.into_iter().chain([fetch_wait(false)]) {
-            command.env(variable("SOURCE", key), value);
-        }
-        // How long a record may take is its own.
-        for (key, value) in PRODUCER
-            .into_iter()
-            .filter(|(key, _)| *key != "message.timeout.ms")
-        {
-            command.env(variable("TARGET", key), value);
-        }
         let child = command
+            .envs(surroundings.iter().map(|(name, value)| (name, value)))
             .env("FILE_DATA_PATH", &folder)
             .env("KAFKA_SOURCE_SERVER_URL", servers)
             .env("KAFKA_TARGET_SERVER_URL", servers)
