@@ -11,6 +11,7 @@ mod api;
 mod bytes;
 mod demo;
 mod engine;
+mod fetching;
 mod stats;
 mod store;
 mod ui;
@@ -52,7 +53,10 @@ pub fn run() -> citizenk::Exit {
     let vars = std::env::vars_os().filter_map(utf8).collect();
     match domain::env::translate(&vars) {
         Ok((_, variables)) if demo::is_wanted(&vars) => demo::run(variables),
-        Ok((options, variables)) => citizenk::run(app(options).environment(variables)),
+        Ok((options, mut variables)) => {
+            fetching::set(&options, &mut variables);
+            citizenk::run(app(options).environment(variables))
+        }
         Err(errors) => {
             for error in errors {
                 eprintln!("error: {error}");

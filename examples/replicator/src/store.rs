@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use replicator_domain::env::Options;
 use replicator_domain::is_file_name;
@@ -82,6 +82,9 @@ impl Which {
         }
     }
 }
+
+/// The files, when each was written, and how long it is; nothing for one that is missing.
+pub(crate) type Written = Vec<(PathBuf, Option<(Option<SystemTime>, u64)>)>;
 
 /// Of the texts of one page of versions.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -190,6 +193,22 @@ impl Store {
             templates: read_folder(&self.options.templates)?,
             topic_mappings: read_folder(&self.options.topic_mappings)?,
         })
+    }
+
+    /// When each of the files was written, and how long it is.
+    pub(crate) fn written(&self) -> Written {
+        let folders = [&self.options.templates, &self.options.topic_mappings];
+        let inside = folders
+            .into_iter()
+            .flat_map(|folder| entries(folder).unwrap_or_default());
+        let mut files: Vec<PathBuf> = inside.chain([self.options.mappings.clone()]).collect();
+        files.sort_unstable();
+        let state = |path: PathBuf| {
+            let found = std::fs::metadata(&path).ok();
+            let state = found.map(|found| (found.modified().ok(), found.len()));
+            (path, state)
+        };
+        files.into_iter().map(state).collect()
     }
 
     fn path(&self, which: &Which) -> PathBuf {

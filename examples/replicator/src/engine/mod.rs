@@ -16,6 +16,7 @@ pub(crate) mod history;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod sink;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -233,10 +234,10 @@ impl Engine {
                 Ok::<(), AgentError>(())
             });
         };
-        every("mappings", self.options.read_every, |engine| {
-            Box::pin(async move {
-                engine.reload().await;
-            })
+        let (engine, shutdown) = (self.clone(), background.shutdown());
+        background.spawn("mappings", async move {
+            engine.follow_files(shutdown).await;
+            Ok::<(), AgentError>(())
         });
         every("stats", self.options.stats_every, |engine| {
             Box::pin(async move { engine.tick().await })
