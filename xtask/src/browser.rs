@@ -5,13 +5,14 @@
 //! apt-get they are installed, unless CI is denied.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, OrFail, Result};
+use crate::kafka::{self, BOOTSTRAP_VARIABLE, Kafka};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -47,6 +48,9 @@ pub(crate) struct Options {
     /// Copy the screenshots that documents show to `docs/images`
     #[arg(long)]
     bless: bool,
+    /// Only the tests that want a real Kafka (`examples/*/ui/tests/real`), with one
+    #[arg(long)]
+    real: bool,
 }
 
 impl Options {
@@ -55,6 +59,14 @@ impl Options {
             example: None,
             test: None,
             bless: false,
+            real: false,
+        }
+    }
+
+    pub(crate) fn real() -> Self {
+        Self {
+            real: true,
+            ..Self::all()
         }
     }
 }
@@ -77,7 +89,8 @@ impl Suite {
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let mut suites = suites(&workspace.root().join("examples"))?;
+    let tests = if options.real { "tests/real" } else { "tests" };
+    let mut suites = suites(&workspace.root().join("examples"), tests)?;
     suites.retain(|suite| {
         let only = options.example.as_deref();
         only.is_none_or(|only| suite.name == only)
@@ -87,6 +100,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             "no example has tests of its page (examples/NAME/ui/tests)",
         ));
     }
+    // What has to be fetched is missed before minutes of building, not after.
+    let classes = options
+        .real
+        .then(|| kafka::classes(workspace))
+        .transpose()?;
     let folder = workspace.target().join("browser");
     fs::create_dir_all(&folder).or_fail(|| format!("create {}", folder.display()))?;
     let chromium = programs()?;
@@ -100,24 +118,33 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         build.args(["build", "--quiet", "--package", &suite.name]);
         process::run(build, &format!("building `{}`", suite.name), BUILD_LIMIT)?;
     }
+    let mut surroundings = Vec::new();
+    let mut _running = None;
+    if let Some(classes) = classes {
+        let kafka = Kafka::start_temporary(workspace, 1)?;
+        surroundings.push((BOOTSTRAP_VARIABLE, kafka.bootstrap().into()));
+        surroundings.push(("KAFKA_CLASSES", classes));
+        _running = Some(kafka);
+    }
     for suite in &suites {
-        judge(workspace, suite, &folder, &chromium, options)?;
+        judge(workspace, suite, &folder, &chromium, options, &surroundings)?;
     }
     Ok(())
 }
 
-/// Every example whose page has tests, by name.
-fn suites(examples: &Path) -> Result<Vec<Suite>> {
+/// Every example whose page has such tests, by name.
+fn suites(examples: &Path, tests: &str) -> Result<Vec<Suite>> {
     let mut suites = Vec::new();
     for name in names(examples)? {
         let page = examples.join(&name).join("ui");
-        if !page.join("tests").is_dir() {
+        let folder = page.join(tests);
+        if !folder.is_dir() {
             continue;
         }
-        let tests: Vec<PathBuf> = names(&page.join("tests"))?
+        let tests: Vec<PathBuf> = names(&folder)?
             .into_iter()
             .filter(|file| file.ends_with(".test.mjs") || file.ends_with(".test.js"))
-            .map(|file| page.join("tests").join(file))
+            .map(|file| folder.join(file))
             .collect();
         if !tests.is_empty() {
             suites.push(Suite { name, page, tests });
@@ -232,6 +259,7 @@ fn judge(
     folder: &Path,
     chromium: &Path,
     options: &Options,
+    surroundings: &[(&str, OsString)],
 ) -> Result<()> {
     let program = workspace.target().join("debug").join(&suite.name);
     let shots = folder.join(&suite.name);
@@ -249,6 +277,7 @@ fn judge(
                 .map(|test| format!("--test-name-pattern={test}")),
         )
         .args(&suite.tests)
+        .envs(surroundings.iter().map(|(name, value)| (name, value)))
         .env("NODE_PATH", folder.join("node_modules"))
         .env("CHROMIUM", chromium)
         .env("SHOTS", &shots)
@@ -391,7 +420,9 @@ mod tests {
     #[test]
     fn every_page_with_tests_is_a_suite() {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-        let suites = suites(&examples).expect("the examples are there");
+        let real = suites(&examples, "tests/real").expect("the examples are there");
+        assert!(real.iter().any(|suite| suite.name == "replicator"));
+        let suites = suites(&examples, "tests").expect("the examples are there");
         let found = suites.iter().find(|suite| suite.name == "replicator");
         let suite = found.expect("the Replicator has a page with tests");
         assert!(suite.tests.len() > 2 && suite.page.join("index.html").is_file());

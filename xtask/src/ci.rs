@@ -32,7 +32,7 @@ const FAULT_ROWS: [&str; 11] = [
     "B19",
 ];
 
-const TIERS: [Tier; 8] = [
+const TIERS: [Tier; 9] = [
     Tier {
         name: "real",
         needs: &[("java", INSTALL_JAVA), ("mvn", INSTALL_MAVEN)],
@@ -88,6 +88,18 @@ const TIERS: [Tier; 8] = [
         needs: &browser::NEEDS,
         installs: true,
         run: |workspace| browser::run(workspace, &browser::Options::all()),
+    },
+    Tier {
+        name: "ui-real",
+        needs: &[
+            ("java", INSTALL_JAVA),
+            ("mvn", INSTALL_MAVEN),
+            browser::NEEDS[0],
+            browser::NEEDS[1],
+            browser::NEEDS[2],
+        ],
+        installs: false,
+        run: |workspace| browser::run(workspace, &browser::Options::real()),
     },
 ];
 

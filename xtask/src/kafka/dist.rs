@@ -93,6 +93,15 @@ pub fn mirror_maker(workspace: &Workspace) -> Result<OsString> {
     Ok(class_path(&[&own, &kafka.libs]))
 }
 
+/// Java's class path of Kafka and its tools.
+///
+/// # Errors
+/// Java or Maven is missing, or Maven cannot fetch the jars.
+pub fn classes(workspace: &Workspace) -> Result<OsString> {
+    let kafka = Dist::ready(workspace)?;
+    Ok(class_path(&[&kafka.libs]))
+}
+
 /// All jars of these folders.
 fn class_path(folders: &[&Path]) -> OsString {
     let mut classes = OsString::new();

@@ -15,7 +15,7 @@ mod temporary;
 mod tools;
 
 pub use commands::{Command, run};
-pub use dist::{INSTALL_JAVA, INSTALL_MAVEN, mirror_maker};
+pub use dist::{INSTALL_JAVA, INSTALL_MAVEN, classes, mirror_maker};
 pub use temporary::Kafka;
 
 /// What programs read to find their cluster.
