@@ -244,3 +244,34 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_under_an_earlier_assignment_counts_no_more() {
+        let book = Book::default();
+        let partition = TopicPartition::new("t", 0);
+        book.own(&partition, Some(5), Vec::new());
+        assert!(book.owns(&partition, 1));
+        let taken = Taken {
+            assignment: 1,
+            position: 9,
+        };
+        let positions = BTreeMap::from([(partition.clone(), taken)]);
+        // It goes and comes back while a transaction is under way.
+        book.disown(&partition);
+        assert!(!book.owns(&partition, 1));
+        book.own(&partition, Some(7), Vec::new());
+        assert!(!book.owns(&partition, 1) && book.owns(&partition, 2));
+        book.set_committed(&positions);
+        assert_eq!(book.committed(&partition), Some(7));
+        let taken = Taken {
+            assignment: 2,
+            ..taken
+        };
+        book.set_committed(&BTreeMap::from([(partition.clone(), taken)]));
+        assert_eq!(book.committed(&partition), Some(9));
+    }
+}
