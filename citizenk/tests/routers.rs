@@ -472,3 +472,66 @@ fn a_router_needs_a_group_to_follow() {
     }
     two().register::<audited>().check().unwrap();
 }
+
+/// Its last digit decides.
+fn by_last(key: &[u8], partitions: u32) -> u32 {
+    key.last().map_or(0, |digit| u32::from(*digit)) % partitions
+}
+
+const BY_LAST: Topic<Video, u32> =
+    Topic::json("by-last").partitioner(citizenk::Partitioner::Custom(by_last));
+const BY_CRC: Topic<Video, u32> = Topic::json("by-crc").partitioner(citizenk::Partitioner::Crc32);
+
+#[citizenk::agent(topics = [BY_LAST, BY_CRC])]
+async fn count_both(video: Event<Video>, State(counts): State<Counts>) {
+    counts.add(video.value.camera_id, 1);
+}
+
+#[citizenk::topic_router(topic = BY_LAST, key = "camera_id", get = "/by-last/{camera_id}")]
+async fn last(camera: Path<u32>, counts: State<Counts>) -> Json<Option<u64>> {
+    Json(counts.all().get(&camera).copied())
+}
+
+#[citizenk::topic_router(topic = BY_CRC, key = "camera_id", get = "/by-crc/{camera_id}")]
+async fn crc(camera: Path<u32>, counts: State<Counts>) -> Json<Option<u64>> {
+    Json(counts.all().get(&camera).copied())
+}
+
+#[test]
+fn a_key_is_looked_for_where_its_topics_partitioner_puts_it() {
+    let app = || {
+        App::new("cameras")
+            .state(Counts::default())
+            .register::<count_both>()
+            .register::<last>()
+            .register::<crc>()
+    };
+    block_on(async {
+        let app = TestApp::new(app)
+            .workers(3)
+            .partitions(&BY_LAST, 8)
+            .partitions(&BY_CRC, 8)
+            .env("CITIZENK_CLUSTER_SECRET", "a-secret-of-all-the-workers")
+            .start()
+            .await?;
+        let push = |topic: &Topic<Video, u32>, camera_id| {
+            app.topic(topic).push(&camera_id, Video { camera_id });
+        };
+        for camera in 1..=CAMERAS {
+            push(&BY_LAST, camera);
+            push(&BY_CRC, 100 + camera);
+        }
+        app.settle().await;
+        for worker in 0..3 {
+            for camera in 1..=CAMERAS {
+                let crc = 100 + camera;
+                for path in [format!("/by-last/{camera}"), format!("/by-crc/{crc}")] {
+                    let answer = get(&app, worker, &path).await;
+                    assert_eq!((answer.status, answer.body.as_str()), (200, "1"), "{path}");
+                }
+            }
+        }
+        app.stop().await
+    })
+    .unwrap();
+}

@@ -78,6 +78,9 @@ impl Bed {
             ];
             if count > 1 {
                 variables.push(("CITIZENK_PEERS".to_owned(), peers.clone()));
+                // The mock broker deals partitions anew only when a session less a second has passed.
+                let session = "KAFKA_CONSUMER_SESSION_TIMEOUT_MS".to_owned();
+                variables.push((session, "6000".to_owned()));
             }
             if let Some(connections) = plan.connections {
                 let name = "CITIZENK_HTTP_CONNECTIONS".to_owned();

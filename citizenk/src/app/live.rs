@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::admin::AdminErrorKind;
 use crate::config::DEFAULT_CLUSTER;
 use crate::error::AgentError;
 use crate::extract::Env;
@@ -382,7 +383,10 @@ impl Service for Live {
         Box::pin(async move {
             let admin = self.env.admin.on(cluster).map_err(Problem::internal)?;
             let described = admin.describe_group(&group).await.map_err(|error| {
-                let text = format!("the broker does not say who is in the group: {error}");
+                let text = match error.kind {
+                    AdminErrorKind::NotFound => format!("no worker has joined group `{group}` yet"),
+                    _ => format!("the broker does not say who is in the group: {error}"),
+                };
                 Problem::unavailable(text, Duration::from_secs(1))
             })?;
             let members = described.members.into_iter().map(|member| {
