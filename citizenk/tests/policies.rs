@@ -211,8 +211,15 @@ fn a_key_ends_with_its_last_output_when_an_earlier_one_was_refused() {
         app.hold_deliveries(false);
         app.settle().await;
         assert_eq!(ids(&app), [20, 11]);
+        app.hold_deliveries(true);
         app.advance("1s").await;
+        app.release_deliveries(1);
+        app.advance("2s").await;
         assert_eq!(ids(&app), [20, 11, 10, 11]);
+        let committed = app.committed(&ORDERS).get(&0).copied();
+        assert_eq!(committed.unwrap_or(0), 0, "not before the key is right");
+        app.hold_deliveries(false);
+        app.advance("2s").await;
         assert_eq!(app.committed(&ORDERS)[&0], 3);
         app.stop().await.unwrap();
     });

@@ -39,13 +39,38 @@ pub(crate) struct Outlet {
     pub(crate) topics: Arc<[ProducerTopic]>,
 }
 
+/// Input that waits for outputs.
+type Span = (Arc<LaneAck>, Ticket);
+
+/// What a shipment settles. What is sent again may belong to several spans.
+#[derive(Clone, Debug, Default)]
+struct Spans {
+    one: Option<Span>,
+    more: Vec<Span>,
+}
+
+impl Spans {
+    fn settle(&self) {
+        for (ack, ticket) in self.one.iter().chain(&self.more) {
+            ack.settle(*ticket);
+        }
+    }
+}
+
+impl From<Option<Span>> for Spans {
+    fn from(one: Option<Span>) -> Self {
+        let more = Vec::new();
+        Self { one, more }
+    }
+}
+
 /// Outputs of some attempts, sent together and settled together.
 #[derive(Debug)]
 struct Shipment {
     remaining: AtomicUsize,
     failed: AtomicBool,
     failures: Mutex<Vec<(usize, TransportError)>>,
-    span: Option<(Arc<LaneAck>, Ticket)>,
+    spans: Spans,
     lane: Arc<Inbox>,
     sent: Instant,
     metrics: Option<LaneMetrics>,
@@ -61,10 +86,8 @@ impl DeliverySink for Shipment {
             self.failed.store(true, Ordering::Release);
         }
         if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
-            if !self.failed.load(Ordering::Acquire)
-                && let Some((ack, ticket)) = &self.span
-            {
-                ack.settle(*ticket);
+            if !self.failed.load(Ordering::Acquire) {
+                self.spans.settle();
             }
             self.lane.signs.answered();
             if let Some(metrics) = &self.metrics {
@@ -107,15 +130,13 @@ pub(crate) struct Refused {
     pub(crate) attempt: u32,
     /// When the lane learned of it.
     pub(crate) since: Instant,
-    span: Option<(Arc<LaneAck>, Ticket)>,
+    spans: Spans,
 }
 
 impl Refused {
     /// Gives the outputs up: their input counts as done.
     pub(crate) fn settle(self) {
-        if let Some((ack, ticket)) = &self.span {
-            ack.settle(*ticket);
-        }
+        self.spans.settle();
     }
 }
 
@@ -163,11 +184,7 @@ impl Shipping {
 
     /// Sends a batch; `span` settles when all of it is acknowledged. Waits while too much is on its
     /// way. Answers how many records left.
-    pub(crate) async fn ship(
-        &mut self,
-        mut batch: StagedBatch,
-        span: Option<(Arc<LaneAck>, Ticket)>,
-    ) -> usize {
+    pub(crate) async fn ship(&mut self, mut batch: StagedBatch, span: Option<Span>) -> usize {
         batch.release_chunks();
         if let Some(ledger) = &self.ledger {
             if let Some((ack, ticket)) = span {
@@ -179,7 +196,7 @@ impl Shipping {
             return 0;
         }
         let records = batch.len();
-        self.send(batch, span, 1).await;
+        self.send(batch, span.into(), 1).await;
         records
     }
 
@@ -190,38 +207,30 @@ impl Shipping {
             return None;
         }
         let mut overtaken = Overtaken::default();
-        let mut repeated = 0;
-        let first = (
-            refused.batch,
-            refused.failures,
-            refused.attempt,
-            refused.span,
-        );
+        let (mut again, mut repeated) = (self.spare(), 0);
+        let (mut spans, mut attempt) = (refused.spans, refused.attempt);
+        let first = (refused.batch, refused.failures);
         let later = std::mem::take(&mut self.in_flight)
             .into_iter()
             .map(|later| {
                 let failures = later.shipment.take_failures();
-                (
-                    later.batch,
-                    failures,
-                    later.attempt,
-                    later.shipment.span.clone(),
-                )
-            });
-        for (batch, failures, attempt, span) in std::iter::once(first).chain(later) {
-            let chosen = overtaken.choose(&batch, &failures);
-            if !chosen.is_empty() {
-                let mut again = self.spare();
-                for index in &chosen {
-                    again.push_from(&batch, *index);
+                if !failures.is_empty() {
+                    attempt = attempt.max(later.attempt);
+                    let Spans { one, more } = later.shipment.spans.clone();
+                    spans.more.extend(one.into_iter().chain(more));
                 }
-                repeated += chosen.len() - failures.len();
-                // Without failures its input is settled already.
-                let span = span.filter(|_| !failures.is_empty());
-                self.send(again, span, attempt + 1).await;
+                (later.batch, failures)
+            });
+        for (batch, failures) in std::iter::once(first).chain(later) {
+            let chosen = overtaken.choose(&batch, &failures);
+            for index in &chosen {
+                again.push_from(&batch, *index);
             }
+            repeated += chosen.len() - failures.len();
             self.recycle(batch);
         }
+        // Together, so that no input of what was refused is done before what follows it is there again.
+        self.send(again, spans, attempt + 1).await;
         Some(repeated)
     }
 
@@ -236,7 +245,7 @@ impl Shipping {
         let Refused {
             batch,
             failures,
-            span,
+            spans,
             ..
         } = refused;
         let mut letters = self.spare();
@@ -244,15 +253,10 @@ impl Shipping {
             letters::stage_output(&mut letters, topic, agent, &batch.get(*index), table, error);
         }
         self.recycle(batch);
-        self.send(letters, span, 1).await;
+        self.send(letters, spans, 1).await;
     }
 
-    async fn send(
-        &mut self,
-        batch: StagedBatch,
-        span: Option<(Arc<LaneAck>, Ticket)>,
-        attempt: u32,
-    ) {
+    async fn send(&mut self, batch: StagedBatch, spans: Spans, attempt: u32) {
         let Some(outlet) = self.outlet.clone() else {
             return;
         };
@@ -260,7 +264,7 @@ impl Shipping {
             remaining: AtomicUsize::new(batch.len()),
             failed: AtomicBool::new(false),
             failures: Mutex::default(),
-            span,
+            spans,
             lane: self.inbox.clone(),
             sent: Instant::now(),
             metrics: self.metrics.clone(),
@@ -301,7 +305,7 @@ impl Shipping {
                 continue;
             }
             let failures = done.shipment.take_failures();
-            let span = done.shipment.span.clone();
+            let spans = done.shipment.spans.clone();
             let since = done
                 .refused_at
                 .unwrap_or_else(|| self.note_refused(Instant::now()));
@@ -310,7 +314,7 @@ impl Shipping {
                 failures,
                 attempt: done.attempt,
                 since,
-                span,
+                spans,
             });
         }
         None
