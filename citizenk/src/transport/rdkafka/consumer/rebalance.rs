@@ -267,6 +267,10 @@ impl Core {
             let all = self.slots.ids();
             self.slots.drop_staged_into_positions();
             self.assign(&all)?;
+            // Their fetchers start anew, too, and may refuse a seek until they have.
+            for slot in &mut self.slots.list {
+                slot.seen = false;
+            }
         }
         let mut paused = List::with_capacity(0);
         for slot in self.slots.list.iter().filter(|slot| slot.paused) {
