@@ -11,6 +11,31 @@ use crate::suggest::did_you_mean;
 pub(super) fn problems(agents: &[PlannedAgent]) -> Vec<(&AgentPlan, String)> {
     let mut problems = unknown(agents);
     problems.extend(cycles(agents));
+    problems.extend(shared(agents));
+    problems
+}
+
+/// What one consumer reads of a topic reaches both agents: records wait for the later one, and it waits for them.
+fn shared(agents: &[PlannedAgent]) -> Vec<(&AgentPlan, String)> {
+    let mut problems = Vec::new();
+    for PlannedAgent { plan, .. } in agents {
+        let awaited = agents.iter().map(|other| &other.plan).filter(|other| {
+            let named = plan.spec.after.contains(&other.spec.name);
+            named
+                && plan.group.is_some()
+                && plan.group == other.group
+                && plan.cluster == other.cluster
+        });
+        for other in awaited {
+            if let Some(topic) = plan.consumed().find(|topic| other.reads(topic).is_some()) {
+                let problem = format!(
+                    "comes after `{}`, which reads topic `{topic}` in the same group: neither would get on; give one of them a group of its own",
+                    other.spec.name
+                );
+                problems.push((&**plan, problem));
+            }
+        }
+    }
     problems
 }
 

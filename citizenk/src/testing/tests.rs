@@ -79,6 +79,7 @@ fn every_mistake_of_an_app_is_told_at_once() {
         "agent `double`: needs `State<",
         "agent `a`: comes after `b`, which in turn wait for it",
         "agent `b`: comes after `a`, which in turn wait for it",
+        "comes after `a`, which reads topic `orders` in the same group",
         "did you mean `double`?",
     ] {
         assert!(error.contains(part), "{part}\n{error}");

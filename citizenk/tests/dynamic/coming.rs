@@ -230,6 +230,33 @@ fn with_exactly_once_it_starts_and_stops() {
     });
 }
 
+#[citizenk::agent(topics = [REFUNDS], guarantee = exactly_once)]
+async fn first(order: Event<Order>) {
+    drop(order);
+}
+
+#[citizenk::agent(topics = [REFUNDS], guarantee = exactly_once)]
+async fn second(order: Event<Order>) {
+    drop(order);
+}
+
+/// Transactions of a partition take in all of its agents.
+#[test]
+fn with_exactly_once_none_of_two_that_share_a_topic_stops() {
+    block_on(async {
+        let app = App::new("pair").register::<first>().register::<second>();
+        let app = TestApp::new(app).start().await.unwrap();
+        let agent = app.agents().get("first").unwrap();
+        let refused = agent.stop().await.unwrap_err().to_string();
+        assert!(refused.contains("by agent `second`"), "{refused}");
+        assert_eq!(agent.status().state, AgentState::Running);
+        flow(&app, &REFUNDS, 0..5).await;
+        app.advance("1s").await;
+        assert_eq!(app.committed(&REFUNDS).values().sum::<i64>(), 5);
+        app.stop().await.unwrap();
+    });
+}
+
 #[citizenk::on_event(startup)]
 async fn begin(agents: Agents, State(seen): State<Seen>) -> citizenk::Result<()> {
     agents.start(reader("hooked", &["orders"], &seen)).await?;

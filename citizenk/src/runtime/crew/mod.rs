@@ -53,6 +53,8 @@ struct Inner {
     known: Known,
     /// The clusters on which topics are looked for that match a pattern.
     looking: BTreeSet<&'static str>,
+    /// Those without agents whose consumer has not left yet.
+    leaving: Vec<Group>,
     over: bool,
 }
 
@@ -334,7 +336,14 @@ impl Crew {
             let Some(crew) = crew.upgrade() else { return };
             let result = match crew.flush(number) {
                 Ok(Some(left)) => {
-                    let _ = tokio::time::timeout(crew.spec.drain + ASK, left.until_closed()).await;
+                    let closed = left.until_closed();
+                    if tokio::time::timeout(crew.spec.drain + ASK, closed)
+                        .await
+                        .is_ok()
+                    {
+                        let leaving = &mut crew.lock().leaving;
+                        leaving.retain(|group| !Arc::ptr_eq(&group.status, &left));
+                    }
                     Ok(())
                 }
                 Ok(None) => Ok(()),
@@ -352,6 +361,7 @@ impl Crew {
             return Ok(None);
         };
         let known = std::mem::take(&mut inner.known);
+        let over = inner.over;
         let team = &mut inner.teams[index];
         team.change = None;
         let wanted: BTreeSet<String> = team
@@ -370,6 +380,8 @@ impl Crew {
             Some(group) if all_stopped => {
                 group.handle.close(self.spec.drain);
                 let left = group.status.clone();
+                let group = group.clone();
+                inner.leaving.push(group);
                 inner.teams.remove(index);
                 Ok(Some(left))
             }
@@ -379,6 +391,8 @@ impl Crew {
             }
             // A client must subscribe to something; a pattern may match nothing yet.
             _ if list.is_empty() || unchanged => Ok(None),
+            // Nobody would stop it.
+            None if over => Ok(None),
             Some(group) => {
                 let subscribed = group.handle.subscribe(&list);
                 if subscribed.is_ok() {
@@ -439,6 +453,18 @@ impl Crew {
         let Some(team) = inner.teams.iter().find(|team| team.has(member)) else {
             return Ok(());
         };
+        if member.plan.guarantee == Guarantee::ExactlyOnce
+            && let Some((topic, other)) = team.shared(&member.plan, &inner.known)
+        {
+            return Err(AgentsError::Shared {
+                agent: member.plan.spec.name.clone(),
+                topic,
+                group: team.name.clone(),
+                reason: format!(
+                    "exactly once by agent `{other}`, too, so that none can leave while it runs"
+                ),
+            });
+        }
         // The last one takes its consumer with it; what all others read stays subscribed.
         let alone = team.members.len() == 1;
         let fewer = topics(&member.plan, &inner.known).into_iter().any(|topic| {
@@ -532,10 +558,15 @@ impl Crew {
         }
     }
 
-    /// No agent starts any more; answers what runs.
+    /// No agent starts any more; answers what runs, and what is about to end.
     pub(in crate::runtime) fn end(&self) -> Vec<Group> {
-        self.lock().over = true;
-        self.groups()
+        let mut inner = self.lock();
+        inner.over = true;
+        let leaving = std::mem::take(&mut inner.leaving);
+        drop(inner);
+        let mut groups = self.groups();
+        groups.extend(leaving);
+        groups
     }
 }
 
