@@ -51,8 +51,6 @@ use self::tail::Tail;
 const PATIENCE: Duration = Duration::from_millis(20);
 /// The same while nobody is known to be hungry: what is not taken may hide that others are.
 const LONG_PATIENCE: Duration = Duration::from_secs(1);
-/// The same where no lane is empty. The client must be polled, and each poll may bring another record for a full lane.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(5);
 /// How often lag and stalls are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -227,11 +225,13 @@ impl Dispatcher {
         if full.is_empty() {
             return Pace { wait, take: true };
         }
-        let patient = now.checked_sub(self.patience(control));
-        full.retain(|(_, since)| patient.is_some_and(|limit| *since <= limit));
-        if !full.is_empty() {
-            self.pause(control, full);
-            return Pace { wait, take: true };
+        if let Some(patience) = self.patience(control) {
+            let patient = now.checked_sub(patience);
+            full.retain(|(_, since)| patient.is_some_and(|limit| *since <= limit));
+            if !full.is_empty() {
+                self.pause(control, full);
+                return Pace { wait, take: true };
+            }
         }
         Pace {
             wait: wait.min(PATIENCE),
@@ -239,20 +239,20 @@ impl Dispatcher {
         }
     }
 
-    /// How long full lanes may hold up the others: not long where one is hungry.
+    /// How long full lanes may hold up the others: not long where one is hungry, for ever where none is empty.
     /// An empty lane is hungry only where the broker has something for it. Asked only when a lane is full: each
     /// end is a search among the client's topics.
-    fn patience(&self, control: &mut dyn Control) -> Duration {
-        let mut patience = LONGEST_PATIENCE;
+    fn patience(&self, control: &mut dyn Control) -> Option<Duration> {
+        let mut patience = None;
         for (partition, state) in &self.partitions {
             if state.paused || state.full_since.is_some() || state.queued() > 0 {
                 continue;
             }
             let end = state.end(partition, control);
             if end.is_some_and(|end| state.next.is_none_or(|next| end > next)) {
-                return PATIENCE;
+                return Some(PATIENCE);
             }
-            patience = LONG_PATIENCE;
+            patience = Some(LONG_PATIENCE);
         }
         patience
     }
