@@ -22,6 +22,7 @@ fn shared(agents: &[PlannedAgent]) -> Vec<(&AgentPlan, String)> {
         let awaited = agents.iter().map(|other| &other.plan).filter(|other| {
             let named = plan.spec.after.contains(&other.spec.name);
             named
+                && plan.spec.name != other.spec.name
                 && plan.group.is_some()
                 && plan.group == other.group
                 && plan.cluster == other.cluster

@@ -562,11 +562,8 @@ impl Crew {
     pub(in crate::runtime) fn end(&self) -> Vec<Group> {
         let mut inner = self.lock();
         inner.over = true;
-        let leaving = std::mem::take(&mut inner.leaving);
-        drop(inner);
-        let mut groups = self.groups();
-        groups.extend(leaving);
-        groups
+        let running = inner.teams.iter().filter_map(|team| team.running.clone());
+        running.chain(inner.leaving.iter().cloned()).collect()
     }
 }
 
