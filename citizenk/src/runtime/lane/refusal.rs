@@ -1,7 +1,5 @@
 //! What a lane does when the broker refused its outputs.
 
-use tokio::time::Instant;
-
 use super::core::{Core, Next};
 use super::shipping::{Refused, Shipping};
 use crate::agent::AgentInput;
@@ -43,9 +41,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
     match plan.on_produce.decide_plain(refused.attempt, 0) {
         Decision::RetryAfter(pause) => {
             tracing::warn!(agent, %partition, count, %error, ?pause, "outputs were not delivered; sending them again");
-            // Those that were refused together pause together.
-            let left = (refused.since + pause).saturating_duration_since(Instant::now());
-            if core.pause_outputs(left).await == Next::Halt {
+            if core.pause_outputs(pause).await == Next::Halt {
                 return Next::Halt;
             }
             let Some(repeated) = shipping.resend(refused).await else {

@@ -118,8 +118,6 @@ struct InFlight {
     batch: StagedBatch,
     /// Deliveries tried so far.
     attempt: u32,
-    /// When it was found refused: its pause counts from there.
-    refused_at: Option<Instant>,
 }
 
 /// A shipment some of whose records the broker refused.
@@ -128,8 +126,6 @@ pub(crate) struct Refused {
     pub(crate) batch: StagedBatch,
     pub(crate) failures: Vec<(usize, TransportError)>,
     pub(crate) attempt: u32,
-    /// When the lane learned of it.
-    pub(crate) since: Instant,
     spans: Spans,
 }
 
@@ -289,7 +285,6 @@ impl Shipping {
             shipment,
             batch,
             attempt,
-            refused_at: None,
         });
     }
 
@@ -306,29 +301,14 @@ impl Shipping {
             }
             let failures = done.shipment.take_failures();
             let spans = done.shipment.spans.clone();
-            let since = done
-                .refused_at
-                .unwrap_or_else(|| self.note_refused(Instant::now()));
             return Some(Refused {
                 batch: done.batch,
                 failures,
                 attempt: done.attempt,
-                since,
                 spans,
             });
         }
         None
-    }
-
-    /// Whatever else is refused by now waits from now on as well, instead of one after the other.
-    fn note_refused(&mut self, now: Instant) -> Instant {
-        let refused = self.in_flight.iter_mut().filter(|other| {
-            other.shipment.is_complete() && other.shipment.failed.load(Ordering::Acquire)
-        });
-        for other in refused {
-            other.refused_at.get_or_insert(now);
-        }
-        now
     }
 
     fn recycle(&mut self, mut batch: StagedBatch) {
