@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -528,6 +528,127 @@ fn outputs_that_wait_for_their_transaction_hold_up_what_makes_more() {
         assert_eq!(seen.all().len(), COUNT as usize);
         assert_eq!(app.topic(&BLOBS).sent().len(), COUNT as usize);
         assert_eq!(app.committed(&ORDERS)[&0], i64::from(COUNT));
+        app.stop().await.unwrap();
+    });
+}
+
+const THIRD: Topic<Order, u32> = Topic::json("third");
+
+#[citizenk::agent(topics = [ORDERS], sends = [DONE], batch_size = 100, batch_timeout = "1h", guarantee = exactly_once)]
+async fn in_hundreds(orders: Batch<Order>, outbox: Outbox) -> citizenk::Result<()> {
+    for order in &orders {
+        outbox.send(&DONE, &order.id, order.clone())?;
+    }
+    Ok(())
+}
+
+#[citizenk::agent(topics = [ORDERS], sends = [THIRD], batch_size = 70, batch_timeout = "1h", guarantee = exactly_once)]
+async fn in_seventies(orders: Batch<Order>, outbox: Outbox) -> citizenk::Result<()> {
+    for order in &orders {
+        outbox.send(&THIRD, &order.id, order.clone())?;
+    }
+    Ok(())
+}
+
+/// Fills its ledger before a batch of a hundred is done.
+#[citizenk::agent(topics = [ORDERS], sends = [THIRD], concurrency = 4, guarantee = exactly_once)]
+async fn four_at_once(order: Event<Order>, outbox: Outbox) -> citizenk::Result<()> {
+    for _ in 0..COPIES {
+        outbox.send(&THIRD, &order.value.id, order.value.clone())?;
+    }
+    Ok(())
+}
+
+const COPIES: usize = 150;
+
+/// A transaction takes what lies between the spans of all lanes: beside one in hundreds, another agent sends so many
+/// `copies` of each of so many orders.
+fn meet(beside: fn(App) -> App, count: u32, copies: usize) {
+    block_on(async {
+        let app = TestApp::new(move || beside(App::new("g").register::<in_hundreds>()))
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        for id in 0..count {
+            app.topic(&ORDERS).push(&id, Order { id });
+            // Chunks of many lengths.
+            if id % 997 == 0 {
+                app.advance("1ms").await;
+            }
+        }
+        app.advance("1s").await;
+        let committed = app.committed(&ORDERS)[&0];
+        assert!(committed >= i64::from(count - 100), "{committed} committed");
+        // What is left waits for its batch.
+        app.advance("2h").await;
+        assert_eq!(app.committed(&ORDERS)[&0], i64::from(count));
+        for (topic, copies) in [(&DONE, 1), (&THIRD, copies)] {
+            let sent = app.topic(topic).sent();
+            assert_eq!(sent.len(), count as usize * copies);
+            let ids = sent.into_iter().filter_map(|sent| Some(sent.value?.id));
+            assert_eq!(BTreeSet::from_iter(ids), BTreeSet::from_iter(0..count));
+        }
+        app.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn with_exactly_once_batches_that_never_end_together_are_committed() {
+    meet(App::register::<in_seventies>, 30_005, 1);
+}
+
+#[test]
+fn with_exactly_once_batches_are_committed_beside_concurrent_calls() {
+    meet(App::register::<four_at_once>, 405, COPIES);
+}
+
+/// The order 1 waits for the gate before it is done; the output of others leaves at once.
+#[citizenk::agent(topics = [ORDERS], output = DONE, concurrency = 2, on_produce_error = retry(3, backoff = "60s..60s"))]
+async fn one_waits(
+    order: Event<Order>,
+    State(seen): State<Seen>,
+    State(gate): State<Gate>,
+) -> Order {
+    if order.value.id == 1 {
+        gate.pass().await;
+        gate.pass().await;
+        seen.say("passed");
+    }
+    order.value.clone()
+}
+
+#[test]
+fn calls_go_on_while_refused_outputs_wait_to_be_sent_again() {
+    let (seen, gate) = (Seen::default(), Gate::closed());
+    let app = App::new("g")
+        .state(seen.clone())
+        .state(gate.clone())
+        .register::<one_waits>();
+    block_on(async {
+        let app = TestApp::new(app)
+            .partitions(&ORDERS, 1)
+            .start()
+            .await
+            .unwrap();
+        app.fail_next(&DONE, 1);
+        for id in [0, 1] {
+            app.topic(&ORDERS).push(&id, Order { id });
+        }
+        app.advance("1s").await;
+        gate.let_go(1);
+        app.advance("1s").await;
+        gate.let_go(1);
+        app.advance("1s").await;
+        assert_eq!(
+            seen.all(),
+            ["passed"],
+            "the lane waits for a minute, its calls do not"
+        );
+        assert!(app.topic(&DONE).sent().is_empty());
+        app.advance("60s").await;
+        assert_eq!(app.topic(&DONE).sent().len(), 2);
+        assert_eq!(app.committed(&ORDERS)[&0], 2);
         app.stop().await.unwrap();
     });
 }

@@ -1,5 +1,6 @@
 //! Starts the consumer of a team.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ impl Crew {
             group,
             client_id: spec.client_id.clone(),
             topics,
-            settings: cluster.consumer_settings.clone(),
+            settings: member_settings(&cluster.consumer_settings, team.key.guarantee),
             max_chunk: spec.max_chunk,
             drain: spec.drain,
         };
@@ -86,5 +87,38 @@ impl Crew {
             .start_consumer(consumer, Box::new(dispatcher))?;
         poller.set(handle.clone());
         Ok(Group { status, handle })
+    }
+}
+
+/// A static member's name is for one member: agents of both guarantees in one group have a consumer each, which would
+/// fence one another.
+fn member_settings(
+    settings: &BTreeMap<String, String>,
+    guarantee: Guarantee,
+) -> BTreeMap<String, String> {
+    let mut settings = settings.clone();
+    if guarantee == Guarantee::ExactlyOnce
+        && let Some(instance) = settings.get_mut("group.instance.id")
+    {
+        instance.push_str("-exactly-once");
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn static_members_of_both_guarantees_have_names_of_their_own() {
+        let name = |guarantee| {
+            let settings = [("group.instance.id", "worker-3"), ("client.rack", "a")];
+            let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let settings = member_settings(&BTreeMap::from(settings), guarantee);
+            assert_eq!(settings["client.rack"], "a");
+            settings["group.instance.id"].clone()
+        };
+        assert_eq!(name(Guarantee::AtLeastOnce), "worker-3");
+        assert_eq!(name(Guarantee::ExactlyOnce), "worker-3-exactly-once");
     }
 }

@@ -1,5 +1,6 @@
 //! The lane of `concurrency = N`: up to N keys of the partition at once, each key in offset order.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
@@ -38,6 +39,48 @@ struct Ended {
     outbox: Outbox,
 }
 
+/// The calls that run.
+struct Running<C: Future> {
+    calls: FuturesUnordered<C>,
+    /// Ended while the lane did something else.
+    over: VecDeque<C::Output>,
+}
+
+impl<C: Future> Default for Running<C> {
+    fn default() -> Self {
+        Self {
+            calls: FuturesUnordered::new(),
+            over: VecDeque::new(),
+        }
+    }
+}
+
+impl<C: Future> Running<C> {
+    fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.over.is_empty()
+    }
+
+    /// The next one that has ended; `None`: none runs.
+    async fn ended(&mut self) -> Option<C::Output> {
+        match self.over.pop_front() {
+            Some(ended) => Some(ended),
+            None => self.calls.next().await,
+        }
+    }
+
+    /// Does something that may wait; the calls go on meanwhile.
+    async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                Some(ended) = self.calls.next() => self.over.push_back(ended),
+            }
+        }
+    }
+}
+
 /// `cores`: one per topic records come from.
 pub(super) async fn run<In, P, H, Fut>(cores: Arc<[Arc<Core<In, P, H>>]>, limit: usize)
 where
@@ -55,13 +98,19 @@ where
     let hasher = RandomState::new();
     let mut shipping = Shipping::new(&core.cx).timed(&core.cx.metrics);
     let mut schedule: KeySchedule<Job> = KeySchedule::new(limit);
-    let mut running = FuturesUnordered::new();
+    let mut running = Running::default();
     let mut outboxes: Vec<Outbox> = Vec::new();
     // Enough look-ahead to find N different keys, and no more.
     let look_ahead = (limit * 16).max(256);
 
     loop {
         let closing = inbox.closing();
+        // What was overtaken still starts: room may come only when its offset is done. And so does what another lane
+        // waits for.
+        let congested = shipping.is_congested();
+        if congested && shipping.is_before_meeting() {
+            schedule.overtake_all();
+        }
         while closing == Closing::No && schedule.waiting() < look_ahead {
             let Some((chunk, bytes)) = inbox.pop() else {
                 break;
@@ -79,11 +128,12 @@ where
                     },
                 );
             }
+            if congested && shipping.is_before_meeting() {
+                schedule.overtake_all();
+            }
         }
         // A record that others have overtaken holds back their offsets: left to the next owner, it would
         // take them with it, and they would be handled twice.
-        // What was overtaken still starts: room may come only when its offset is done.
-        let congested = shipping.is_congested();
         while let Some((key, job)) = match closing {
             Closing::No if congested => schedule.start_behind(),
             Closing::No => schedule.start(),
@@ -91,14 +141,14 @@ where
             Closing::Abandon => None,
         } {
             let outbox = outboxes.pop().unwrap_or_else(|| core.outbox());
-            running.push(run_job(cores.clone(), key, job, outbox));
+            running.calls.push(run_job(cores.clone(), key, job, outbox));
         }
         if closing != Closing::No && running.is_empty() {
             break;
         }
         tokio::select! {
             biased;
-            Some(ended) = running.next() => {
+            Some(ended) = running.ended() => {
                 let Ended { key, ticket, next, outbox } = ended;
                 if next == Next::Halt {
                     schedule.halted(key);
@@ -107,13 +157,14 @@ where
                 schedule.done(key);
                 let mut batch = shipping.spare();
                 outbox.swap(&mut batch);
-                settle(core, &mut shipping, batch, ticket).await;
+                running.beside(settle(core, &mut shipping, batch, ticket)).await;
                 outboxes.push(outbox);
             }
             () = inbox.notify.notified() => {}
         }
         while let Some(refused) = shipping.reap() {
-            if refusal::attend(core, &mut shipping, refused).await == Next::Halt {
+            let attended = refusal::attend(core, &mut shipping, refused);
+            if running.beside(attended).await == Next::Halt {
                 break;
             }
         }

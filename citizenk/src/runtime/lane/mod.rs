@@ -39,7 +39,7 @@ use crate::agent::{AgentBuilder, AgentInput, AgentSpec, InputSpec, Verdict};
 use crate::error::{AgentError, BuildIssue};
 use crate::extract::{AgentInfo, Call, Env, PrepareContext};
 use crate::record::{Chunk, TopicPartition};
-use crate::runtime::ack::LaneAck;
+use crate::runtime::ack::{LaneAck, next_offset};
 use crate::runtime::plan::{AgentPlan, RetryTopic};
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::transact::ledger::Ledger;
@@ -74,6 +74,11 @@ impl LaneContext {
     /// Counts a chunk that was taken out of the inbox.
     fn received(&self, chunk: &Chunk, bytes: usize) {
         self.metrics.taken(chunk.len(), bytes);
+        if let Some(ledger) = &self.ledger
+            && let Some(last) = chunk.len().checked_sub(1)
+        {
+            ledger.took(next_offset(chunk.position(last)));
+        }
     }
 
     /// The retry topic this lane reads, if it does.

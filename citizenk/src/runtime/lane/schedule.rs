@@ -89,6 +89,11 @@ impl<T> KeySchedule<T> {
         self.start()
     }
 
+    /// From here on every record added so far counts as overtaken.
+    pub(crate) fn overtake_all(&mut self) {
+        self.furthest = Some(self.added);
+    }
+
     /// A started record ended: the next one of its key may start.
     pub(crate) fn done(&mut self, key: KeyId) {
         self.running = self.running.saturating_sub(1);

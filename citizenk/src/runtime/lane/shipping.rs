@@ -318,7 +318,28 @@ impl Shipping {
         }
     }
 
-    /// Whether the lane has to wait before it stages more.
+    /// Whether another lane of the partition waits for this one: then it goes on although it is congested.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.is_awaited())
+    }
+
+    /// The same, and all that the lane has taken out of its inbox is awaited.
+    pub(crate) fn is_before_meeting(&self) -> bool {
+        self.ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.is_before_meeting())
+    }
+
+    /// Whether the lane has come where another one waits for it: its span has to end here.
+    pub(crate) fn is_at_meeting(&self) -> bool {
+        self.ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.is_at_meeting())
+    }
+
+    /// Whether the lane has to wait before it stages more, unless it is awaited.
     pub(crate) fn is_congested(&mut self) -> bool {
         if let Some(ledger) = &self.ledger {
             return ledger.is_full();
@@ -344,7 +365,9 @@ impl Shipping {
             let notified = self.inbox.notify.notified();
             match self.in_flight.front() {
                 // The room may come with what others are still to do, so an ending lane does not wait for it.
-                None if self.ledger.as_ref().is_some_and(|ledger| ledger.is_full()) => {
+                None if self.ledger.as_ref().is_some_and(|ledger| ledger.is_full())
+                    && !self.is_awaited() =>
+                {
                     if self.inbox.is_closing() {
                         return false;
                     }

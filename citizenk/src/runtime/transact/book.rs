@@ -36,12 +36,47 @@ struct Owned {
     /// What transactions took so far; not necessarily committed.
     taken: Option<i64>,
     committed: Option<i64>,
+    /// Where the lanes were asked to meet, as long as nothing could be taken since.
+    meeting: Option<i64>,
 }
 
 impl Owned {
-    /// Below here everything is settled by all lanes and no span is cut.
-    fn position(&self) -> Option<i64> {
+    /// The highest position, beyond what was taken, below which everything is settled by all lanes and no span is cut.
+    /// Where lanes have settled more and their spans end nowhere together, they are asked to meet.
+    fn advance(&mut self) -> Option<i64> {
         let settled = self.lines.iter().map(|line| line.ack.position()).min()??;
+        let beyond = |position: &i64| self.taken.is_none_or(|taken| taken < *position);
+        if !beyond(&settled) {
+            return None;
+        }
+        let position = self.between_spans(settled).filter(beyond);
+        if position.is_none() {
+            self.meet();
+        } else if self.meeting.take().is_some() {
+            self.lines.iter().for_each(|line| line.ledger.part());
+        }
+        position
+    }
+
+    /// The lanes' batches may be cut differently for ever: then no transaction would come about, and lanes with a
+    /// full ledger would wait for one.
+    fn meet(&mut self) {
+        let has_come = |at| move |line: &Line| line.ack.position() >= Some(at);
+        if self
+            .meeting
+            .is_some_and(|at| !self.lines.iter().all(has_come(at)))
+        {
+            return;
+        }
+        // Everybody has this before him: chunks are handed to all lanes alike, and end here for each of them.
+        let at = self.lines.iter().map(|line| line.ledger.read()).max();
+        self.meeting = at;
+        for line in &self.lines {
+            at.iter().for_each(|at| line.ledger.meet_at(*at));
+        }
+    }
+
+    fn between_spans(&self, settled: i64) -> Option<i64> {
         let mut position = settled;
         loop {
             let drawn = self
@@ -116,9 +151,10 @@ impl Book {
         plan: &Arc<AgentPlan>,
         metrics: &LaneMetrics,
     ) -> Line {
+        let ack = Arc::new(LaneAck::telling(position, self.news.clone()));
         Line {
-            ack: Arc::new(LaneAck::telling(position, self.news.clone())),
-            ledger: Arc::new(Ledger::new(lane.clone())),
+            ledger: Arc::new(Ledger::new(lane.clone(), ack.clone())),
+            ack,
             plan: plan.clone(),
             metrics: metrics.clone(),
         }
@@ -133,6 +169,7 @@ impl Book {
             lines,
             taken: position,
             committed: position,
+            meeting: None,
         };
         inner.owned.insert(partition.clone(), owned);
     }
@@ -200,12 +237,9 @@ impl Book {
         pieces: &mut Vec<Piece>,
     ) {
         for (partition, owned) in &mut self.lock().owned {
-            let Some(position) = owned.position() else {
+            let Some(position) = owned.advance() else {
                 continue;
             };
-            if owned.taken.is_some_and(|taken| taken >= position) {
-                continue;
-            }
             owned.taken = Some(position);
             let taken = Taken {
                 assignment: owned.assignment,

@@ -3,16 +3,19 @@
 //! In: batches of outputs, each with the span of input it came from. Out: the batches whose input every
 //! lane of the partition is done with, in input order. An output must never enter a transaction without
 //! its input's offset, nor an offset without its outputs: so a position that would cut a span in two is
-//! drawn back to the span's beginning.
+//! drawn back to the span's beginning. Lanes whose spans end nowhere at the same offset are asked to meet:
+//! each ends a span at one offset that all of them still have before them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::runtime::ack::Ticket;
+use crate::runtime::ack::{LaneAck, Ticket};
 use crate::runtime::lane::inbox::Inbox;
 use crate::staging::StagedBatch;
 
-/// A lane with more than this waiting goes on only when a transaction took some of it.
+/// A lane with more than this waiting goes on only when a transaction took some of it, or as far as another lane waits
+/// for it: at most to the end of what that one has taken out of its inbox.
 const MAX_RECORDS: usize = 10_000;
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Cleared batches kept for the lane.
@@ -65,19 +68,65 @@ pub(crate) struct Ledger {
     pages: Mutex<Pages>,
     spares: Mutex<Vec<StagedBatch>>,
     lane: Arc<Inbox>,
+    ack: Arc<LaneAck>,
+    /// The next offset behind all that the lane took out of its inbox.
+    read: AtomicI64,
+    /// Where the lane is to end a span; [`NOWHERE`] unless lanes have to meet.
+    meeting: AtomicI64,
 }
+
+/// Below every offset.
+const NOWHERE: i64 = i64::MIN;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Ledger {
-    pub(super) fn new(lane: Arc<Inbox>) -> Self {
+    pub(super) fn new(lane: Arc<Inbox>, ack: Arc<LaneAck>) -> Self {
         Self {
             pages: Mutex::default(),
             spares: Mutex::default(),
             lane,
+            ack,
+            read: AtomicI64::new(NOWHERE),
+            meeting: AtomicI64::new(NOWHERE),
         }
+    }
+
+    /// Notes that the lane has taken everything below `next` out of its inbox.
+    pub(crate) fn took(&self, next: i64) {
+        self.read.store(next, Ordering::SeqCst);
+    }
+
+    /// Whether another lane waits for this one to come further: room or not, it has to go on.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let meeting = self.meeting.load(Ordering::SeqCst);
+        meeting > NOWHERE && self.ack.position() < Some(meeting)
+    }
+
+    /// Whether all that was taken out of the inbox lies before the meeting.
+    pub(crate) fn is_before_meeting(&self) -> bool {
+        self.is_awaited() && self.read.load(Ordering::SeqCst) <= self.meeting.load(Ordering::SeqCst)
+    }
+
+    /// Whether the lane has read as far as it is awaited: its span has to end here.
+    pub(crate) fn is_at_meeting(&self) -> bool {
+        self.is_awaited() && self.read.load(Ordering::SeqCst) >= self.meeting.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn read(&self) -> i64 {
+        self.read.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn meet_at(&self, offset: i64) {
+        self.meeting.store(offset, Ordering::SeqCst);
+        self.lane.notify.notify_one();
+    }
+
+    /// The lanes have met.
+    pub(super) fn part(&self) {
+        self.meeting.store(NOWHERE, Ordering::SeqCst);
     }
 
     /// Notes the outputs of a span; the span is to be settled after this and not before.
@@ -85,7 +134,7 @@ impl Ledger {
         lock(&self.pages).stage(span.from, span.through, batch);
     }
 
-    /// Whether the lane has to wait before it stages more.
+    /// Whether the lane has to wait before it stages more, unless it is awaited.
     pub(crate) fn is_full(&self) -> bool {
         let pages = lock(&self.pages);
         pages.records >= MAX_RECORDS || pages.bytes >= MAX_BYTES

@@ -114,6 +114,12 @@ where
             if inbox.is_closing() || self.attend().await == Next::Halt {
                 return;
             }
+            if self.shipping.is_at_meeting() {
+                if self.batch().await == Next::Halt {
+                    return;
+                }
+                self.settle().await;
+            }
             if let Some((chunk, bytes)) = inbox.pop() {
                 self.core.cx.received(&chunk, bytes);
                 let next = match self.core.cx.stage {
@@ -454,7 +460,7 @@ where
                     return Next::Halt;
                 }
             }
-            if !self.shipping.is_congested() {
+            if !self.shipping.is_congested() || self.shipping.is_awaited() {
                 return Next::Done;
             }
             if !self.shipping.oldest_complete().await {
