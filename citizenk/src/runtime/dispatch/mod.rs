@@ -194,7 +194,7 @@ impl Dispatcher {
     /// Full lanes: wait for them a little, then pause their partitions where others are hungry.
     fn pace(&mut self, control: &mut dyn Control, now: Instant) -> Pace {
         let mut full = Vec::new();
-        let mut resting = Vec::new();
+        let mut at_once = Vec::new();
         let mut overdrawn = false;
         for (partition, state) in &mut self.partitions {
             overdrawn |= state.is_overdrawn();
@@ -203,8 +203,10 @@ impl Dispatcher {
             }
             if state.is_full() && state.starves() {
                 let since = *state.full_since.get_or_insert(now);
-                if state.is_resting() {
-                    resting.push((partition.clone(), since));
+                // A lane that waits for the time of a record stays full for long. And every poll of a consumer that
+                // fetches nothing may bring a record: behind a call that hangs they would fill memory.
+                if state.is_resting() || state.is_overfull() {
+                    at_once.push((partition.clone(), since));
                 } else {
                     full.push((partition.clone(), since));
                 }
@@ -218,9 +220,8 @@ impl Dispatcher {
             // Nothing wakes this thread when records settle or lanes end.
             wait = wait.min(PATIENCE);
         }
-        // A lane that waits for the time of a record stays full for long: its partition is paused at once.
-        if !resting.is_empty() {
-            self.pause(control, resting);
+        if !at_once.is_empty() {
+            self.pause(control, at_once);
         }
         if full.is_empty() {
             return Pace { wait, take: true };

@@ -73,6 +73,11 @@ impl Partition {
         self.lanes.iter().any(|lane| lane.inbox.is_full()) || self.is_overdrawn()
     }
 
+    /// A lane holds far more than it should.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.inbox.is_overfull())
+    }
+
     /// Whether it is still full once its lanes know that fetching waits for them.
     pub(super) fn starves(&self) -> bool {
         let starving = |lane: &Lane| lane.inbox.is_full() && lane.inbox.starve();

@@ -131,6 +131,14 @@ impl Inbox {
             || self.bytes.load(Ordering::Relaxed) >= self.capacity.bytes
     }
 
+    /// Far more waits than should: what a consumer that only keeps its place in the group lets through, one poll after
+    /// the other.
+    pub(crate) fn is_overfull(&self) -> bool {
+        let twice = |most: usize| most.saturating_mul(2);
+        self.records.load(Ordering::Relaxed) >= twice(self.capacity.records)
+            || self.bytes.load(Ordering::Relaxed) >= twice(self.capacity.bytes)
+    }
+
     /// Remembers that fetching waits for this inbox; `false` when there is room after all.
     pub(crate) fn starve(&self) -> bool {
         self.starving.store(true, Ordering::SeqCst);
@@ -273,6 +281,36 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::record::{Headers, OwnedRecord, Timestamp};
+
+    #[test]
+    fn what_comes_although_it_is_full_is_limited_to_as_much_again() {
+        let room = Room {
+            records: 2,
+            bytes: 100,
+        };
+        let inbox = |chunks: &[usize]| {
+            let inbox = Inbox::new(room, Arc::new(Poller::default()));
+            let record = || OwnedRecord {
+                topic: "t".into(),
+                partition: 0,
+                offset: 0,
+                timestamp: Timestamp::None,
+                key: None,
+                payload: None,
+                headers: Headers::default(),
+            };
+            chunks
+                .iter()
+                .for_each(|bytes| inbox.push(Arc::new(record()), *bytes));
+            (inbox.is_full(), inbox.is_overfull())
+        };
+        assert_eq!(inbox(&[1]), (false, false));
+        assert_eq!(inbox(&[1, 1, 1]), (true, false));
+        assert_eq!(inbox(&[1, 1, 1, 1]), (true, true));
+        assert_eq!(inbox(&[199]), (true, false));
+        assert_eq!(inbox(&[200]), (true, true));
+    }
 
     #[test]
     fn who_waits_for_the_end_leaves_new_records_to_the_lane() {
