@@ -7,7 +7,8 @@ use std::fmt;
 pub enum Partitioner {
     /// `murmur2(key) & 0x7fffffff % partitions`: Kafka's Java clients (`DefaultPartitioner`).
     Murmur2,
-    /// `crc32(key) % partitions`: librdkafka's `consistent_random` (confluent-kafka's default).
+    /// `crc32(key) % partitions`: librdkafka's `consistent_random` (confluent-kafka's default). To it an empty key is
+    /// none: its records go to any partition.
     Crc32,
     /// A function of the key's bytes and the number of partitions (at least 1); the result must be
     /// below that number.
@@ -28,16 +29,41 @@ impl PartialEq for Partitioner {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Murmur2, Self::Murmur2) | (Self::Crc32, Self::Crc32) => true,
-            (Self::Custom(a), Self::Custom(b)) => std::ptr::fn_addr_eq(*a, *b),
+            (Self::Custom(a), Self::Custom(b)) => {
+                std::ptr::fn_addr_eq(*a, *b) || do_the_same(*a, *b)
+            }
             _ => false,
         }
     }
 }
 
+/// One function may have several addresses, one per crate or unit that uses it, so functions are compared by where
+/// they put some keys.
+fn do_the_same(a: fn(&[u8], u32) -> u32, b: fn(&[u8], u32) -> u32) -> bool {
+    const COUNTS: [u32; 3] = [2, 12, 997];
+    // Numbers as text and as bytes, and longer keys: what functions take for keys.
+    let texts = (0..32_u32).map(|n| n.wrapping_mul(2_654_435_761).to_string().into_bytes());
+    let bytes = (0..16_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes().to_vec());
+    let longer = (0..16_u64).map(|n| {
+        let n = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        format!("{n:016x}-{n:020}").into_bytes()
+    });
+    let place = |function: fn(&[u8], u32) -> u32, key: &[u8], count| {
+        // A key it does not take: then it has to be none for both.
+        std::panic::catch_unwind(|| Partitioner::Custom(function).partition(key, count)).ok()
+    };
+    texts.chain(bytes).chain(longer).all(|key| {
+        COUNTS
+            .iter()
+            .all(|count| place(a, &key, *count) == place(b, &key, *count))
+    })
+}
+
 impl Eq for Partitioner {}
 
 impl Partitioner {
-    /// The partition of a key among `partitions` (at least 1).
+    /// The partition of a key among `partitions` (at least 1); of one that is not empty where it is
+    /// [`Partitioner::Crc32`].
     ///
     /// ```
     /// use citizenk::Partitioner;
@@ -50,6 +76,14 @@ impl Partitioner {
             Self::Murmur2 => (murmur2(key) & 0x7fff_ffff) % count,
             Self::Crc32 => crc32fast::hash(key) % count,
             Self::Custom(function) => function(key, count).min(count - 1),
+        }
+    }
+
+    /// The same; `None` where producers put the key anywhere.
+    pub(crate) fn place(self, key: &[u8], partitions: u32) -> Option<u32> {
+        match self {
+            Self::Crc32 if key.is_empty() => None,
+            _ => Some(self.partition(key, partitions)),
         }
     }
 }
@@ -107,6 +141,39 @@ mod tests {
             Partitioner::Crc32.partition(b"123456789", u32::MAX),
             0xcbf4_3926
         );
+    }
+
+    #[test]
+    fn custom_functions_are_compared_by_what_they_do() {
+        // Written twice, so that they have two addresses.
+        fn by_last(key: &[u8], partitions: u32) -> u32 {
+            u32::from(key[key.len() - 1]) % partitions
+        }
+        fn by_last_again(key: &[u8], partitions: u32) -> u32 {
+            let last = key.last().copied();
+            last.map(u32::from).expect("a key") % partitions
+        }
+        fn by_first(key: &[u8], partitions: u32) -> u32 {
+            u32::from(key[0]) % partitions
+        }
+        fn by_last_but_one_partition(key: &[u8], partitions: u32) -> u32 {
+            by_last(key, partitions - 1)
+        }
+        let by_last = Partitioner::Custom(by_last);
+        assert_eq!(by_last, by_last);
+        assert_eq!(by_last, Partitioner::Custom(by_last_again));
+        assert_ne!(by_last, Partitioner::Custom(by_first));
+        assert_ne!(by_last, Partitioner::Custom(by_last_but_one_partition));
+        assert_ne!(by_last, Partitioner::Murmur2);
+    }
+
+    #[test]
+    fn an_empty_key_is_none_to_crc32_alone() {
+        assert_eq!(Partitioner::Crc32.place(b"", 7), None);
+        let murmur2 = Partitioner::Murmur2;
+        assert_eq!(murmur2.place(b"", 7), Some(murmur2.partition(b"", 7)));
+        let crc32 = Partitioner::Crc32;
+        assert_eq!(crc32.place(b"k", 7), Some(crc32.partition(b"k", 7)));
     }
 
     proptest! {

@@ -91,10 +91,13 @@ pub(super) fn place(
     partitioner: Partitioner,
     record: &NewRecord,
 ) -> i32 {
-    match (partition, &record.key) {
-        (Some(partition), _) => partition,
-        (None, Some(key)) => partitioner.partition(key, log.partitions() as u32) as i32,
-        (None, None) => log.next_turn(),
+    let by_key = |key: &_| partitioner.place(key, log.partitions() as u32);
+    match partition {
+        Some(partition) => partition,
+        None => match record.key.as_deref().and_then(by_key) {
+            Some(partition) => partition as i32,
+            None => log.next_turn(),
+        },
     }
 }
 

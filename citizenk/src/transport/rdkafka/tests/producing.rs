@@ -103,6 +103,32 @@ fn keys_go_where_the_partitioner_says() {
             );
         }
     }
+    // Two addresses of what does the same are one partitioner; an empty key is none to Crc32 alone.
+    fn by_length_again(key: &[u8], partitions: u32) -> u32 {
+        u32::try_from(key.len()).expect("short") % partitions
+    }
+    let again = output("custom", Partitioner::Custom(by_length_again));
+    producer.topic(&again).expect("the same partitioner");
+    let empty = |partitioner: Partitioner| {
+        let topic = output(&format!("{partitioner:?}"), partitioner);
+        let topic = producer.topic(&topic).expect("a topic");
+        let mut places = std::collections::BTreeSet::new();
+        // Records without a key go to one partition for some milliseconds, and then to another.
+        for _ in 0..500 {
+            let mut batch = StagedBatch::default();
+            batch.record(0).key_bytes(b"").finish(Some(b"v"));
+            for result in send(&producer, &[topic], &batch) {
+                places.insert(result.expect("delivered").partition);
+            }
+            if places.len() > 1 {
+                break;
+            }
+        }
+        places
+    };
+    assert!(empty(Partitioner::Crc32).len() > 1);
+    let murmur2 = Partitioner::Murmur2.partition(b"", 7) as i32;
+    assert_eq!(empty(Partitioner::Murmur2), [murmur2].into());
     let error = producer
         .topic(&output("murmur2", Partitioner::Crc32))
         .expect_err("two partitioners");
