@@ -37,7 +37,14 @@ fn bad_json_is_refused_with_its_field_and_harms_nobody() {
         "[".repeat(100_000),
         "]".repeat(100_000)
     );
-    let cases: [(&str, &[u16], &str); 10] = [
+    let long = "x".repeat(100_000);
+    let (text, name) = (
+        format!(r#"{{"id":"{long}","amount":1}}"#),
+        format!(r#"{{"{long}":1,"{long}":2}}"#),
+    );
+    let cases: [(&str, &[u16], &str); 12] = [
+        (&text, &[422], "field `id`"),
+        (&name, &[422], "missing field"),
         ("", &[400], ""),
         ("{", &[400], ""),
         ("[]", &[422], ""),

@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Problem;
-use crate::error::json_field;
+use crate::error::{cut, json_field};
 
 impl<T: DeserializeOwned> Query<T> {
     /// Reads a query string without its `?`.
@@ -212,6 +212,10 @@ where
     }
 }
 
+/// How much is told of what is wrong with a request, in bytes: serde repeats the value that should have been
+/// something else, however long it is and whatever it is.
+pub(super) const LONGEST: usize = 300;
+
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
 
@@ -283,21 +287,22 @@ fn json_problem(error: &serde_json::Error, bytes: &[u8]) -> Problem {
     if bytes.is_empty() {
         return Problem::bad_request("the body is empty; send JSON");
     }
+    let reason = cut(error.to_string(), LONGEST);
     if !error.is_data() {
-        return Problem::bad_request(format!("the body is not valid JSON: {error}"));
+        return Problem::bad_request(format!("the body is not valid JSON: {reason}"));
     }
     match json_field(error, bytes) {
-        Some(field) => Problem::unprocessable(format!("field `{field}`: {error}")).field(field),
-        None => Problem::unprocessable(error.to_string()),
+        Some(field) => Problem::unprocessable(format!("field `{field}`: {reason}")).field(field),
+        None => Problem::unprocessable(reason),
     }
 }
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         type Failure = serde_path_to_error::Error<serde_json::Error>;
-        let problem = Self::new(rejection.status(), rejection.body_text());
+        let problem = Self::new(rejection.status(), cut(rejection.body_text(), LONGEST));
         match cause::<Failure>(&rejection).map(|failure| failure.path().to_string()) {
-            Some(field) if field != "." => problem.field(field),
+            Some(field) if field != "." => problem.field(cut(field, LONGEST)),
             _ => problem,
         }
     }
@@ -369,6 +374,7 @@ fn path_problem(rejection: &PathRejection, names: &[String]) -> Problem {
         }
         other => other.to_string(),
     };
+    let expectation = cut(expectation, LONGEST);
     match field {
         Some(field) => {
             Problem::bad_request(format!("path parameter `{field}`: {expectation}")).field(field)
@@ -380,13 +386,13 @@ fn path_problem(rejection: &PathRejection, names: &[String]) -> Problem {
 fn query_problem(rejection: &QueryRejection) -> Problem {
     type Failure = serde_path_to_error::Error<serde::de::value::Error>;
     let Some(failure) = cause::<Failure>(rejection) else {
-        return Problem::bad_request(rejection.body_text());
+        return Problem::bad_request(cut(rejection.body_text(), LONGEST));
     };
-    let reason = failure.inner().to_string();
+    let reason = cut(failure.inner().to_string(), LONGEST);
     let missing = reason
         .strip_prefix("missing field `")
         .and_then(|rest| rest.split('`').next());
-    let path = failure.path().to_string();
+    let path = cut(failure.path().to_string(), LONGEST);
     match missing.unwrap_or(&path) {
         "." => Problem::bad_request(format!("query: {reason}")),
         field => Problem::bad_request(format!("query parameter `{field}`: {reason}")).field(field),

@@ -22,11 +22,12 @@ pub(super) use docs::DocsPage;
 use record::RecordQuery;
 pub(super) use record::record_parameters;
 
-use super::extract::{JSON, Json, parse_json, read_body, require_content_type};
+use super::extract::{JSON, Json, LONGEST, parse_json, read_body, require_content_type};
 use super::guard::Access;
 use super::port::{AgentCall, ProduceRequest, Service, TopicDoc};
 use super::routing::OWNED;
 use super::{Path, Problem};
+use crate::error::cut;
 use crate::record::{OwnedRecord, Timestamp};
 use crate::telemetry;
 use crate::topic::describe::TopicInfo;
@@ -292,7 +293,8 @@ pub(super) async fn within<T>(
 
 pub(super) fn unknown(kind: &str, name: &str, known: &[&str]) -> Problem {
     Problem::not_found(format!(
-        "this service has no {kind} `{name}`; it has {}",
+        "this service has no {kind} `{}`; it has {}",
+        cut(name.to_owned(), LONGEST),
         list(known)
     ))
 }

@@ -7,6 +7,7 @@ use axum::extract::Query;
 use axum::http::Uri;
 use serde_json::{Value, json};
 
+use crate::error::cut;
 use crate::record::Headers;
 use crate::topic::describe::TopicInfo;
 use crate::web::Problem;
@@ -108,6 +109,7 @@ impl RecordQuery {
 }
 
 fn wrong(name: &str, reason: &str) -> Problem {
+    let name = &cut(name.to_owned(), 40);
     Problem::bad_request(format!("query parameter `{name}` {reason}")).field(name)
 }
 
