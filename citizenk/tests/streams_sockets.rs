@@ -257,6 +257,54 @@ async fn what_a_websocket_may_not_be_sent_closes_it() {
     running.stop().await;
 }
 
+/// The code that a close frame has, behind what came before it.
+async fn closed_with(socket: &mut Socket) -> Option<u16> {
+    let end = async {
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Close(frame) = message {
+                return frame.map(|frame| u16::from(frame.code));
+            }
+        }
+        None
+    };
+    timeout(LIMIT, end).await.expect("it is closed")
+}
+
+/// What goes out one way while it comes in the other, as long as it does.
+async fn flood(socket: &mut Socket, frames: impl Iterator<Item = Message>) {
+    for frame in frames {
+        if socket.feed(frame).await.is_err() {
+            return;
+        }
+    }
+    let _ = socket.flush().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_floods_its_way_in_is_told_why_it_has_to_go() {
+    let running = Running::start().await;
+    let mut pings = running.socket("/in").await;
+    let ping = || Message::Ping(Vec::new().into());
+    flood(&mut pings, std::iter::repeat_with(ping).take(200)).await;
+    assert_eq!(closed_with(&mut pings).await, Some(1008), "pings");
+    let mut pongs = running.socket("/in").await;
+    let pong = || Message::Pong(Vec::new().into());
+    flood(&mut pongs, std::iter::repeat_with(pong).take(200)).await;
+    assert_eq!(closed_with(&mut pongs).await, Some(1008), "pongs");
+    for (path, size) in [("/in", 257 * 1024), ("/ws", 5 * 1024)] {
+        let mut large = running.socket(path).await;
+        flood(&mut large, std::iter::once(Message::text("x".repeat(size)))).await;
+        assert_eq!(closed_with(&mut large).await, Some(1009), "{path}");
+    }
+    // Messages have answers, which is what holds a client up: as many as it likes are welcome.
+    let mut busy = running.socket("/in").await;
+    for n in 0..200 {
+        let answer = send(&mut busy, &serde_json::json!({ "n": n })).await;
+        assert_eq!(answer["accepted"], true, "{answer}");
+    }
+    running.stop().await;
+}
+
 /// A client's frame: head, mask of zeros, payload.
 fn frame(head: &[u8], payload: &[u8]) -> Vec<u8> {
     [head, &[0; 4], payload].concat()

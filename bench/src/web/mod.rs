@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const SUBCOMMAND: &str = "web-child";
 /// Files that a process opens beside its clients' connections.
-const OTHER_FILES: u64 = 256;
+const OTHER_FILES: u64 = 512;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {

@@ -83,9 +83,12 @@ impl Live {
 }
 
 impl Live {
-    fn group(&self, cluster: &str, name: &str) -> Option<Arc<GroupStatus>> {
-        let mut groups = self.view.get()?.groups();
-        groups.find(|group| group.cluster == cluster && group.group.as_deref() == Some(name))
+    /// This worker's consumers of a group: one per guarantee of its agents, each a member of its own.
+    fn of_group(&self, cluster: &str, name: &str) -> Vec<Arc<GroupStatus>> {
+        let groups = self.view.get().into_iter().flat_map(View::groups);
+        groups
+            .filter(|group| group.cluster == cluster && group.group.as_deref() == Some(name))
+            .collect()
     }
 
     /// What of the group makes no progress, since when, and what it waits for.
@@ -345,14 +348,18 @@ impl Service for Live {
     }
 
     fn owned(&self, cluster: &str, group: &str) -> Option<Vec<TopicPartition>> {
-        Some(self.group(cluster, group)?.owned())
+        let consumers = self.of_group(cluster, group);
+        let owned = consumers.iter().flat_map(|consumer| consumer.owned());
+        (!consumers.is_empty()).then(|| owned.collect())
     }
 
     fn rebalances(&self, cluster: &str, group: &str) -> u64 {
-        let status = self.group(cluster, group);
-        status.map_or(0, |status| {
-            status.rebalances.load(std::sync::atomic::Ordering::Relaxed)
-        })
+        use std::sync::atomic::Ordering::Relaxed;
+        let consumers = self.of_group(cluster, group);
+        let rebalances = consumers
+            .iter()
+            .map(|consumer| consumer.rebalances.load(Relaxed));
+        rebalances.sum()
     }
 
     fn partitions(&self, cluster: &'static str, topic: String) -> Answer<'_, Result<u32, Problem>> {

@@ -448,8 +448,9 @@ impl App {
         self
     }
 
-    /// A site whose pages may use what is refused to pages of other sites: websockets, event streams and the
-    /// mutating automatic endpoints; as `https://app.example`. Repeatable.
+    /// A site whose pages may use what is refused to pages of other sites: websockets, event streams, and what
+    /// may change something: automatic endpoints and annotated functions of methods other than GET; as
+    /// `https://app.example`. Repeatable.
     #[must_use]
     pub fn http_origin(mut self, origin: &str) -> Self {
         self.api.origins.push(origin.to_owned());

@@ -92,15 +92,26 @@ impl Rules {
     #[cfg(any(feature = "web", feature = "cli"))]
     pub(crate) fn document(self, topic: &str, generator: &mut SchemaGenerator) -> Option<Schema> {
         let Self::Text(_) = self else { return None };
+        let schema = self.schema().ok()?;
         // No type is called so.
-        let name = format!("{}.value", topic.replace(|c| !is_of_names(c), "_"));
-        let at = generator.settings().definitions_path.trim_matches('/');
-        let at = format!("#/{at}/{name}");
-        if !generator.definitions().contains_key(&name) {
-            let schema = super::embed::embedded(self.schema().ok()?, &at)?;
-            generator.definitions_mut().insert(name, schema);
+        let plain = format!("{}.value", topic.replace(|c| !is_of_names(c), "_"));
+        let folder = generator.settings().definitions_path.trim_matches('/');
+        let folder = folder.to_owned();
+        // `eu/orders` and `eu_orders` come to one name; equal schemas may share it.
+        let names = (2..).map(|number| format!("{plain}.{number}"));
+        for name in std::iter::once(plain.clone()).chain(names) {
+            let at = format!("#/{folder}/{name}");
+            let embedded = super::embed::embedded(schema.clone(), &at)?;
+            match generator.definitions().get(&name) {
+                Some(known) if *known != embedded => {}
+                Some(_) => return Some(Schema::new_ref(at)),
+                None => {
+                    generator.definitions_mut().insert(name, embedded);
+                    return Some(Schema::new_ref(at));
+                }
+            }
         }
-        Some(Schema::new_ref(at))
+        None
     }
 
     pub(crate) fn check_read(self, wire: &Wire, json: &[u8]) -> Result<(), DecodeError> {

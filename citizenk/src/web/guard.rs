@@ -157,7 +157,7 @@ fn host_name(host: &str) -> String {
 fn same_site(headers: &HeaderMap, origins: &[String]) -> Result<(), Problem> {
     let refuse = || {
         Err(Problem::forbidden(
-            "a page of another site may not ask for this",
+            "a page of another site may not ask for this; if it may, name its origin with `App::http_origin`",
         ))
     };
     let listed = headers.get(header::ORIGIN).is_some_and(|origin| {

@@ -24,13 +24,15 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use super::Problem;
 use super::asyncapi::LiveDoc;
 use super::describe::Operation;
+use super::guard::Access;
 use super::routing::{self, RoutingSpec};
 use crate::agent::Origin;
 use crate::error::BuildIssue;
@@ -51,6 +53,10 @@ pub struct RouteDef {
     pub(crate) path: String,
     pub(crate) tag: Option<String>,
     pub(crate) handler: Handler,
+    /// The handler looks itself at who asks.
+    pub(super) admits: bool,
+    /// It asks for the service's HTTP token, where there is one.
+    pub(super) secured: bool,
     pub(crate) describe: Describe,
     /// Where requests for it are answered, if not where they come in.
     pub(crate) routing: Option<RoutingSpec>,
@@ -82,6 +88,7 @@ where
 {
     RouteDef {
         tag: tag.map(str::to_owned),
+        admits: false,
         ..described(name, origin, method, path, handler, describe)
     }
 }
@@ -106,6 +113,8 @@ where
         path: path.to_owned(),
         tag: None,
         handler: Arc::new(move |request| Box::pin(handler(request))),
+        admits: true,
+        secured: false,
         describe: Arc::new(describe),
         routing: None,
         sends: Vec::new(),
@@ -147,12 +156,31 @@ impl RouteDef {
         }
         let filter = MethodFilter::try_from(self.method.clone()).ok()?;
         let handler = self.handler.clone();
+        let open = self.admits || self.method.is_safe();
         Some(match self.routing.clone().map(Arc::new) {
-            None => on(filter, move |request: Request| handler(request)),
+            None if open => on(filter, move |request: Request| handler(request)),
+            None => on(filter, move |request: Request| {
+                let handler = handler.clone();
+                async move {
+                    match own_page(request.extensions(), request.headers()) {
+                        Ok(()) => handler(request).await,
+                        Err(problem) => problem.into_response(),
+                    }
+                }
+            }),
             Some(spec) => on(filter, move |request: Request| {
                 routing::serve(spec.clone(), handler.clone(), request)
             }),
         })
+    }
+}
+
+/// Refuses what a browser sends for a page of another site: it brings along nothing a function could tell it
+/// from its user's own wish by, and a form needs no leave.
+pub(super) fn own_page(extensions: &Extensions, headers: &HeaderMap) -> Result<(), Problem> {
+    match extensions.get::<Access>() {
+        Some(access) => access.own_page(headers),
+        None => Ok(()),
     }
 }
 

@@ -162,6 +162,7 @@ impl Bridge {
             },
             move |operation| document::producer(operation, &documented.topics),
         );
+        producer.secured = true;
         producer.sends = bridge.topics.iter().map(|t| t.info.clone()).collect();
         let (read, documented) = (bridge.clone(), bridge.clone());
         let mut consumer = described(

@@ -38,7 +38,7 @@ pub(super) fn document(
     }
     // Operation ids of the user's own come first: clients are generated from them.
     for route in routes {
-        builder.route(route);
+        builder.route(route, config);
     }
     for other in others {
         builder.absorb(other);
@@ -76,12 +76,12 @@ impl Builder {
         }
     }
 
-    fn route(&mut self, route: &RouteDef) {
+    fn route(&mut self, route: &RouteDef, config: &WebConfig) {
         let head = Head {
             id: &route.name,
             doc: route.origin.doc,
             tag: route.tag.as_deref(),
-            secured: false,
+            secured: route.secured && config.token.is_some(),
         };
         let method = route.method.as_str().to_ascii_lowercase();
         self.operation(&method, &route.path, &head, |operation| {

@@ -28,7 +28,7 @@ struct Part {
 pub(super) async fn answer(call: Call<'_>, merge: Option<MergeFn>) -> Result<Response, Problem> {
     let known = call.workers.members(&call.group, None).await?;
     let own = &call.workers.hood.own;
-    let mut peers: Vec<&Peer> = known.members.iter().map(|member| &member.peer).collect();
+    let mut peers: Vec<&Peer> = known.what.iter().map(|member| &member.peer).collect();
     peers.retain(|peer| peer.url != *own);
     peers.sort();
     peers.dedup();
@@ -38,6 +38,10 @@ pub(super) async fn answer(call: Call<'_>, merge: Option<MergeFn>) -> Result<Res
     let mut parts = others;
     parts.push(mine);
     parts.sort_by(|a, b| a.worker.cmp(&b.worker));
+    let body = match merge {
+        Some(merge) => merge_parts(&mut parts, merge)?,
+        None => list(&mut parts)?,
+    };
     let failed: Vec<&Part> = parts.iter().filter(|part| part.said.is_err()).collect();
     for part in &failed {
         let reason = part.said.as_ref().err();
@@ -49,20 +53,13 @@ pub(super) async fn answer(call: Call<'_>, merge: Option<MergeFn>) -> Result<Res
     }
     // What goes wrong everywhere the client is told as it is.
     if failed.len() == parts.len() {
+        if response.status().is_success() {
+            return Err(Problem::internal(
+                "no worker's answer is JSON of the type the function answers with",
+            ));
+        }
         return Ok(response);
     }
-    let body = match merge {
-        Some(merge) => {
-            let good: Vec<&[u8]> = parts
-                .iter()
-                .filter_map(|part| part.said.as_deref().ok())
-                .collect();
-            merge(&good).map_err(|error| {
-                Problem::internal(format!("the workers' answers cannot be merged: {error}"))
-            })?
-        }
-        None => list(&parts)?,
-    };
     let mut answer = Response::new(body.into());
     let headers = answer.headers_mut();
     headers.insert(
@@ -76,6 +73,26 @@ pub(super) async fn answer(call: Call<'_>, merge: Option<MergeFn>) -> Result<Res
         headers.insert(FAILED, names);
     }
     Ok(answer)
+}
+
+/// The answers of all workers as one; a part that does not fit, as of a worker of another version, is one that is
+/// missing.
+fn merge_parts(parts: &mut [Part], merge: MergeFn) -> Result<Vec<u8>, Problem> {
+    let mut good: Vec<&mut Part> = parts.iter_mut().filter(|part| part.said.is_ok()).collect();
+    let answers: Vec<Bytes> = good
+        .iter()
+        .filter_map(|part| part.said.as_ref().ok().cloned())
+        .collect();
+    let answers: Vec<&[u8]> = answers.iter().map(|bytes| &**bytes).collect();
+    let merged = merge(&answers).map_err(|error| {
+        Problem::internal(format!("the workers' answers cannot be merged: {error}"))
+    })?;
+    for (place, reason) in merged.misfits {
+        if let Some(part) = good.get_mut(place) {
+            part.said = Err(format!("its answer does not fit the others: {reason}"));
+        }
+    }
+    Ok(merged.json)
 }
 
 /// This worker's part, and its answer as it is.
@@ -120,7 +137,7 @@ async fn ask(call: &Call<'_>, peer: &Peer) -> Part {
 }
 
 /// One entry per worker.
-fn list(parts: &[Part]) -> Result<Vec<u8>, Problem> {
+fn list(parts: &mut [Part]) -> Result<Vec<u8>, Problem> {
     #[derive(serde::Serialize)]
     struct Entry<'a> {
         worker: &'a str,
@@ -129,25 +146,21 @@ fn list(parts: &[Part]) -> Result<Vec<u8>, Problem> {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'a str>,
     }
-    let entries: Vec<Entry<'_>> = parts
-        .iter()
-        .map(|part| {
-            let answer = part
-                .said
-                .as_ref()
-                .ok()
-                .map(|bytes| serde_json::from_slice(bytes));
-            let error = match (&part.said, &answer) {
-                (Err(error), _) => Some(error.as_str()),
-                (Ok(_), Some(Err(_))) => Some("its answer is not JSON"),
-                _ => None,
-            };
-            Entry {
-                worker: &part.worker,
-                answer: answer.and_then(Result::ok),
-                error,
-            }
-        })
-        .collect();
-    serde_json::to_vec(&entries).map_err(Problem::internal)
+    let entry = |part: &'_ mut Part| {
+        let answer = match &part.said {
+            Ok(bytes) => serde_json::from_slice(bytes),
+            Err(_) => Ok(Value::Null),
+        };
+        if answer.is_err() {
+            part.said = Err("its answer is not JSON".to_owned());
+        }
+        answer.ok()
+    };
+    let answers: Vec<Option<Value>> = parts.iter_mut().map(entry).collect();
+    let entries = parts.iter().zip(answers).map(|(part, answer)| Entry {
+        worker: &part.worker,
+        answer: answer.filter(|_| part.said.is_ok()),
+        error: part.said.as_ref().err().map(String::as_str),
+    });
+    serde_json::to_vec(&entries.collect::<Vec<_>>()).map_err(Problem::internal)
 }

@@ -6,7 +6,9 @@ use std::hash::{BuildHasher, Hash};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::cut;
 use crate::web::Json;
+use crate::web::extract::LONGEST;
 
 /// Values that workers have parts of; how two parts become one.
 ///
@@ -105,8 +107,17 @@ macro_rules! sums {
 
 sums!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize; f32, f64);
 
-/// Makes one JSON text of those of several workers.
-pub type MergeFn = fn(&[&[u8]]) -> Result<Vec<u8>, String>;
+/// Answers of several workers as one.
+#[derive(Debug)]
+pub struct Merged {
+    /// Of all that fit, as JSON.
+    pub(super) json: Vec<u8>,
+    /// Which do not, by their place, and why.
+    pub(super) misfits: Vec<(usize, String)>,
+}
+
+/// Makes one JSON text of those of several workers; an error if it cannot be written.
+pub type MergeFn = fn(&[&[u8]]) -> Result<Merged, String>;
 
 /// Return types of functions with `#[citizenk::broadcast_router]`: `Json<T>` or `Result<Json<T>, Problem>`.
 #[diagnostic::on_unimplemented(
@@ -132,14 +143,22 @@ impl<T, E> JointAnswer for Result<Json<T>, E> {
 pub fn merging<T: Merge + Serialize + DeserializeOwned>() -> MergeFn {
     |answers| {
         let mut merged: Option<T> = None;
-        for answer in answers {
-            let part: T = serde_json::from_slice(answer).map_err(|error| error.to_string())?;
+        let mut misfits = Vec::new();
+        for (place, answer) in answers.iter().enumerate() {
+            let part: T = match serde_json::from_slice(answer) {
+                Ok(part) => part,
+                Err(error) => {
+                    misfits.push((place, cut(error.to_string(), LONGEST)));
+                    continue;
+                }
+            };
             match &mut merged {
                 Some(merged) => merged.merge(part),
                 None => merged = Some(part),
             }
         }
-        serde_json::to_vec(&merged).map_err(|error| error.to_string())
+        let json = serde_json::to_vec(&merged).map_err(|error| error.to_string())?;
+        Ok(Merged { json, misfits })
     }
 }
 
@@ -149,16 +168,30 @@ mod tests {
 
     #[test]
     fn lists_are_joined_maps_united_and_numbers_added() {
-        let merge = merging::<BTreeMap<String, u8>>();
-        let merged = merge(&[br#"{"a":1,"b":200}"#, br#"{"b":100,"c":3}"#]).unwrap();
-        assert_eq!(merged, br#"{"a":1,"b":255,"c":3}"#);
-        let merge = merging::<Vec<String>>();
+        let json = |merge: MergeFn, answers: &[&[u8]]| {
+            let merged = merge(answers).unwrap();
+            assert!(merged.misfits.is_empty(), "{merged:?}");
+            String::from_utf8(merged.json).unwrap()
+        };
+        let maps = merging::<BTreeMap<String, u8>>();
         assert_eq!(
-            merge(&[br#"["a"]"#, b"[]", br#"["b"]"#]).unwrap(),
-            br#"["a","b"]"#
+            json(maps, &[br#"{"a":1,"b":200}"#, br#"{"b":100,"c":3}"#]),
+            r#"{"a":1,"b":255,"c":3}"#
         );
-        let merge = merging::<Option<f64>>();
-        assert_eq!(merge(&[b"null", b"1.5", b"2"]).unwrap(), b"3.5");
-        assert!(merge(&[b"\"x\""]).is_err());
+        let lists = merging::<Vec<String>>();
+        assert_eq!(
+            json(lists, &[br#"["a"]"#, b"[]", br#"["b"]"#]),
+            r#"["a","b"]"#
+        );
+        let options = merging::<Option<f64>>();
+        assert_eq!(json(options, &[b"null", b"1.5", b"2"]), "3.5");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_named() {
+        let merged = merging::<u8>()(&[b"1", b"\"x\"", b"2", b"300"]).unwrap();
+        assert_eq!(merged.json, b"3");
+        let places: Vec<usize> = merged.misfits.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, [1, 3]);
     }
 }

@@ -10,6 +10,7 @@ mod carrier;
 mod gather;
 mod merge;
 mod owner;
+mod question;
 mod sign;
 mod topic;
 mod workers;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 pub(crate) use self::carrier::Carrier;
@@ -35,7 +36,8 @@ pub(crate) use self::workers::{Neighbourhood, OWNED, Workers};
 use super::Problem;
 use super::describe::Operation;
 use super::extract::{Json, read_body};
-use super::route::{Handler, RouteDef};
+use super::route::{Handler, RouteDef, own_page};
+use super::server::Client;
 use crate::topic::Topic;
 use crate::topic::describe::TopicInfo;
 
@@ -53,6 +55,14 @@ pub enum KeyPlace {
     Parameter(String),
     /// A field of the JSON body.
     Body(String),
+}
+
+impl KeyPlace {
+    fn name(&self) -> &str {
+        match self {
+            Self::Parameter(name) | Self::Body(name) => name,
+        }
+    }
 }
 
 /// Whose requests they are.
@@ -183,6 +193,13 @@ pub(super) async fn serve(spec: Arc<RoutingSpec>, handler: Handler, request: Req
     let (Some(workers), Some(group)) = (found, spec.group.clone()) else {
         return Problem::internal("the router is not served by a citizenk app").into_response();
     };
+    // Who claims to be a worker has to prove it below.
+    if !request.method().is_safe()
+        && !request.headers().contains_key(HOP)
+        && let Err(problem) = own_page(request.extensions(), request.headers())
+    {
+        return problem.into_response();
+    }
     let (parts, body) = request.into_parts();
     let bytes = match read_body(Request::from_parts(parts.clone(), body)).await {
         Ok(bytes) => bytes,
@@ -213,7 +230,7 @@ pub(super) async fn serve(spec: Arc<RoutingSpec>, handler: Handler, request: Req
 struct Call<'a> {
     spec: &'a RoutingSpec,
     handler: Handler,
-    workers: &'a Workers,
+    workers: &'a Arc<Workers>,
     group: (&'static str, String),
     parts: Parts,
     bytes: Bytes,
@@ -228,7 +245,7 @@ const ALONG: [HeaderName; 5] = [
     HeaderName::from_static("tracestate"),
 ];
 /// Headers that come back with every answer.
-const BACK: [HeaderName; 9] = [
+const BACK: [HeaderName; 18] = [
     header::CACHE_CONTROL,
     header::CONTENT_DISPOSITION,
     header::CONTENT_LANGUAGE,
@@ -238,6 +255,16 @@ const BACK: [HeaderName; 9] = [
     header::LOCATION,
     header::RETRY_AFTER,
     header::VARY,
+    // What a page may do: a page of another worker may do no more than one made here.
+    header::CONTENT_SECURITY_POLICY,
+    header::CONTENT_SECURITY_POLICY_REPORT_ONLY,
+    HeaderName::from_static("cross-origin-embedder-policy"),
+    HeaderName::from_static("cross-origin-opener-policy"),
+    HeaderName::from_static("cross-origin-resource-policy"),
+    HeaderName::from_static("permissions-policy"),
+    header::REFERRER_POLICY,
+    header::X_CONTENT_TYPE_OPTIONS,
+    header::X_FRAME_OPTIONS,
 ];
 
 impl Call<'_> {
@@ -256,6 +283,7 @@ impl Call<'_> {
             self.target(),
             &self.bytes,
             &self.parts.headers,
+            &self.parts.extensions,
         )
     }
 
@@ -335,11 +363,19 @@ fn checked(
     target: &str,
     body: &[u8],
     headers: &HeaderMap,
+    extensions: &Extensions,
 ) -> Result<bool, Problem> {
     let mut given = headers.get_all(HOP).iter();
     let Some(value) = given.next() else {
         return Ok(false);
     };
+    // Without a secret everybody can make one, so it proves no more than that it comes from this machine.
+    let client = extensions.get::<Client>();
+    if key.is_empty() && !client.is_none_or(|client| client.0.to_canonical().is_loopback()) {
+        return Err(Problem::forbidden(
+            "without CITIZENK_CLUSTER_SECRET workers believe workers of their own machine only",
+        ));
+    }
     let text = value.to_str().ok().filter(|_| given.next().is_none());
     let hop = Hop {
         method,
@@ -370,6 +406,7 @@ pub(super) async fn owned(
         target,
         b"",
         request.headers(),
+        request.extensions(),
     ) {
         Err(problem) => problem.into_response(),
         Ok(false) => Problem::forbidden("workers alone ask for this").into_response(),
@@ -394,4 +431,41 @@ fn not_mine() -> Response {
         .headers_mut()
         .insert(NOT_MINE, HeaderValue::from_static("1"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_secret_workers_of_this_machine_alone_are_believed() {
+        for (key, believed) in [(Key::default(), false), (Key::new("secret"), true)] {
+            let hop = hop_header(&key, "GET", "/a", b"", now(), Vec::new());
+            let mut headers = HeaderMap::new();
+            headers.insert(HOP, hop.parse().unwrap());
+            let check = |address: Option<&str>| {
+                let mut extensions = Extensions::new();
+                if let Some(address) = address {
+                    extensions.insert(Client(address.parse().unwrap()));
+                }
+                checked(&key, "GET", "/a", b"", &headers, &extensions)
+            };
+            for here in [
+                None,
+                Some("127.0.0.1"),
+                Some("::1"),
+                Some("::ffff:127.0.0.1"),
+            ] {
+                assert!(check(here).unwrap(), "{here:?}");
+            }
+            for there in ["10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1"] {
+                let answer = check(Some(there));
+                assert_eq!(answer.is_ok(), believed, "{there}");
+                if let Err(problem) = answer {
+                    assert_eq!(problem.status(), StatusCode::FORBIDDEN);
+                    assert!(problem.detail().contains("CITIZENK_CLUSTER_SECRET"));
+                }
+            }
+        }
+    }
 }

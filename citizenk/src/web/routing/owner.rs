@@ -75,15 +75,18 @@ pub(super) enum Place<'a> {
     Unknown,
 }
 
-/// The partition of a key.
+/// The partition of a key; `None` if its records are on any.
 pub(super) fn partition_of(
     topic: &str,
     partitioner: Partitioner,
     key: &[u8],
     partitions: u32,
-) -> TopicPartition {
-    let number = partitioner.partition(key, partitions);
-    TopicPartition::new(topic, i32::try_from(number).unwrap_or(i32::MAX))
+) -> Option<TopicPartition> {
+    let number = partitioner.place(key, partitions)?;
+    Some(TopicPartition::new(
+        topic,
+        i32::try_from(number).unwrap_or(i32::MAX),
+    ))
 }
 
 /// Who has a partition that this worker, at `own`, has not.
@@ -155,7 +158,7 @@ mod tests {
                     }
                 })
                 .collect();
-            let partition = partition_of("t", Partitioner::Murmur2, &key, partitions);
+            let partition = partition_of("t", Partitioner::Murmur2, &key, partitions).unwrap();
             prop_assert!((0..partitions as i32).contains(&partition.partition));
             let owners: BTreeSet<usize> = (0..5)
                 .filter(|worker| members[*worker].partitions.contains(&partition))

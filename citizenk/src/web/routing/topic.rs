@@ -19,12 +19,18 @@ pub(super) async fn answer(
     mut call: Call<'_>,
     topic: &TopicInfo,
     real: &str,
-    key: &KeyPlace,
+    at: &KeyPlace,
     forwarded: bool,
 ) -> Result<Response, Problem> {
-    let key = key_bytes(&mut call, topic, key).await?;
-    let partitions = call.workers.partitions(topic.cluster, real).await?;
-    let partition = partition_of(real, topic.partitioner, &key, partitions);
+    let key = key_bytes(&mut call, topic, at).await?;
+    let partitions = call.workers.partitions(&call.group, real).await?;
+    let Some(partition) = partition_of(real, topic.partitioner, &key, partitions) else {
+        return Err(Problem::bad_request(format!(
+            "an empty key is none to producers of topic `{}`: its records are on any partition",
+            topic.name
+        ))
+        .field(at.name()));
+    };
     // Asked right before the handler runs, and asked of the consumer itself.
     let is_mine = || {
         let owned = call.workers.service.owned(call.group.0, &call.group.1);
@@ -43,7 +49,7 @@ pub(super) async fn answer(
         if is_mine() {
             return Ok(call.here().await);
         }
-        let peer = match place(&known.members, &call.workers.hood.own, &partition) {
+        let peer = match place(&known.what, &call.workers.hood.own, &partition) {
             Place::There(peer) => peer,
             Place::Unknown if than.is_none() => {
                 than = Some(Instant::now());

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::carrier::{Carrier, Sockets};
 use super::owner::{Member, Peer};
+use super::question::{Asked, Questions};
 use super::sign::Key;
 use super::{hop_header, now};
 use crate::record::TopicPartition;
@@ -22,9 +23,9 @@ use crate::web::port::Service;
 pub(crate) const OWNED: &str = "/cluster/owned/{cluster}/{group}";
 /// How long what is known counts as long as nothing says otherwise.
 const FRESH: Duration = Duration::from_secs(10);
-/// So often at most it is asked for anew.
-const BETWEEN: Duration = Duration::from_millis(200);
-/// How long that may take.
+/// The same of the number of a topic's partitions, which grows now and then; when it does, the group rebalances.
+const FRESH_COUNT: Duration = Duration::from_secs(60);
+/// How long a question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How this worker finds and is found.
@@ -68,24 +69,27 @@ pub(super) type GroupName = (&'static str, String);
 /// A topic on a cluster.
 type TopicName = (&'static str, String);
 
-/// What was known of a group at a time.
+/// What was known at a time.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Known<T> {
     at: Instant,
     /// The own rebalances by then: after another one all of it may be wrong.
     rebalances: u64,
-    pub(super) members: Vec<Member>,
+    pub(super) what: T,
 }
+
+type Memory<K, T> = Mutex<BTreeMap<K, Arc<Known<T>>>>;
 
 /// Finds workers; one per running app.
 pub(crate) struct Workers {
     pub(super) service: Arc<dyn Service>,
     pub(super) hood: Neighbourhood,
-    known: Mutex<BTreeMap<GroupName, Arc<Known>>>,
-    /// Partitions of topics, and when that was asked.
-    counts: Mutex<BTreeMap<TopicName, (Instant, u32)>>,
-    /// One question at a time: who comes meanwhile takes its answer.
-    asking: tokio::sync::Mutex<()>,
+    known: Memory<GroupName, Vec<Member>>,
+    /// How many partitions topics have.
+    counts: Memory<TopicName, u32>,
+    /// Who comes while one is open takes its answer.
+    questions: Questions<GroupName, Arc<Known<Vec<Member>>>>,
+    counting: Questions<TopicName, Arc<Known<u32>>>,
 }
 
 impl fmt::Debug for Workers {
@@ -111,73 +115,82 @@ impl Workers {
             hood,
             known: Mutex::default(),
             counts: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
+            questions: Questions::default(),
+            counting: Questions::default(),
         }
     }
 
-    /// How many partitions the topic has.
+    /// How many partitions the topic that a group reads has.
     pub(super) async fn partitions(
-        &self,
-        cluster: &'static str,
+        self: &Arc<Self>,
+        group: &GroupName,
         topic: &str,
     ) -> Result<u32, Problem> {
-        let name = (cluster, topic.to_owned());
-        if let Some((at, count)) = lock(&self.counts).get(&name)
-            && at.elapsed() < 6 * FRESH
-        {
-            return Ok(*count);
+        let name = (group.0, topic.to_owned());
+        let rebalances = self.rebalances(group);
+        if let Some(known) = fresh(&self.counts, &name, rebalances, FRESH_COUNT) {
+            return Ok(known.what);
         }
-        let asked = self.service.partitions(cluster, topic.to_owned());
-        let count = match timeout(PATIENCE, asked).await {
-            Ok(count) => count?,
-            Err(_) => {
-                return Err(unknown(
-                    "the broker does not say how many partitions there are",
-                ));
-            }
+        let (workers, topic) = (self.clone(), name.clone());
+        let ask = move || async move {
+            let at = Instant::now();
+            let asked = workers.service.partitions(topic.0, topic.1.clone());
+            let what = match timeout(PATIENCE, asked).await {
+                Ok(count) => count?,
+                Err(_) => {
+                    return Err(unknown(
+                        "the broker does not say how many partitions there are",
+                    ));
+                }
+            };
+            Ok(remember(&workers.counts, topic, at, rebalances, what))
         };
-        lock(&self.counts).insert(name, (Instant::now(), count));
-        Ok(count)
+        match self.counting.ask(&name, ask).await {
+            Asked::Mine(count) | Asked::Joined(count) => count.map(|known| known.what),
+        }
     }
 
     /// Who has what of a group; not older than `than`, or than a while.
     pub(super) async fn members(
-        &self,
+        self: &Arc<Self>,
         group: &GroupName,
         than: Option<Instant>,
-    ) -> Result<Arc<Known>, Problem> {
-        if let Some(known) = self.fresh(group, than) {
+    ) -> Result<Arc<Known<Vec<Member>>>, Problem> {
+        let rebalances = self.rebalances(group);
+        let newer = |known: &Known<_>| than.is_none_or(|than| known.at >= than);
+        let known = fresh(&self.known, group, rebalances, FRESH);
+        if let Some(known) = known.filter(|known| newer(known)) {
             return Ok(known);
         }
-        let _turn = self.asking.lock().await;
-        if let Some(known) = self.fresh(group, than) {
-            return Ok(known);
+        match self.question(group).await {
+            // Begun before this one came, its answer may be older than what this one knows already.
+            Asked::Joined(Ok(known)) if known.rebalances != rebalances || !newer(&known) => {}
+            Asked::Mine(known) | Asked::Joined(known) => return known,
         }
-        // During a rebalance everybody is disappointed by every answer.
-        let last = lock(&self.known).get(group).map(|known| known.at);
-        if let Some(last) = last {
-            tokio::time::sleep_until(last + BETWEEN).await;
+        match self.question(group).await {
+            Asked::Mine(known) | Asked::Joined(known) => known,
         }
-        // Before the question: what happens meanwhile is not in the answer.
-        let (at, rebalances) = (Instant::now(), self.service.rebalances(group.0, &group.1));
-        let members = match timeout(PATIENCE, self.ask(group)).await {
-            Ok(members) => members?,
-            Err(_) => return Err(unknown("nobody says which worker has which partition")),
-        };
-        let known = Arc::new(Known {
-            at,
-            rebalances,
-            members,
-        });
-        lock(&self.known).insert(group.clone(), known.clone());
-        Ok(known)
     }
 
-    fn fresh(&self, group: &GroupName, than: Option<Instant>) -> Option<Arc<Known>> {
-        let known = lock(&self.known).get(group).cloned()?;
-        let newer = than.is_none_or(|than| known.at >= than);
-        let same = known.rebalances == self.service.rebalances(group.0, &group.1);
-        (newer && same && known.at.elapsed() < FRESH).then_some(known)
+    async fn question(
+        self: &Arc<Self>,
+        group: &GroupName,
+    ) -> Asked<Result<Arc<Known<Vec<Member>>>, Problem>> {
+        let (workers, asked) = (self.clone(), group.clone());
+        let ask = move || async move {
+            // Before the question: what happens meanwhile is not in the answer.
+            let (at, rebalances) = (Instant::now(), workers.rebalances(&asked));
+            let what = match timeout(PATIENCE, workers.ask(&asked)).await {
+                Ok(members) => members?,
+                Err(_) => return Err(unknown("nobody says which worker has which partition")),
+            };
+            Ok(remember(&workers.known, asked, at, rebalances, what))
+        };
+        self.questions.ask(group, ask).await
+    }
+
+    fn rebalances(&self, group: &GroupName) -> u64 {
+        self.service.rebalances(group.0, &group.1)
     }
 
     async fn ask(&self, group: &GroupName) -> Result<Vec<Member>, Problem> {
@@ -193,10 +206,14 @@ impl Workers {
                 None => Err("does not have the tag of this cluster's secret"),
             };
             match peer {
-                Ok(peer) => members.push(Member {
-                    peer,
-                    partitions: partitions.into_iter().collect(),
-                }),
+                // A worker with agents of both guarantees is two members of one group.
+                Ok(peer) => match members.iter_mut().find(|known| known.peer == peer) {
+                    Some(known) => known.partitions.extend(partitions),
+                    None => members.push(Member {
+                        peer,
+                        partitions: partitions.into_iter().collect(),
+                    }),
+                },
                 Err(reason) => {
                     // Whatever it is, no request goes there.
                     let member = client_id.split('#').next().unwrap_or_default();
@@ -215,7 +232,7 @@ impl Workers {
         {
             for member in &mut members {
                 let same = |old: &&Member| old.peer.url == member.peer.url;
-                if let Some(old) = last.members.iter().find(same) {
+                if let Some(old) = last.what.iter().find(same) {
                     member.partitions.clone_from(&old.partitions);
                 }
             }
@@ -280,6 +297,33 @@ impl Workers {
                 .collect(),
         })
     }
+}
+
+/// What is known and still counts.
+fn fresh<K: Ord, T>(
+    memory: &Memory<K, T>,
+    name: &K,
+    rebalances: u64,
+    how_long: Duration,
+) -> Option<Arc<Known<T>>> {
+    let known = lock(memory).get(name).cloned()?;
+    (known.rebalances == rebalances && known.at.elapsed() < how_long).then_some(known)
+}
+
+fn remember<K: Ord, T>(
+    memory: &Memory<K, T>,
+    name: K,
+    at: Instant,
+    rebalances: u64,
+    what: T,
+) -> Arc<Known<T>> {
+    let known = Arc::new(Known {
+        at,
+        rebalances,
+        what,
+    });
+    lock(memory).insert(name, known.clone());
+    known
 }
 
 /// Nobody knows whose request it is; that passes.

@@ -1,6 +1,7 @@
 //! One connection.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 use axum::Router;
 use axum::body::Body;
@@ -16,8 +17,9 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::body::Paced;
+use super::room::Slot;
 use super::stall::Unstalled;
-use super::{Place, Slot};
+use super::{Client, Place};
 use crate::web::Problem;
 use crate::web::config::ServerLimits;
 
@@ -48,7 +50,7 @@ impl Connections {
         }
     }
 
-    pub(super) fn serve(&self, stream: TcpStream, slot: Slot) {
+    pub(super) fn serve(&self, stream: TcpStream, from: IpAddr, slot: Slot) {
         let Self {
             router,
             limits,
@@ -61,8 +63,11 @@ impl Connections {
         }
         tokio::spawn(async move {
             let place = Place(std::sync::Arc::new(slot));
-            let service =
-                service_fn(move |request| answer(router.clone(), limits, place.clone(), request));
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(place.clone());
+                request.extensions_mut().insert(Client(from));
+                answer(router.clone(), limits, request)
+            });
             let stream = Unstalled::new(stream, limits.write_timeout);
             let connection = http
                 .serve_connection(TokioIo::new(stream), service)
@@ -112,8 +117,7 @@ fn check_head(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
 async fn answer(
     router: Router,
     limits: ServerLimits,
-    place: Place,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     if let Err(problem) = check_head(request.version(), request.headers()) {
         let mut response = problem.into_response();
@@ -123,7 +127,6 @@ async fn answer(
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
         return Ok(response);
     }
-    request.extensions_mut().insert(place);
     let request = request.map(|body| Body::new(Paced::new(body, limits)));
     router.oneshot(request).await
 }

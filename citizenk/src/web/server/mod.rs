@@ -6,17 +6,19 @@
 
 mod body;
 mod connection;
+mod room;
 mod stall;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use self::connection::Connections;
+use self::room::{Room, Slot};
 use super::config::ServerLimits;
 use crate::error::RunError;
 
@@ -48,8 +50,22 @@ impl Bound {
     }
 
     /// Starts serving on a thread of its own.
-    pub(crate) fn serve(self, router: Router, limits: ServerLimits) -> Result<Server, RunError> {
+    pub(crate) fn serve(
+        self,
+        router: Router,
+        mut limits: ServerLimits,
+    ) -> Result<Server, RunError> {
         let address = self.address;
+        let open_files = room::open_files();
+        let connections = room::within(limits.connections, open_files);
+        if connections < limits.connections {
+            tracing::info!(
+                open_files,
+                "HTTP takes {connections} connections at once instead of {}, so that the Kafka clients keep files; `ulimit -n` raises the limit of open files",
+                limits.connections,
+            );
+            limits.connections = connections;
+        }
         let failed = |source| RunError::Listen {
             address: address.to_string(),
             source,
@@ -105,7 +121,7 @@ async fn run(
     limits: ServerLimits,
     mut stopped: oneshot::Receiver<Duration>,
 ) -> usize {
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let room = Room::new(limits.connections);
     let (closing, watch_closing) = watch::channel(false);
     let connections = Connections::new(router, limits, watch_closing);
     let mut trouble = Trouble::default();
@@ -114,11 +130,11 @@ async fn run(
             // Dropping the server is a stop without delay.
             deadline = &mut stopped => break deadline.unwrap_or_default(),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
                     trouble.over();
-                    match slots.clone().try_acquire_owned() {
-                        Ok(slot) => connections.serve(stream, slot),
-                        Err(_) => Connections::refuse(&stream),
+                    match room.take(from.ip()) {
+                        Some(slot) => connections.serve(stream, from.ip(), slot),
+                        None => Connections::refuse(&stream),
                     }
                 }
                 Err(error) if of_the_connection(&error) => {}
@@ -129,11 +145,10 @@ async fn run(
     drop(listener);
     // No receiver is left when no connection is.
     let _ = closing.send(true);
-    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    let idle = slots.clone().acquire_many_owned(all);
+    let idle = room.until_empty(limits.connections);
     match tokio::time::timeout(deadline, idle).await {
-        Ok(_) => 0,
-        Err(_) => limits.connections - slots.available_permits(),
+        Ok(()) => 0,
+        Err(_) => limits.connections - room.free(),
     }
 }
 
@@ -173,9 +188,10 @@ impl Trouble {
     }
 }
 
-/// Held by a connection while it lives, and by the websocket that it becomes.
-type Slot = OwnedSemaphorePermit;
-
 /// A connection's place, in the extensions of its requests.
 #[derive(Clone, Debug)]
 pub(in crate::web) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<Slot>);
+
+/// Where a request's connection comes from, in its extensions; nothing in tests without sockets.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::web) struct Client(pub(in crate::web) IpAddr);

@@ -29,6 +29,8 @@ use crate::web::{Json, Operation, Problem};
 
 /// The largest message of a client, in bytes.
 const LARGEST: usize = 256 * 1024;
+/// So many pings and pongs within ten seconds are welcome: they cost a client nothing, and wait for no answer.
+const WELCOME: u32 = 50;
 /// How long the broker may take to acknowledge a record.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client may take for an answer.
@@ -193,8 +195,7 @@ where
 {
     let stopping = shutdown.wait();
     tokio::pin!(stopping);
-    // What it sends is what it is here for, and each message waits for the one before.
-    let mut pulse = Pulse::new(&socket, u32::MAX);
+    let mut pulse = Pulse::new(&socket, WELCOME);
     let mut pings = interval_at(tokio::time::Instant::now() + PING, PING);
     let (code, text) = loop {
         let message = tokio::select! {
@@ -211,13 +212,15 @@ where
                 continue;
             }
         };
-        pulse.heard();
         let bytes = match message {
             None => return,
             Some(Message::Text(text)) => text.as_bytes().to_vec(),
             Some(Message::Binary(bytes)) => bytes.to_vec(),
-            Some(_) => continue,
+            Some(_) if pulse.heard() => continue,
+            Some(_) => break (1008, "too many control frames"),
         };
+        // What it sends is what it is here for, and each message waits for the answer of the one before.
+        pulse.alive();
         let answer = match AssertUnwindSafe(take(bytes)).catch_unwind().await {
             Ok(Ok(accepted)) => accepted.to_string(),
             Ok(Err(refused)) => problem_text(refused).await,

@@ -77,7 +77,7 @@ impl fmt::Debug for Socket {
 pub(in crate::web) struct Gone;
 
 impl Socket {
-    /// The next message; `None`: the client is gone.
+    /// The next message; `None`: the client is gone, or was told why it has to go.
     pub(in crate::web) async fn recv(&mut self) -> Option<Message> {
         match self {
             Self::Real(socket) => match socket.recv().await {
@@ -85,6 +85,9 @@ impl Socket {
                 Some(Ok(message)) => Some(message),
                 Some(Err(error)) => {
                     tracing::debug!(%error, "websocket");
+                    if let Some((code, reason)) = fault(&error) {
+                        self.turn_away(code, reason).await;
+                    }
                     None
                 }
             },
@@ -124,6 +127,19 @@ impl Socket {
         matches!(self, Self::Real(_))
     }
 
+    /// Says goodbye to a client whose frames cannot be read any more.
+    async fn turn_away(&mut self, code: u16, reason: &'static str) {
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        let told = timeout(FAREWELL, self.send(Message::Close(Some(frame)))).await;
+        if matches!(told, Ok(Ok(()))) {
+            // To close while there is something to read would take back what was just sent.
+            tokio::time::sleep(FAREWELL).await;
+        }
+    }
+
     /// Says goodbye and waits a moment for the answer.
     pub(in crate::web) async fn close(mut self, code: u16, reason: &'static str) {
         let frame = CloseFrame {
@@ -137,6 +153,21 @@ impl Socket {
         };
         // A client that does not answer is cut off.
         let _ = timeout(FAREWELL, farewell).await;
+    }
+}
+
+/// What a client is told of frames that are none (RFC 6455 §7.4.1); `None`: the connection broke. axum gives the
+/// error of the protocol's library as text alone.
+fn fault(error: &axum::Error) -> Option<(u16, &'static str)> {
+    let text = error.to_string();
+    if text.starts_with("Space limit exceeded") {
+        Some((1009, "the message is too large"))
+    } else if text.starts_with("UTF-8 encoding error") {
+        Some((1007, "the message is not UTF-8"))
+    } else if text.starts_with("WebSocket protocol error") {
+        Some((1002, "the frame is not one of a websocket"))
+    } else {
+        None
     }
 }
 
@@ -162,9 +193,14 @@ impl Pulse {
         }
     }
 
+    /// It lives.
+    pub(in crate::web) fn alive(&mut self) {
+        self.heard = Instant::now();
+    }
+
     /// A message came; whether that may go on.
     pub(in crate::web) fn heard(&mut self) -> bool {
-        self.heard = Instant::now();
+        self.alive();
         if self.heard - self.window > Duration::from_secs(10) {
             self.window = self.heard;
             self.in_window = 0;

@@ -152,3 +152,78 @@ async fn above_the_limit_requests_are_told_to_come_again_but_health_is_not() {
     drop(first);
     get(&router, "/info").await.ok();
 }
+
+/// Nothing of these needs a body, so a form of any page could send them.
+#[tokio::test]
+async fn pages_of_other_sites_cannot_call_functions_that_change_something() {
+    use axum::http::Method;
+    let methods = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let plain = methods.clone().map(|method| {
+        let path = "/things";
+        plain_route(&format!("{method}_thing"), method, path)
+    });
+    let get = plain_route("look", Method::GET, "/things");
+    let mut routes = owners::routed();
+    routes.extend(plain);
+    routes.push(get);
+    let own = (0..4).map(|number| crate::TopicPartition::new("videos", number));
+    let fake = Arc::new(Fake {
+        owned: Mutex::new(Some(own.collect())),
+        ..Fake::new()
+    });
+    let config = WebConfig {
+        origins: vec!["https://app.example".into()],
+        ..WebConfig::default()
+    };
+    let parts = Parts {
+        config,
+        routes,
+        ..Parts::default()
+    };
+    let router = parts
+        .plan()
+        .router(fake, surroundings(Exposure::Loopback, None));
+    let all = methods.map(|method| (method, "/things")).into_iter();
+    let all: Vec<_> = all
+        .chain([(Method::POST, "/notes/7"), (Method::POST, "/all")])
+        .collect();
+    let request = |method: &Method, path: &str, headers: &[(&str, &str)]| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(HOST.0, HOST.1);
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        request.body(Body::empty()).unwrap()
+    };
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for (method, path) in &all {
+        for good in [
+            &[][..],
+            &[form],
+            &[("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+            &[("origin", "http://localhost:8000")],
+            &[
+                ("origin", "https://app.example"),
+                ("sec-fetch-site", "cross-site"),
+            ],
+        ] {
+            let answer = ask(&router, request(method, path, good)).await;
+            assert_eq!(answer.status, 200, "{method} {path} {good:?}");
+        }
+        for bad in [
+            &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site"), form],
+            &[("origin", "http://evil.example"), form],
+            &[("origin", "null")],
+            &[("origin", "http://localhost:9000")],
+        ] {
+            let problem = ask(&router, request(method, path, bad)).await.problem(403);
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains("App::http_origin"), "{detail}");
+        }
+    }
+    // Looking changes nothing; a link from another page is welcome.
+    let look = request(&Method::GET, "/things", &[("sec-fetch-site", "cross-site")]);
+    assert_eq!(ask(&router, look).await.status, 200);
+}

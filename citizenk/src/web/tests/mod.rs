@@ -3,6 +3,7 @@
 mod auto;
 mod document;
 mod guards;
+mod owners;
 mod routes;
 mod routing;
 mod sockets;
@@ -51,6 +52,10 @@ pub(super) struct Fake {
     pub(super) owned: Mutex<Option<Vec<crate::TopicPartition>>>,
     pub(super) members: Mutex<Vec<GroupMember>>,
     pub(super) rebalances: Mutex<u64>,
+    /// How often it was asked for members, and for partitions.
+    pub(super) questions: Mutex<(u32, u32)>,
+    /// One per answer, where the broker answers only now and then.
+    pub(super) answers: Option<tokio::sync::Semaphore>,
 }
 
 pub(super) fn info() -> ServiceInfo {
@@ -115,6 +120,14 @@ impl Fake {
             owned: Mutex::default(),
             members: Mutex::default(),
             rebalances: Mutex::default(),
+            questions: Mutex::default(),
+            answers: None,
+        }
+    }
+
+    async fn until_it_answers(&self) {
+        if let Some(answers) = &self.answers {
+            answers.acquire().await.unwrap().forget();
         }
     }
 }
@@ -170,11 +183,18 @@ impl Service for Fake {
     }
 
     fn partitions(&self, _: &'static str, _: String) -> Answer<'_, Result<u32, Problem>> {
-        Box::pin(async { Ok(4) })
+        Box::pin(async {
+            self.questions.lock().unwrap().1 += 1;
+            Ok(4)
+        })
     }
 
     fn members(&self, _: &'static str, _: String) -> Answer<'_, Result<Vec<GroupMember>, Problem>> {
-        Box::pin(async { Ok(self.members.lock().unwrap().clone()) })
+        Box::pin(async {
+            self.questions.lock().unwrap().0 += 1;
+            self.until_it_answers().await;
+            Ok(self.members.lock().unwrap().clone())
+        })
     }
 
     fn metrics(&self) -> String {

@@ -68,7 +68,13 @@ fn note(name: &'static str, calls: &Arc<Mutex<u32>>, gate: Option<Arc<Gate>>) ->
             let body = axum::body::to_bytes(request.into_body(), 1000)
                 .await
                 .unwrap();
-            format!("{name} {path} {}", String::from_utf8_lossy(&body)).into_response()
+            let mut answer =
+                format!("{name} {path} {}", String::from_utf8_lossy(&body)).into_response();
+            for name in GUARDS.into_iter().chain(["set-cookie", "x-other"]) {
+                let value = axum::http::HeaderValue::from_static("as-said");
+                answer.headers_mut().insert(name, value);
+            }
+            answer
         }
     };
     let path = "/notes/{id}";
@@ -159,8 +165,27 @@ fn member(url: &str, owned: &[i32]) -> GroupMember {
     (Key::new("secret").tag(url), partitions(owned))
 }
 
-/// Status line and body of an answer.
+/// What an answer says a page may do.
+const GUARDS: [&str; 9] = [
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "cross-origin-embedder-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "permissions-policy",
+    "referrer-policy",
+    "x-content-type-options",
+    "x-frame-options",
+];
+
+/// Status and body of an answer.
 async fn ask(url: &str, id: u32) -> (u16, String) {
+    let answer = ask_whole(url, id).await;
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+async fn ask_whole(url: &str, id: u32) -> String {
     let address: SocketAddr = url
         .trim_start_matches("http://")
         .trim_end_matches("/api")
@@ -176,11 +201,9 @@ async fn ask(url: &str, id: u32) -> (u16, String) {
         stream.read_to_string(&mut answer).await.unwrap();
         answer
     };
-    let answer = tokio::time::timeout(LIMIT, asked)
+    tokio::time::timeout(LIMIT, asked)
         .await
-        .expect("it answers");
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+        .expect("it answers")
 }
 
 /// An id whose record is on this partition of four.
@@ -213,6 +236,22 @@ async fn a_request_goes_through_sockets_to_its_owner_and_back() {
     owner.server.shutdown(Duration::from_secs(5)).await;
     assert_eq!(ask(&asked.url, there).await.0, 503);
     asked.server.shutdown(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_page_of_another_worker_may_do_no_more_than_there() {
+    let owner = serve("owner", &[2], Vec::new());
+    let asked = serve("asked", &[0], vec![member(&owner.url, &[2])]);
+    let answer = ask_whole(&asked.url, id_on(2)).await;
+    assert!(answer.contains("owner /notes/"), "{answer}");
+    for name in GUARDS {
+        let line = format!("\r\n{name}: as-said\r\n");
+        assert_eq!(answer.matches(&line).count(), 1, "{name}: {answer}");
+    }
+    assert!(!answer.contains("set-cookie") && !answer.contains("x-other"));
+    for worker in [owner, asked] {
+        worker.stop().await;
+    }
 }
 
 #[tokio::test]
