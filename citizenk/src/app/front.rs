@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::beside;
 use super::live::Live;
 use super::{App, Overrides, Prepared};
 use crate::config::{Broker, Settings};
@@ -104,6 +105,7 @@ impl Front {
         let url = self.url();
         let exposure = Exposure::from(self.bound.address());
         let live = Arc::new(Live::new(self.info, &prepared.spec));
+        beside::join(neighbourhood.client_id(), &live);
         let surroundings = Surroundings {
             exposure,
             executor: Some(prepared.spec.handle.clone()),

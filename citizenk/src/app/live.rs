@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::beside;
 use crate::admin::AdminErrorKind;
 use crate::config::DEFAULT_CLUSTER;
 use crate::error::AgentError;
@@ -89,6 +90,15 @@ impl Live {
         groups
             .filter(|group| group.cluster == cluster && group.group.as_deref() == Some(name))
             .collect()
+    }
+
+    /// What it has of a group on the embedded broker at this address; `None`: it is not in it.
+    pub(super) fn owned_on(&self, broker: &str, group: &str) -> Option<Vec<TopicPartition>> {
+        let mut there = self
+            .clusters
+            .all()
+            .filter(|cluster| cluster.transport.inside() == Some(broker));
+        there.find_map(|cluster| self.owned(cluster.name, group))
     }
 
     /// What of the group makes no progress, since when, and what it waits for.
@@ -388,6 +398,10 @@ impl Service for Live {
         group: String,
     ) -> Answer<'_, Result<Vec<GroupMember>, Problem>> {
         Box::pin(async move {
+            let found = self.clusters.of(cluster).map_err(Problem::internal)?;
+            if let Some(broker) = found.transport.inside() {
+                return Ok(beside::members(broker, &group));
+            }
             let admin = self.env.admin.on(cluster).map_err(Problem::internal)?;
             let described = admin.describe_group(&group).await.map_err(|error| {
                 let text = match error.kind {

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 mod after;
 mod assemble;
+#[cfg(feature = "web")]
+mod beside;
 #[cfg(feature = "cli")]
 pub(crate) mod cli;
 mod client;

@@ -369,6 +369,11 @@ pub(crate) struct TopicMetadata {
 /// One cluster.
 pub(crate) trait Transport: Send + Sync + fmt::Debug {
     fn kind(&self) -> BrokerKind;
+    /// The address of the broker inside this process, if that is where it leads.
+    #[cfg(feature = "web")]
+    fn inside(&self) -> Option<&str> {
+        None
+    }
     fn start_consumer(
         &self,
         spec: ConsumerSpec,

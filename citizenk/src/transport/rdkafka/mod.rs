@@ -155,6 +155,13 @@ impl Transport for KafkaTransport {
         }
     }
 
+    #[cfg(feature = "web")]
+    fn inside(&self) -> Option<&str> {
+        self.embedded
+            .as_ref()
+            .map(|broker| broker.bootstrap_servers())
+    }
+
     fn start_consumer(
         &self,
         spec: ConsumerSpec,
