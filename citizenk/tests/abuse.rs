@@ -1,8 +1,10 @@
 //! Requests that mean no good, at the doors that take JSON and names.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use citizenk::prelude::*;
 use citizenk::testing::{TestApp, block_on};
@@ -184,31 +186,173 @@ fn names_that_are_none_reach_no_topic() {
     .unwrap();
 }
 
+/// Sources below a folder that have one of these texts outside their tests.
+fn sources_with(folder: &Path, texts: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // Tests may: to see how a limited process fares.
+        if path.ends_with("tests") || path.ends_with("testing") {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(sources_with(&path, texts));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+            let has = texts.iter().filter(|way| text.contains(**way));
+            found.extend(has.map(|way| format!("{} has {way}", path.display())));
+        }
+    }
+    found
+}
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
 /// The original starts a shell for group names.
 #[test]
 fn nothing_of_the_library_starts_a_program() {
-    fn look(folder: &Path) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            // Tests may: to see how a limited process fares.
-            if path.ends_with("tests") || path.ends_with("testing") {
-                continue;
-            }
-            if path.is_dir() {
-                look(&path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-                for way in [
-                    "process::Command",
-                    "libc::exec",
-                    "libc::system",
-                    "posix_spawn",
-                ] {
-                    assert!(!text.contains(way), "{} has {way}", path.display());
+    let ways = [
+        "process::Command",
+        "libc::exec",
+        "libc::system",
+        "posix_spawn",
+    ];
+    assert_eq!(sources_with(&sources(), &ways), [""; 0]);
+}
+
+/// What it serves is part of the program: no link, pipe or device can stand where a file was.
+#[test]
+fn nothing_of_the_web_opens_a_file() {
+    let ways = [
+        "std::fs",
+        "tokio::fs",
+        "File::",
+        "OpenOptions",
+        "ServeDir",
+        "ServeFile",
+    ];
+    assert_eq!(sources_with(&sources().join("web"), &ways), [""; 0]);
+}
+
+#[test]
+fn no_path_leads_out_of_what_is_served() {
+    let up = ["..", "%2e%2e", ".%2e", "%2E.", "..%00", "%252e%252e", "..;"];
+    let slash = ["/", "%2f", "%2F", "\\", "%5c", "%255c", "//", "/./"];
+    let targets = [
+        "etc/passwd",
+        "proc/self/environ",
+        "proc/self/fd/0",
+        "dev/zero",
+        "Cargo.toml",
+    ];
+    block_on(async {
+        let app = TestApp::new(app).start().await?;
+        let mut asked = 0;
+        for before in ["/docs/", "/topics/", "/agents/", "/"] {
+            for (up, slash) in up
+                .iter()
+                .flat_map(|up| slash.iter().map(move |slash| (up, slash)))
+            {
+                for target in targets {
+                    let climb = format!("{up}{slash}").repeat(8);
+                    let target = target.replace('/', slash);
+                    for path in [
+                        format!("{before}{climb}{target}"),
+                        format!("{before}{slash}{target}"),
+                        format!("{before}index.html{slash}{climb}{target}"),
+                    ] {
+                        // What cannot be sent at all needs no answer.
+                        if path.parse::<axum::http::Uri>().is_err() {
+                            continue;
+                        }
+                        let answer = app.get(&path).await;
+                        let refused = matches!(answer.status, 400 | 404 | 405);
+                        assert!(refused, "{path}: {} {}", answer.status, answer.body);
+                        assert_eq!(
+                            answer.content_type.as_deref(),
+                            Some("application/problem+json"),
+                            "{path}"
+                        );
+                        assert!(answer.body.len() < 2_000, "{path}: {}", answer.body);
+                        asked += 1;
+                    }
                 }
             }
         }
+        assert!(asked > 1_000, "{asked}");
+        app.stop().await
+    })
+    .unwrap();
+}
+
+/// Numbers without pattern, the same in every run.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % below
     }
-    look(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+}
+
+/// A quarter of a million bodies, most of them broken, many no text: as a handler's argument and as a topic's value.
+#[test]
+fn no_bytes_are_more_than_a_client_error() {
+    const BODIES: usize = 250_000;
+    const SEEDS: [&[u8]; 5] = [
+        br#"{"id":1,"amount":1.5,"notes":["a",{"b":[null,true]}]}"#,
+        br#"{"id":4294967296,"amount":-0.0,"notes":[]}"#,
+        b"{\"id\":1,\"amount\":1,\"notes\":[\"\xff\xfe\xc3\x28\xed\xa0\x80\"]}",
+        br#"{"id":1,"amount":1e308,"notes":["\ud800","\u0000"]}"#,
+        b"\xef\xbb\xbf{}",
+    ];
+    const TOKENS: [&[u8]; 12] = [
+        b"{", b"}", b"[", b"]", b"\"", b"\\u", b"NaN", b"1e999", b"-", b"\0", b"\xff", b"\x80",
+    ];
+    let orders = citizenk::testing::TopicCodec::new(&ORDERS);
+    let (mut noise, mut good) = (Noise(7), 0);
+    futures_util::FutureExt::now_or_never(async {
+        for _ in 0..BODIES {
+            let mut body = SEEDS[noise.next(SEEDS.len())].to_vec();
+            for _ in 0..noise.next(4) {
+                let at = noise.next(body.len() + 1);
+                match noise.next(4) {
+                    0 => body.truncate(at),
+                    1 => body.insert(at, u8::try_from(noise.next(256)).unwrap()),
+                    2 => body.extend_from_within(at..),
+                    _ => {
+                        let token = TOKENS[noise.next(TOKENS.len())];
+                        body.splice(at..at, token.iter().copied());
+                    }
+                }
+            }
+            let decoded = orders.decode(&body).is_ok();
+            let request = axum::http::Request::post("/")
+                .header("content-type", "application/json")
+                .body(axum::body::Body::from(body.clone()))
+                .unwrap();
+            let taken = <Json<Order> as axum::extract::FromRequest<()>>::from_request(request, &());
+            let shown = || body.escape_ascii().to_string();
+            match taken.await {
+                Ok(_) => {
+                    assert!(decoded, "{}", shown());
+                    good += 1;
+                }
+                Err(problem) => {
+                    assert!(!decoded, "{}", shown());
+                    let status = problem.status().as_u16();
+                    assert!(matches!(status, 400 | 422), "{problem}: {}", shown());
+                    assert!(problem.detail().len() < 1_000, "{problem}");
+                }
+            }
+        }
+    })
+    .expect("nothing waits");
+    assert!(good > BODIES / 100 && good < BODIES, "{good} were good");
 }
