@@ -432,3 +432,28 @@ fn the_document_names_the_topics() {
     })
     .unwrap();
 }
+
+#[test]
+fn the_document_says_that_sending_needs_the_token() {
+    for token in [None, Some("a-token-of-this-service")] {
+        let app = || App::new("fleet").bridge(Bridge::new().topic(&POSITIONS));
+        block_on(async {
+            let mut builder = TestApp::new(app);
+            if let Some(token) = token {
+                builder = builder.env("CITIZENK_HTTP_TOKEN", token);
+            }
+            let app = builder.start().await?;
+            let document = app.get("/openapi.json").await.json::<Value>();
+            let producer = &document["paths"]["/producer/{topic}"]["post"];
+            let needed = json!([{ "bearer": [] }]);
+            assert_eq!(producer["security"] == needed, token.is_some());
+            let consumer = &document["paths"]["/consumer/{topic}"]["get"];
+            assert!(consumer["security"].is_null());
+            let ann = json!({ "name": "ann", "lat": 1.0, "lon": 2.0 });
+            let answer = app.post("/producer/positions", &ann).await;
+            assert_eq!(answer.status == 401, token.is_some(), "{}", answer.body);
+            app.stop().await
+        })
+        .unwrap();
+    }
+}

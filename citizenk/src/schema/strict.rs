@@ -209,3 +209,32 @@ fn field(error: &ValidationError<'_>) -> Option<String> {
     }
     (!path.is_empty()).then(|| field_path(&path))
 }
+
+#[cfg(all(test, any(feature = "web", feature = "cli")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_with_one_name_in_a_document_have_a_schema_each() {
+        let mut generator = SchemaGenerator::default();
+        let (one, other) = (
+            Rules::Text(r#"{"type": "object"}"#),
+            Rules::Text(r#"{"type": "array"}"#),
+        );
+        let mut of = |rules: Rules, topic: &str| {
+            let schema = rules.document(topic, &mut generator).expect("a schema");
+            schema.to_value()["$ref"]
+                .as_str()
+                .expect("its place")
+                .to_owned()
+        };
+        for _ in 0..2 {
+            assert!(of(one, "eu/orders").ends_with("/eu_orders.value"));
+            assert!(of(other, "eu_orders").ends_with("/eu_orders.value.2"));
+            assert!(of(one, "eu orders").ends_with("/eu_orders.value"));
+        }
+        let kind = |name: &str| generator.definitions()[name]["type"].clone();
+        assert_eq!(kind("eu_orders.value"), "object");
+        assert_eq!(kind("eu_orders.value.2"), "array");
+    }
+}
