@@ -11,6 +11,7 @@
 //! owns its counters.
 
 mod apply;
+mod folder;
 mod groups;
 pub(crate) mod history;
 pub(crate) mod replay;

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::bytes::KeyBytes;
 
+use super::folder;
 use super::run::{Phase, RAW, Run, Tally, leave_out, lock, size};
 
 /// Sent and not acknowledged at once.
@@ -33,7 +34,8 @@ pub(crate) struct FileText {
 impl FileText {
     /// Reads a file; a mistake in one record is met when its turn comes.
     pub(crate) fn read(path: &PathBuf) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path)
+        let text = folder::to_read(path)
+            .and_then(std::fs::read_to_string)
             .map_err(|error| format!("{}: {error}", path.display()))?;
         let mut records = Vec::new();
         if text.trim_start().starts_with('[') {

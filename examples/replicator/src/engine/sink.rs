@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::folder;
 use super::run::lock;
 
 /// Opened with the first record.
@@ -39,7 +40,7 @@ impl FileSink {
                 OpenOptions::new()
                     .create(true)
                     .append(true)
-                    .open(&self.path)
+                    .open(folder::to_append(&self.path).map_err(named)?)
                     .map_err(named)?,
             );
         }
