@@ -14,12 +14,15 @@ use super::crew::{Crew, Member, answered, made};
 use super::dispatch::orders::{Ending, Order};
 use super::engine::PlannedAgent;
 use super::lane::AgentDef;
-use super::place::{self, Offsets, Place};
+use super::place::Place;
 pub use super::seat::AgentState;
+use crate::admin::AdminError;
 use crate::error::{AgentError, BuildError, BuildIssue, RunError, TransportError};
 use crate::extract::{Call, Extract, Mode, PrepareContext};
 use crate::policy::Guarantee;
 use crate::record::TopicPartition;
+
+mod begin;
 
 /// Where an agent reads on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +101,9 @@ pub enum AgentsError {
         /// The drain time.
         after: Duration,
     },
+    /// Nobody says who reads with the group, and so whether it has begun already.
+    #[error(transparent)]
+    Group(AdminError),
     /// The cluster or its client failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -211,11 +217,17 @@ impl Agents {
     /// # Errors
     /// [`AgentsError`]: the agent is wrong, its name is taken, it would stop others, or the client fails.
     pub async fn start(&self, agent: AgentDef) -> Result<AgentHandle, AgentsError> {
-        self.enlist(agent, false).await
+        let planned = self.plan(agent).await?;
+        self.enlist(&planned, false).await
     }
 
     /// Starts an agent from a position, whatever its group has committed. It applies to the partitions
     /// this worker is given first; such as come later go on from the group's committed offsets.
+    ///
+    /// [`ReadFrom::Latest`] is the end as of this call, however long it takes until partitions come, or what the
+    /// group has committed by then where that is ahead. Where another worker reads the topic with the group and this
+    /// one does not yet, the group has begun: this agent goes on where it is and skips nothing. Positions that the
+    /// group did not have are committed before this answers, those of all partitions.
     ///
     /// # Errors
     /// As [`Agents::start`] and [`AgentHandle::resume`]; the agent does not run then. A worker that has no
@@ -235,14 +247,19 @@ impl Agents {
                 verb: "started from a position",
             });
         }
-        let handle = self.enlist(agent, true).await?;
+        let planned = self.plan(agent).await?;
+        let since = match (&from, &planned.plan.group) {
+            (ReadFrom::Latest, Some(_)) => Some(self.crew()?.ends(&planned.plan).await?),
+            _ => None,
+        };
+        let handle = self.enlist(&planned, true).await?;
         let later = handle.clone();
         // Partitions come from the group, which may have none for this worker.
         let waiting = async move {
             let first = later.member.seat.until_owning(true);
             match tokio::time::timeout(FIRST_PARTITIONS, first).await {
-                Ok(()) => later.resume(from).await,
-                Err(_) => later.come_late(from).await,
+                Ok(()) => later.begin(from, since).await,
+                Err(_) => later.come_late(from, since).await,
             }
         };
         let mut waiting = self.crew()?.spec.handle.spawn(waiting);
@@ -260,13 +277,19 @@ impl Agents {
         }
     }
 
-    async fn enlist(&self, agent: AgentDef, held: bool) -> Result<AgentHandle, AgentsError> {
+    /// What was checked, and knows the topics its patterns match.
+    async fn plan(&self, agent: AgentDef) -> Result<PlannedAgent, AgentsError> {
         let crew = self.crew()?;
         let planned = (self.inner.planner)(agent)?;
         if planned.plan.patterns().next().is_some() {
             crew.look_for_topics(planned.plan.cluster).await?;
         }
-        let enlisted = crew.enlist(&planned, held, self.confirmed)?;
+        Ok(planned)
+    }
+
+    async fn enlist(&self, planned: &PlannedAgent, held: bool) -> Result<AgentHandle, AgentsError> {
+        let crew = self.crew()?;
+        let enlisted = crew.enlist(planned, held, self.confirmed)?;
         let handle = AgentHandle {
             member: enlisted.member,
             crew: crew.clone(),
@@ -396,51 +419,6 @@ impl AgentHandle {
         self.go_on(Place::At(from)).await
     }
 
-    /// Begins when the first partitions come, which others of the group may have read meanwhile.
-    async fn come_late(&self, from: ReadFrom) -> Result<(), AgentsError> {
-        let mut since = None;
-        loop {
-            let ended = match &since {
-                None => self.everywhere(&from).await.map(|offsets| {
-                    since = Some(offsets);
-                }),
-                Some(offsets) => {
-                    self.member.seat.until_owning(true).await;
-                    match self.go_on(Place::Since(offsets.clone())).await {
-                        Ok(()) => return Ok(()),
-                        Err(error) => Err(error),
-                    }
-                }
-            };
-            match ended {
-                Ok(()) => {}
-                Err(AgentsError::Transport(error)) => {
-                    tracing::warn!(agent = self.name(), %error, "asking where to begin; it is tried again");
-                    tokio::time::sleep(ASK).await;
-                }
-                Err(AgentsError::Ended) => return Err(AgentsError::Ended),
-                Err(error) => {
-                    tracing::error!(agent = self.name(), %error, "it has partitions now and cannot begin; it stays paused");
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    /// The offsets of a position on all partitions there are, as of now.
-    async fn everywhere(&self, from: &ReadFrom) -> Result<Offsets, AgentsError> {
-        let (_, handle) = self
-            .crew
-            .consumer_of(&self.member)
-            .ok_or(AgentsError::Ended)?;
-        let topics = self.crew.topics_of(&self.member);
-        let (from, plan) = (from.clone(), self.member.plan.clone());
-        let transport = self.crew.spec.clusters.of(plan.cluster)?.transport.clone();
-        let find = move || place::everywhere(&from, &plan, &topics, &*transport, &*handle);
-        let found = self.crew.spec.handle.spawn_blocking(find).await;
-        Ok(found.map_err(|_| AgentsError::Ended)??)
-    }
-
     async fn go_on(&self, place: Place) -> Result<(), AgentsError> {
         let _turn = self.member.seat.turn.lock().await;
         match self.member.seat.state() {
@@ -462,11 +440,12 @@ impl AgentHandle {
         let ends = place.yields();
         let find = move || place.offsets(&plan, standing, &*handle);
         let found = self.crew.spec.handle.spawn_blocking(find).await;
-        let positions = found.map_err(|_| AgentsError::Ended)??;
+        let (positions, first) = found.map_err(|_| AgentsError::Ended)??;
         let (done, answer) = oneshot::channel();
         orders.post(Order::Resume {
             agent: self.member.number,
             positions,
+            first,
             ends,
             done,
         });

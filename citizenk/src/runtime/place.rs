@@ -48,54 +48,96 @@ impl Place {
         matches!(self, Self::At(ReadFrom::Latest) | Self::Since(_))
     }
 
-    /// The offsets on the partitions this worker has, `standing` with what is next on each.
+    /// The offsets on the partitions this worker has, `standing` with what is next on each; and those the group has
+    /// none for and is to have now, whoever reads there.
     pub(super) fn offsets(
         self,
         plan: &AgentPlan,
         standing: Vec<(TopicPartition, Option<i64>)>,
         handle: &dyn ConsumerHandle,
-    ) -> Result<Offsets, TransportError> {
+    ) -> Result<(Offsets, Offsets), TransportError> {
         let standing: Vec<_> = standing
             .into_iter()
             .filter(|(id, _)| own(plan, &id.topic))
             .collect();
         let ids = || -> Vec<TopicPartition> { standing.iter().map(|(id, _)| id.clone()).collect() };
-        match self {
-            Self::At(ReadFrom::Offsets(offsets)) => Ok(offsets.into_iter().collect()),
+        let offsets = match self {
+            Self::At(ReadFrom::Offsets(offsets)) => offsets.into_iter().collect(),
             Self::At(from) => match spot(&from) {
                 Some(spot) => {
                     let ids = ids();
                     let offsets = handle.offsets(&ids, spot, ASK)?;
-                    Ok(ids.into_iter().zip(offsets).collect())
+                    ids.into_iter().zip(offsets).collect()
                 }
                 None => {
                     let known = standing.into_iter();
-                    Ok(known.filter_map(|(id, at)| Some((id, at?))).collect())
+                    known.filter_map(|(id, at)| Some((id, at?))).collect()
                 }
             },
             Self::Since(wanted) => {
-                let ids = ids();
+                // Also such as come between this answer and the begin.
+                let all: BTreeSet<TopicPartition> =
+                    ids().into_iter().chain(wanted.keys().cloned()).collect();
+                let ids: Vec<TopicPartition> = all.into_iter().collect();
                 let committed = match plan.group {
                     Some(_) => handle.committed(&ids, ASK)?,
                     None => vec![None; ids.len()],
                 };
-                let later = |(id, committed): (TopicPartition, Option<i64>)| {
-                    let at = committed.max(wanted.get(&id).copied())?;
-                    Some((id, at))
-                };
-                Ok(ids.into_iter().zip(committed).filter_map(later).collect())
+                return since(&wanted, ids, committed, |ids| {
+                    handle.offsets(ids, Spot::End, ASK)
+                });
             }
+        };
+        Ok((offsets, Offsets::new()))
+    }
+}
+
+/// Where each partition begins, and which of that is new to the group.
+fn since(
+    wanted: &Offsets,
+    ids: Vec<TopicPartition>,
+    committed: Vec<Option<i64>>,
+    ends: impl FnOnce(&[TopicPartition]) -> Result<Vec<i64>, TransportError>,
+) -> Result<(Offsets, Offsets), TransportError> {
+    let (mut at, mut first, mut ahead) = (Offsets::new(), Offsets::new(), Vec::new());
+    for (id, committed) in ids.into_iter().zip(committed) {
+        match (wanted.get(&id).copied(), committed) {
+            (Some(wanted), None) => {
+                first.insert(id.clone(), wanted);
+                at.insert(id, wanted);
+            }
+            (Some(wanted), Some(committed)) if committed > wanted => ahead.push((id, committed)),
+            (Some(offset), Some(_)) | (None, Some(offset)) => {
+                at.insert(id, offset);
+            }
+            (None, None) => {}
         }
     }
+    if !ahead.is_empty() {
+        let ids: Vec<TopicPartition> = ahead.iter().map(|(id, _)| id.clone()).collect();
+        // What was committed beyond the end is of a topic that was there before this one.
+        for ((id, committed), end) in ahead.into_iter().zip(ends(&ids)?) {
+            let offset = match wanted.get(&id) {
+                Some(wanted) if committed > end => *wanted,
+                _ => committed,
+            };
+            at.insert(id, offset);
+        }
+    }
+    Ok((at, first))
+}
+
+/// Those of the topics whose positions are the agent's to choose: what it tries again later goes on where it was.
+pub(super) fn own_topics(plan: &AgentPlan, mut topics: BTreeSet<String>) -> BTreeSet<String> {
+    topics.retain(|topic| own(plan, topic));
+    topics
 }
 
 /// The offsets of a position on all partitions there are now, whoever has them.
 pub(super) fn everywhere(
     from: &ReadFrom,
-    plan: &AgentPlan,
     topics: &BTreeSet<String>,
     transport: &dyn Transport,
-    handle: &dyn ConsumerHandle,
 ) -> Result<Offsets, TransportError> {
     if let ReadFrom::Offsets(offsets) = from {
         return Ok(offsets.iter().cloned().collect());
@@ -103,14 +145,42 @@ pub(super) fn everywhere(
     let Some(spot) = spot(from) else {
         return Ok(Offsets::new());
     };
-    let mut ids = Vec::new();
-    for topic in topics.iter().filter(|topic| own(plan, topic)) {
+    let mut all = Offsets::new();
+    for topic in topics {
         for found in transport.topics(Some(topic), ASK)? {
             let count = i32::try_from(found.partitions).unwrap_or(i32::MAX);
-            let name = found.name.as_str();
-            ids.extend((0..count).map(|partition| TopicPartition::new(name, partition)));
+            let partitions: Vec<i32> = (0..count).collect();
+            let offsets = transport.offsets(&found.name, &partitions, spot, false, ASK)?;
+            let named = partitions.into_iter().zip(offsets);
+            all.extend(named.filter_map(|(partition, offset)| {
+                Some((TopicPartition::new(found.name.as_str(), partition), offset?))
+            }));
         }
     }
-    let offsets = handle.offsets(&ids, spot, ASK)?;
-    Ok(ids.into_iter().zip(offsets).collect())
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(partition: i32) -> TopicPartition {
+        TopicPartition::new("t", partition)
+    }
+
+    #[test]
+    fn it_begins_at_the_end_of_then_or_where_the_group_is_by_now() {
+        // New to the group; behind; ahead; ahead of a topic that was made anew; joined; joined and new.
+        let wanted = Offsets::from([(id(0), 5), (id(1), 5), (id(2), 5), (id(3), 5)]);
+        let committed = vec![None, Some(3), Some(8), Some(90), Some(2), None];
+        let asked = |ids: &[TopicPartition]| {
+            assert_eq!(ids, [id(2), id(3)]);
+            Ok(vec![9, 9])
+        };
+        let ids = (0..6).map(id).collect();
+        let (at, first) = since(&wanted, ids, committed, asked).unwrap();
+        let places = [(id(0), 5), (id(1), 5), (id(2), 8), (id(3), 5), (id(4), 2)];
+        assert_eq!(at, Offsets::from(places));
+        assert_eq!(first, Offsets::from([(id(0), 5)]));
+    }
 }

@@ -28,13 +28,22 @@ enum Decision {
     FromEnd,
 }
 
-/// Decides for each partition, in the same order. `latest` answers by topic what a new group does.
+/// What the agents of a topic say of a group that is new to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Newcomer {
+    /// It begins at the end.
+    pub(crate) latest: bool,
+    /// A position of their own comes for all its agents: what is decided here is not committed.
+    pub(crate) unplaced: bool,
+}
+
+/// Decides for each partition, in the same order. `newcomer` answers by topic.
 pub(crate) fn starts(
     control: &mut dyn Control,
     partitions: &[TopicPartition],
-    latest: impl Fn(&str) -> bool,
+    newcomer: impl Fn(&str) -> Newcomer,
 ) -> Vec<Start> {
-    match ask(control, partitions, latest) {
+    match ask(control, partitions, newcomer) {
         Ok(starts) => starts,
         Err(error) => {
             // Guessing would skip or repeat records; the client asks the coordinator again by itself.
@@ -47,37 +56,43 @@ pub(crate) fn starts(
 fn ask(
     control: &mut dyn Control,
     partitions: &[TopicPartition],
-    latest: impl Fn(&str) -> bool,
+    newcomer: impl Fn(&str) -> Newcomer,
 ) -> Result<Vec<Start>, TransportError> {
     let committed = control.committed(partitions, ASK)?;
-    let mut topic_is_new: BTreeMap<Arc<str>, bool> = BTreeMap::new();
+    let mut new_topics: BTreeMap<Arc<str>, bool> = BTreeMap::new();
     let mut starts = Vec::with_capacity(partitions.len());
-    let mut first_commits = Vec::new();
+    let mut begun = BTreeMap::new();
     for (partition, committed) in partitions.iter().zip(committed) {
-        let new = match (committed, topic_is_new.get(&partition.topic)) {
+        let topic = &partition.topic;
+        let Newcomer { latest, unplaced } = newcomer(topic);
+        let new = match (committed, new_topics.get(topic)) {
             (Some(_), _) => false,
             (None, Some(new)) => *new,
             (None, None) => {
-                let new = nothing_committed(control, &partition.topic)?;
-                topic_is_new.insert(partition.topic.clone(), new);
+                let all = all(control, topic)?;
+                let new = control.committed(&all, ASK)?.iter().all(Option::is_none);
+                new_topics.insert(topic.clone(), new);
+                if new && !unplaced {
+                    // Those of other members, too: who finds some of the topic committed takes the others for
+                    // partitions that were added, and reads them from their first record.
+                    for partition in all {
+                        let offset = edge(control, &partition, latest)?;
+                        begun.insert(partition, offset);
+                    }
+                }
                 new
             }
         };
-        starts.push(match decide(committed, new, latest(&partition.topic)) {
+        starts.push(match decide(committed, new, latest) {
             Decision::Resume(offset) => Start::Offset(offset),
             Decision::FromBeginning if !new => Start::Beginning,
-            decision => {
-                let marks = control.watermarks(partition, ASK)?;
-                let offset = if decision == Decision::FromEnd {
-                    marks.high
-                } else {
-                    marks.low
-                };
-                first_commits.push((partition.clone(), offset));
-                Start::Offset(offset)
-            }
+            decision => Start::Offset(match begun.get(partition) {
+                Some(offset) => *offset,
+                None => edge(control, partition, decision == Decision::FromEnd)?,
+            }),
         });
     }
+    let first_commits: Vec<_> = begun.into_iter().collect();
     if !first_commits.is_empty()
         && let Err(error) = control.commit_now(&first_commits, ASK)
     {
@@ -87,17 +102,101 @@ fn ask(
     Ok(starts)
 }
 
-fn nothing_committed(control: &mut dyn Control, topic: &Arc<str>) -> Result<bool, TransportError> {
+fn edge(
+    control: &mut dyn Control,
+    partition: &TopicPartition,
+    end: bool,
+) -> Result<i64, TransportError> {
+    let marks = control.watermarks(partition, ASK)?;
+    Ok(if end { marks.high } else { marks.low })
+}
+
+fn all(control: &mut dyn Control, topic: &Arc<str>) -> Result<Vec<TopicPartition>, TransportError> {
     let count = control.partition_count(topic, ASK)?;
-    let all: Vec<_> = (0..count)
+    Ok((0..count)
         .map(|number| TopicPartition::new(topic.clone(), number as i32))
-        .collect();
-    Ok(control.committed(&all, ASK)?.iter().all(Option::is_none))
+        .collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Watermarks;
+
+    /// Topic `t` with three partitions, which hold 2, 4 and 6 records.
+    #[derive(Default)]
+    struct Fake(BTreeMap<TopicPartition, i64>);
+
+    type Answer<T> = Result<T, TransportError>;
+
+    impl Control for Fake {
+        fn pause(&mut self, _: &[TopicPartition]) {}
+        fn resume(&mut self, _: &[(TopicPartition, i64)]) {}
+        fn seek(&mut self, _: &[(TopicPartition, i64)]) {}
+        fn knock(&mut self, _: &TopicPartition, _: i64, _: bool) {}
+        fn answered(&mut self, _: &TopicPartition) -> bool {
+            false
+        }
+        fn ask_ends(&mut self, _: &[TopicPartition]) {}
+        fn commit(&mut self, _: &[(TopicPartition, i64)]) {}
+        fn commit_now(&mut self, offsets: &[(TopicPartition, i64)], _: Duration) -> Answer<()> {
+            self.0.extend(offsets.iter().cloned());
+            Ok(())
+        }
+        fn committed(
+            &mut self,
+            partitions: &[TopicPartition],
+            _: Duration,
+        ) -> Answer<Vec<Option<i64>>> {
+            let known = partitions.iter().map(|id| self.0.get(id).copied());
+            Ok(known.collect())
+        }
+        fn watermarks(&mut self, id: &TopicPartition, _: Duration) -> Answer<Watermarks> {
+            let high = i64::from(id.partition + 1) * 2;
+            Ok(Watermarks { low: 0, high })
+        }
+        fn cached_high_watermark(&mut self, _: &TopicPartition) -> Option<i64> {
+            None
+        }
+        fn partition_count(&mut self, _: &str, _: Duration) -> Answer<usize> {
+            Ok(3)
+        }
+    }
+
+    fn id(partition: i32) -> TopicPartition {
+        TopicPartition::new("t", partition)
+    }
+
+    #[test]
+    fn members_that_begin_at_once_begin_at_the_end_of_all_partitions() {
+        let mut control = Fake::default();
+        let latest = |_: &str| Newcomer {
+            latest: true,
+            unplaced: false,
+        };
+        let first = starts(&mut control, &[id(0), id(1)], latest);
+        assert_eq!(first, [Start::Offset(2), Start::Offset(4)]);
+        // Another member asks a moment later.
+        assert_eq!(
+            starts(&mut control, &[id(2)], latest),
+            [Start::Offset(6)],
+            "it is no partition that was added"
+        );
+    }
+
+    #[test]
+    fn what_an_agent_with_a_position_of_its_own_will_not_use_is_not_committed() {
+        let mut control = Fake::default();
+        let unplaced = |_: &str| Newcomer {
+            latest: false,
+            unplaced: true,
+        };
+        let first = starts(&mut control, &[id(1)], unplaced);
+        assert_eq!(
+            (first, control.0),
+            (vec![Start::Offset(0)], BTreeMap::new())
+        );
+    }
 
     #[test]
     fn latest_counts_only_for_a_new_group() {

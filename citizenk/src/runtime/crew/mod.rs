@@ -195,6 +195,7 @@ impl Crew {
             number,
             seat: seat.clone(),
             held,
+            unplaced: held,
             plan: plan.clone(),
             factory: agent.factory.clone(),
             outlet,
@@ -433,7 +434,12 @@ impl Crew {
 
     /// The topics its consumer reads for the agent, as far as they are known.
     pub(in crate::runtime) fn topics_of(&self, member: &Member) -> BTreeSet<String> {
-        topics(&member.plan, &self.lock().known)
+        self.topics_wanted(&member.plan)
+    }
+
+    /// As [`Crew::topics_of`], for an agent that is not there yet.
+    pub(in crate::runtime) fn topics_wanted(&self, plan: &AgentPlan) -> BTreeSet<String> {
+        topics(plan, &self.lock().known)
     }
 
     /// Another agent of the group that reads one of the agent's topics, and the topic.

@@ -61,6 +61,8 @@ pub(crate) struct GroupAgent {
     pub(crate) seat: Arc<Seat>,
     /// It is paused: it has partitions and no lanes.
     pub(crate) held: bool,
+    /// It has never begun: a position of its own comes.
+    pub(crate) unplaced: bool,
     pub(crate) plan: Arc<AgentPlan>,
     pub(crate) factory: Arc<dyn LaneFactory>,
     pub(crate) outlet: Option<Outlet>,
@@ -141,12 +143,6 @@ impl Dispatcher {
                 .consumer(cx.cluster, cx.group.as_deref().unwrap_or_default()),
             cx,
         }
-    }
-
-    fn start_latest(&self, topic: &str) -> bool {
-        self.agents
-            .values()
-            .any(|agent| agent.plan.start_latest && matches!(agent.plan.reads(topic), Some((_, 0))))
     }
 
     /// Positions that moved since they were committed.
@@ -339,7 +335,7 @@ impl ConsumerEvents for Dispatcher {
         self.cx.status.rebalanced();
         self.metrics.rebalanced();
         let starts = if self.cx.group.is_some() {
-            start::starts(control, partitions, |topic| self.start_latest(topic))
+            start::starts(control, partitions, |topic| self.newcomer(topic))
         } else {
             // For all of them: this thread polls nothing meanwhile.
             let until = Instant::now() + COMMIT_TIMEOUT;
@@ -349,7 +345,7 @@ impl ConsumerEvents for Dispatcher {
                     let mut open = self.partitions.keys();
                     open.any(|open| open.topic == partition.topic)
                 };
-                if !self.start_latest(&partition.topic) || added() {
+                if !self.newcomer(&partition.topic).latest || added() {
                     return Start::Beginning;
                 }
                 // An end the client looks for by itself may be found after a seek, and passes it.

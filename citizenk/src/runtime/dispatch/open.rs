@@ -15,11 +15,26 @@ use crate::runtime::lane::LaneContext;
 use crate::runtime::lane::inbox::Inbox;
 use crate::runtime::seat::Spot;
 use crate::runtime::stall::StallWatch;
+use crate::runtime::start::Newcomer;
 use crate::runtime::transact::book::Line;
 use crate::telemetry::{ClusterLabel, LaneId};
 use crate::transport::Start;
 
 impl Dispatcher {
+    /// Where a group begins that is new to a topic.
+    pub(super) fn newcomer(&self, topic: &str) -> Newcomer {
+        let mut readers = self.agents.values().filter_map(|agent| {
+            let (_, stage) = agent.plan.reads(topic)?;
+            Some((agent, stage))
+        });
+        Newcomer {
+            latest: readers
+                .clone()
+                .any(|(agent, stage)| agent.plan.start_latest && stage == 0),
+            unplaced: readers.all(|(agent, _)| agent.unplaced),
+        }
+    }
+
     pub(super) fn open(
         &mut self,
         partition: &TopicPartition,

@@ -54,6 +54,8 @@ pub(crate) enum Order {
     Resume {
         agent: AgentNumber,
         positions: BTreeMap<TopicPartition, i64>,
+        /// Positions the group does not have yet: committed now, also of partitions that others read.
+        first: BTreeMap<TopicPartition, i64>,
         /// They are the ends: where others have read beyond meanwhile, the agent begins there.
         ends: bool,
         done: oneshot::Sender<Result<(), Behind>>,
@@ -129,6 +131,7 @@ impl Dispatcher {
                 Order::Resume {
                     agent,
                     mut positions,
+                    first,
                     ends,
                     done,
                 } => {
@@ -136,11 +139,27 @@ impl Dispatcher {
                         self.catch_up(&mut positions);
                     }
                     let resumed = self.resume_agent(control, agent, &positions);
+                    if resumed.is_ok() {
+                        self.begin_group(control, first);
+                        // A crash finds the group where its agent began.
+                        self.commits.hurry(Instant::now());
+                    }
                     let _ = done.send(resumed);
                 }
             }
         }
         self.let_go(control);
+    }
+
+    /// The group begins here, on all partitions.
+    fn begin_group(&mut self, control: &mut dyn Control, first: BTreeMap<TopicPartition, i64>) {
+        if first.is_empty() || self.cx.group.is_none() {
+            return;
+        }
+        let offsets: Vec<_> = first.into_iter().collect();
+        if let Err(error) = control.commit_now(&offsets, super::COMMIT_TIMEOUT) {
+            tracing::warn!(group = self.cx.group, %error, "cannot commit the start position of a new group yet");
+        }
     }
 
     /// Notes the partitions that are there already.
@@ -287,6 +306,7 @@ impl Dispatcher {
             }
         }
         agent.held = false;
+        let begins = std::mem::take(&mut agent.unplaced);
         let ids: Vec<TopicPartition> = self
             .partitions
             .iter()
@@ -294,18 +314,19 @@ impl Dispatcher {
             .map(|(id, _)| id.clone())
             .collect();
         for id in ids {
-            self.read_on(control, number, &id, positions.get(&id).copied());
+            self.read_on(control, number, &id, positions.get(&id).copied(), begins);
         }
         Ok(())
     }
 
-    /// A lane for a partition this consumer has already.
+    /// A lane for a partition this consumer has already. `begins`: no position of it was committed for the agent.
     fn read_on(
         &mut self,
         control: &mut dyn Control,
         number: AgentNumber,
         id: &TopicPartition,
         wanted: Option<i64>,
+        begins: bool,
     ) {
         let Some(state) = self.partitions.get(id) else {
             return;
@@ -341,7 +362,7 @@ impl Dispatcher {
         }
         state.lanes.push(lane);
         if let (true, Some(at)) = (alone, at) {
-            if stood != Some(at) {
+            if begins || stood != Some(at) {
                 // Another position than the one that was left: committed even where it is an earlier one.
                 state.committed = None;
                 state.ages = Ages::default();
