@@ -24,7 +24,7 @@ pub(crate) fn set(options: &Options, variables: &mut BTreeMap<String, String>) {
         return;
     }
     // A configuration that cannot be read is said so when it is to be used.
-    let Ok(snapshot) = Store::new(options).read() else {
+    let Ok((snapshot, _)) = Store::new(options).read() else {
         return;
     };
     let template = |name: &str| snapshot.templates.get(name).cloned();

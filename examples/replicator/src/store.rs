@@ -86,6 +86,9 @@ impl Which {
 /// The files, when each was written, and how long it is; nothing for one that is missing.
 pub(crate) type Written = Vec<(PathBuf, Option<(Option<SystemTime>, u64)>)>;
 
+/// A mapping file that was never there.
+pub(crate) const NOTHING: &str = "{}";
+
 /// Of the texts of one page of versions.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
@@ -187,12 +190,16 @@ impl Store {
         }
     }
 
-    pub(crate) fn read(&self) -> std::io::Result<Snapshot> {
-        Ok(Snapshot {
-            mappings: read(&self.options.mappings)?.unwrap_or_else(|| "{}".to_owned()),
+    /// The texts, and whether there is a mapping file; without one it counts as empty.
+    pub(crate) fn read(&self) -> std::io::Result<(Snapshot, bool)> {
+        let mappings = read(&self.options.mappings)?;
+        let there = mappings.is_some();
+        let snapshot = Snapshot {
+            mappings: mappings.unwrap_or_else(|| NOTHING.to_owned()),
             templates: read_folder(&self.options.templates)?,
             topic_mappings: read_folder(&self.options.topic_mappings)?,
-        })
+        };
+        Ok((snapshot, there))
     }
 
     /// When each of the files was written, and how long it is.

@@ -64,6 +64,58 @@ async fn a_changed_file_counts_within_200_ms() -> citizenk::Result<()> {
 }
 
 #[tokio::test]
+async fn a_file_that_is_missing_for_a_while_stands_as_it_was() -> citizenk::Result<()> {
+    let folder = Folder::new();
+    folder.mappings(&json!([mapping("a", "A", "B")]));
+    let table = r#"{"value.id": {"1": 2}}"#;
+    folder.write("topic_mappings/A.json", table);
+    let app = start(&folder, &[]).await;
+    create(&app, "source", &["A"], 1).await;
+    create(&app, "target", &["B"], 1).await;
+    running(&app, "a").await;
+    let copied = async |value: &str| -> String {
+        app.topic(&source("A")).push_raw(None, value.as_bytes());
+        app.settle().await;
+        values(&app, &target("B")).pop().unwrap_or_default()
+    };
+    let refused = async || -> String {
+        let service: Value = app.get("/api/service").await.json();
+        service["refused"].to_string()
+    };
+    let text = folder.read("mappings.json");
+    std::fs::remove_file(folder.path().join("mappings.json")).expect("removed");
+    std::fs::remove_file(folder.path().join("topic_mappings/A.json")).expect("removed");
+    app.advance("3s").await;
+    app.settle().await;
+    assert_eq!(copied(r#"{"id":1}"#).await, r#"{"id":2}"#);
+    let said = refused().await;
+    assert!(
+        said.contains("mappings.json") && said.contains("topic_mappings/A.json"),
+        "{said}"
+    );
+    // A table that stays away is gone; the mapping file is never taken for an empty one.
+    app.advance("10s").await;
+    app.settle().await;
+    assert_eq!(copied(r#"{"id":1}"#).await, r#"{"id":1}"#);
+    let said = refused().await;
+    assert!(
+        said.contains("mappings.json") && !said.contains("topic_mappings"),
+        "{said}"
+    );
+    // A change meanwhile is made of what is known, and puts the file back.
+    let why = Some(json!({ "comment": "off" }).to_string());
+    let any = [("if-match", "*".to_owned())];
+    let path = "/api/mappings/a/disable";
+    let answer = app.request_with_headers("POST", path, &any, why).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(folder.read("mappings.json").contains("\"name\": \"a\""));
+    assert_eq!(refused().await, "[]");
+    folder.write("mappings.json", &text);
+    running(&app, "a").await;
+    Ok(app.stop().await?)
+}
+
+#[tokio::test]
 async fn switching_one_loses_doubles_and_pauses_nothing_of_others() -> citizenk::Result<()> {
     for group in ["", "g"] {
         let folder = Folder::new();

@@ -11,7 +11,7 @@ use crate::domain::config::{MappingFile, Origin};
 use crate::domain::replay::Speed;
 use crate::domain::{Issue, Mapping};
 use crate::engine::{Config, Engine};
-use crate::store::Which;
+use crate::store::{NOTHING, Which};
 
 /// A mapping and why it is saved.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -40,8 +40,9 @@ pub(crate) struct Saved {
     pub(crate) issues: Vec<Issue>,
 }
 
-/// Saves what `edit` makes of the configuration, and lets it count. One change at a time, and the files are read
-/// before: none overwrites what whoever makes it has not seen.
+/// Saves what `edit` makes of the configuration, and lets it count. One change at a time, of all workers that share the
+/// files: it is made of what is on disk while nobody else saves, so that none is lost and none overwrites what whoever
+/// makes it has not seen.
 pub(crate) async fn save(
     engine: &Engine,
     change: &Change<'_>,
@@ -50,14 +51,24 @@ pub(crate) async fn save(
 ) -> Result<Tagged<Saved>, Problem> {
     change.check(engine)?;
     let _turn = engine.editing.lock().await;
-    engine.reload().await;
-    let config = engine.config();
-    change.matches(&config.version)?;
-    let text = edit(&config)?;
-    let mut snapshot = engine.store.read().map_err(Problem::internal)?;
+    // Clusters are asked before others have to wait.
+    let one = engine.one_cluster().await;
+    let saving = engine.store.saving().await.map_err(Problem::internal)?;
+    let mut snapshot = engine.texts().map_err(Problem::internal)?;
+    let there = engine.examined(snapshot.clone(), one);
+    let text = if there.loaded.is_valid() {
+        change.matches(&there.version)?;
+        edit(&there)?
+    } else {
+        // What is on disk and not in use, a mistake by hand, is not overwritten without a word.
+        change
+            .matches("*")
+            .map_err(|_| replaces(&there.loaded.issues).with("on_disk", there.version.as_str()))?;
+        edit(&engine.config())?
+    };
     match (&which, &text) {
         (Which::Mappings, Some(text)) => snapshot.mappings.clone_from(text),
-        (Which::Mappings, None) => "{}".clone_into(&mut snapshot.mappings),
+        (Which::Mappings, None) => NOTHING.clone_into(&mut snapshot.mappings),
         (Which::Template(name), Some(text)) => {
             snapshot.templates.insert(name.clone(), text.clone());
         }
@@ -71,32 +82,29 @@ pub(crate) async fn save(
             snapshot.topic_mappings.remove(name);
         }
     }
-    let examined = engine.examine(snapshot).await;
+    // Without a mapping file what was there goes on.
+    let text = text.or_else(|| (which == Which::Mappings).then(|| NOTHING.to_owned()));
+    let examined = engine.examined(snapshot, one);
     if !examined.loaded.is_valid() {
         return Err(refused(&examined.loaded.issues));
     }
-    let saving = engine.store.saving().await.map_err(Problem::internal)?;
-    // What is on disk and not in use, a mistake by hand or another worker's change, is not overwritten either.
-    let disk = engine.store.read().map_err(Problem::internal)?.version();
-    change
-        .matches(&disk)
-        .map_err(|problem| match engine.refused() {
-            Some((_, issues)) => replaces(&issues).with("on_disk", disk.as_str()),
-            None => problem,
-        })?;
     engine
         .store
         .save(
             &saving,
-            which,
+            which.clone(),
             text.as_deref(),
             change.comment,
             engine.now(),
         )
         .map_err(Problem::internal)?;
     drop(saving);
+    if text.is_none() {
+        engine.deleted(&which);
+    }
     let issues = engine.reload().await;
-    let version = engine.config().version.clone();
+    // What was saved: another worker may have gone on from there.
+    let version = examined.version;
     Ok(Tagged(version.clone(), Saved { version, issues }))
 }
 
@@ -112,12 +120,12 @@ async fn change(
     engine: &Engine,
     headers: &HeaderMap,
     comment: &str,
-    edit: impl FnOnce(&mut MappingFile) -> Result<(), Problem>,
+    edit: impl FnOnce(&Config, &mut MappingFile) -> Result<(), Problem>,
 ) -> Result<Tagged<Saved>, Problem> {
     let change = Change { headers, comment };
     save(engine, &change, Which::Mappings, |config| {
         let mut file = config.loaded.file.clone();
-        edit(&mut file)?;
+        edit(config, &mut file)?;
         comment.trim().clone_into(&mut file.comment);
         Ok(Some(file.text()))
     })
@@ -131,11 +139,11 @@ pub(crate) async fn create(
     headers: HeaderMap,
     Json(edit): Json<Edit>,
 ) -> Result<Tagged<Saved>, Problem> {
-    if engine.config().loaded.get(&edit.mapping.name).is_some() {
-        let detail = format!("there is a mapping `{}` already", edit.mapping.name);
-        return Err(Problem::conflict(detail).field("name"));
-    }
-    change(&engine, &headers, &edit.comment, |file| {
+    change(&engine, &headers, &edit.comment, |config, file| {
+        if config.loaded.get(&edit.mapping.name).is_some() {
+            let detail = format!("there is a mapping `{}` already", edit.mapping.name);
+            return Err(Problem::conflict(detail).field("name"));
+        }
         file.mappings.push(edit.mapping);
         Ok(())
     })
@@ -143,8 +151,7 @@ pub(crate) async fn create(
 }
 
 /// A mapping of a template is not edited here.
-fn own(engine: &Engine, name: &str) -> Result<(), Problem> {
-    let config = engine.config();
+fn own(config: &Config, name: &str) -> Result<(), Problem> {
     match config.loaded.get(name).map(|effective| &effective.origin) {
         None => Err(unknown(name)),
         Some(Origin::File) => Ok(()),
@@ -165,8 +172,8 @@ pub(crate) async fn update(
     headers: HeaderMap,
     Json(edit): Json<Edit>,
 ) -> Result<Tagged<Saved>, Problem> {
-    own(&engine, &name)?;
-    change(&engine, &headers, &edit.comment, |file| {
+    change(&engine, &headers, &edit.comment, |config, file| {
+        own(config, &name)?;
         for list in [&mut file.enabled, &mut file.disabled] {
             list.retain(|other| *other != name);
         }
@@ -188,8 +195,8 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     Query(why): Query<Why>,
 ) -> Result<Tagged<Saved>, Problem> {
-    own(&engine, &name)?;
-    change(&engine, &headers, &why.comment, |file| {
+    change(&engine, &headers, &why.comment, |config, file| {
+        own(config, &name)?;
         file.mappings.retain(|mapping| mapping.name != name);
         for list in [&mut file.enabled, &mut file.disabled] {
             list.retain(|other| *other != name);
@@ -206,12 +213,8 @@ async fn switch(
     why: &Why,
     on: bool,
 ) -> Result<Tagged<Saved>, Problem> {
-    engine
-        .config()
-        .loaded
-        .get(name)
-        .ok_or_else(|| unknown(name))?;
-    change(engine, headers, &why.comment, |file| {
+    change(engine, headers, &why.comment, |config, file| {
+        config.loaded.get(name).ok_or_else(|| unknown(name))?;
         file.switch(name, on);
         Ok(())
     })

@@ -87,7 +87,10 @@ impl ServiceInfo {
             refused: engine
                 .refused()
                 .map(|(_, issues)| issues)
-                .unwrap_or_default(),
+                .into_iter()
+                .flatten()
+                .chain(engine.missing())
+                .collect(),
             worker: (options.worker_index, options.worker_count),
             stats_every_ms: u64::try_from(options.stats_every.as_millis()).unwrap_or(u64::MAX),
         }

@@ -42,7 +42,7 @@ pub(crate) struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// Whether it may happen.
+    /// Whether it may happen, before anything is read for it.
     pub(crate) fn check(&self, engine: &Engine) -> Result<(), Problem> {
         writable(engine)?;
         if self.comment.trim().is_empty() {
@@ -50,7 +50,10 @@ impl Change<'_> {
                 Problem::unprocessable("say in `comment` why this changes").field("comment")
             );
         }
-        self.matches(&engine.config().version)
+        match self.headers.contains_key(IF_MATCH) {
+            true => Ok(()),
+            false => self.matches(&engine.config().version),
+        }
     }
 
     /// Whether it is made of this version, which is the newest.

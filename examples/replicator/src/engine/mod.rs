@@ -145,6 +145,8 @@ pub(crate) struct Inner {
     pub(crate) runs: Mutex<BTreeMap<RunKey, Live>>,
     pub(crate) groups: Mutex<BTreeMap<String, GroupInfo>>,
     pub(crate) started: OnceLock<i64>,
+    /// Files that were there and are missing.
+    away: Mutex<watch::Away>,
     /// Held by who edits the files, from the look at them until they count.
     pub(crate) editing: tokio::sync::Mutex<()>,
     /// Whether source and target are one cluster, once that is known.
@@ -180,6 +182,7 @@ impl Engine {
             tools: OnceLock::new(),
             config: RwLock::default(),
             refused: Mutex::default(),
+            away: Mutex::default(),
             runs: Mutex::default(),
             groups: Mutex::default(),
             started: OnceLock::new(),
@@ -250,6 +253,12 @@ impl Engine {
 
     /// Reads the texts and says what is wrong with them.
     pub(crate) async fn examine(&self, snapshot: Snapshot) -> Config {
+        let one = self.one_cluster().await;
+        self.examined(snapshot, one)
+    }
+
+    /// As [`Engine::examine`], without asking a cluster. `one`: see [`Engine::one_cluster`].
+    pub(crate) fn examined(&self, snapshot: Snapshot, one: Option<bool>) -> Config {
         let template = |name: &str| snapshot.templates.get(name).cloned();
         let mut loaded = load("mappings.json", &snapshot.mappings, &template);
         let mut values = BTreeMap::new();
@@ -262,8 +271,7 @@ impl Engine {
                 Err(issues) => loaded.issues.extend(issues),
             }
         }
-        let same = self.one_cluster().await;
-        if let Some(message) = loop_of(&loaded, same == Some(true)) {
+        if let Some(message) = loop_of(&loaded, one == Some(true)) {
             loaded.issues.push(Issue::error("mappings.json", message));
         }
         Config {
@@ -271,13 +279,13 @@ impl Engine {
             loaded,
             values,
             snapshot,
-            one_known: same.is_some(),
+            one_known: one.is_some(),
             at: self.now(),
         }
     }
 
     /// Whether source and target are one cluster; `None`: not known before both have answered.
-    async fn one_cluster(&self) -> Option<bool> {
+    pub(crate) async fn one_cluster(&self) -> Option<bool> {
         if let Some(known) = self.one.get() {
             return Some(*known);
         }
@@ -299,7 +307,7 @@ impl Engine {
     pub(crate) async fn reload(&self) -> Vec<Issue> {
         let _turn = self.turn.lock().await;
         let mut changed = false;
-        let issues = match self.store.read() {
+        let issues = match self.texts() {
             Err(error) => {
                 let issues = vec![Issue::error("mappings.json", error.to_string())];
                 self.refuse(String::new(), issues.clone());
@@ -354,10 +362,15 @@ impl Engine {
     }
 
     fn refuse(&self, version: String, issues: Vec<Issue>) {
-        for issue in issues.iter().filter(|issue| issue.is_error()) {
+        let mut refused = lock(&self.refused);
+        let known = refused.as_ref().map_or(&[][..], |(_, issues)| issues);
+        for issue in issues
+            .iter()
+            .filter(|issue| issue.is_error() && !known.contains(issue))
+        {
             tracing::error!(%issue, "the configuration is not used; the one before goes on");
         }
-        *lock(&self.refused) = Some((version, issues));
+        *refused = Some((version, issues));
     }
 
     /// Every run, with what it is.

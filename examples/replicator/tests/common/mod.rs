@@ -77,6 +77,15 @@ impl Drop for Folder {
 
 /// The service with these files; `more` are variables.
 pub(crate) async fn start(folder: &Folder, more: &[(&str, &str)]) -> TestApp {
+    start_workers(folder, more, 1).await
+}
+
+/// As many workers, which share the files.
+pub(crate) async fn start_workers(
+    folder: &Folder,
+    more: &[(&str, &str)],
+    workers: usize,
+) -> TestApp {
     let mut vars = BTreeMap::from([
         (
             "FILE_DATA_PATH".to_owned(),
@@ -94,6 +103,7 @@ pub(crate) async fn start(folder: &Folder, more: &[(&str, &str)]) -> TestApp {
     );
     let (options, _) = translate(&vars).unwrap();
     TestApp::new(move || replicator::app(options.clone()))
+        .workers(workers)
         .start()
         .await
         .unwrap()
