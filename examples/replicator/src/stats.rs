@@ -75,6 +75,8 @@ pub(crate) struct Row {
     pub(crate) error_count: u64,
     /// Records with a partition the target does not have; they hold their source partition.
     pub(crate) partition_error_count: u64,
+    /// How often a record, or a file that cannot be written, began to hold its partition.
+    pub(crate) held_count: u64,
     /// Keys and values that were in none of their tables.
     pub(crate) unmapped_count: u64,
     /// Offsets without a record: retention, compaction, marks of transactions.
@@ -200,6 +202,7 @@ impl Engine {
         row.decode_error_count = get(&counters.undecodable);
         row.error_count = get(&counters.failed);
         row.partition_error_count = get(&counters.partition_errors);
+        row.held_count = get(&counters.held);
         row.unmapped_count = get(&counters.unmapped);
         row.gap_count = get(&counters.gaps);
         row.lost_count = get(&counters.lost);
@@ -241,6 +244,7 @@ impl Row {
             decode_error_count: 0,
             error_count: 0,
             partition_error_count: 0,
+            held_count: 0,
             unmapped_count: 0,
             gap_count: 0,
             lost_count: 0,

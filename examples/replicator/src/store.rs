@@ -10,8 +10,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use replicator_domain::config::Effective;
 use replicator_domain::env::Options;
-use replicator_domain::is_file_name;
+use replicator_domain::{Issue, is_file_name};
 use serde::{Deserialize, Serialize};
 
 /// All texts as they are at a moment.
@@ -107,6 +108,26 @@ fn read(path: &Path) -> std::io::Result<Option<String>> {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// Where a path leads, links followed as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut there = absolute.as_path();
+    loop {
+        if let (Ok(real), Ok(rest)) = (there.canonicalize(), absolute.strip_prefix(there)) {
+            // An empty rest would add a separator.
+            return if rest == Path::new("") {
+                real
+            } else {
+                real.join(rest)
+            };
+        }
+        match there.parent() {
+            Some(parent) => there = parent,
+            None => return absolute,
+        }
     }
 }
 
@@ -216,6 +237,51 @@ impl Store {
             (path, state)
         };
         files.into_iter().map(state).collect()
+    }
+
+    /// The file that a mapping writes, one for each worker.
+    pub(crate) fn target(&self, name: &str) -> PathBuf {
+        let options = &self.options;
+        options.data.join(match options.worker_count {
+            1 => format!("{name}.json"),
+            _ => format!("{name}.{}.json", options.worker_index),
+        })
+    }
+
+    /// Mappings whose target is a file of the configuration or of its history.
+    pub(crate) fn taken(&self, mappings: &[Effective]) -> Vec<Issue> {
+        let mappings = mappings.iter().map(|effective| &effective.mapping);
+        let mut to_files = mappings.filter(|mapping| mapping.target_is_file).peekable();
+        if to_files.peek().is_none() {
+            return Vec::new();
+        }
+        let file = real(&self.options.mappings);
+        let folders = [
+            ("a template", real(&self.options.templates)),
+            ("a table of a topic", real(&self.options.topic_mappings)),
+            ("a version of the configuration", real(&self.history())),
+        ];
+        let mut issues = Vec::new();
+        for mapping in to_files {
+            for pair in mapping.pairs() {
+                let target = self.target(pair.target);
+                let path = real(&target);
+                let inside = |(_, folder): &&(&'static str, PathBuf)| path.starts_with(folder);
+                let what = match folders.iter().find(inside) {
+                    _ if path == file => "the mapping file",
+                    Some((what, _)) => what,
+                    None => continue,
+                };
+                let message = format!(
+                    "`{}` would be written over {what} ({}); choose another name, or another `FILE_DATA_PATH`",
+                    pair.target,
+                    target.display()
+                );
+                let issue = Issue::error("mappings.json", message).mapping(&mapping.name);
+                issues.push(issue.field("target_topic_name"));
+            }
+        }
+        issues
     }
 
     fn path(&self, which: &Which) -> PathBuf {
@@ -423,157 +489,4 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use replicator_domain::env::translate;
-
-    /// A store that keeps so many versions, in a folder of its own.
-    fn store(name: &str, keep: u32) -> (PathBuf, Store) {
-        let folder = std::env::temp_dir().join(format!("store-{}-{name}", std::process::id()));
-        let vars = BTreeMap::from([
-            ("FILE_DATA_PATH".to_owned(), folder.display().to_string()),
-            ("KEEP_VERSIONS".to_owned(), keep.to_string()),
-        ]);
-        (folder, Store::new(&translate(&vars).unwrap().0))
-    }
-
-    async fn save(store: &Store, which: Which, text: Option<&str>, comment: &str, now: i64) {
-        let saving = store.saving().await.unwrap();
-        store.save(&saving, which, text, comment, now).unwrap();
-    }
-
-    fn comments(versions: &[Version]) -> Vec<&str> {
-        versions.iter().map(|one| one.comment.as_str()).collect()
-    }
-
-    #[tokio::test]
-    async fn the_oldest_versions_go_and_pages_follow_each_other() {
-        let (folder, store) = store("pages", 3);
-        assert!(store.versions(10, None).unwrap().is_empty());
-        for comment in ["a", "b", "c", "d", "e"] {
-            // At one moment: they get numbers of their own.
-            let which = Which::Template(comment.to_owned());
-            save(&store, which, Some("[]"), comment, 1_000).await;
-        }
-        // A note that somebody put there is no version, and stays.
-        std::fs::write(store.history().join("notes.json"), "mine").unwrap();
-        std::fs::write(store.history().join("7.txt"), "mine").unwrap();
-        let all = store.versions(10, None).unwrap();
-        assert_eq!(comments(&all), ["e", "d", "c"]);
-        let first = store.versions(2, None).unwrap();
-        assert_eq!(comments(&first), ["e", "d"]);
-        let second = store.versions(2, Some(first[1].id)).unwrap();
-        assert_eq!(comments(&second), ["c"]);
-        assert!(store.versions(2, Some(second[0].id)).unwrap().is_empty());
-        save(&store, Which::Mappings, None, "f", 2_000).await;
-        assert_eq!(
-            comments(&store.versions(10, None).unwrap()),
-            ["f", "e", "d"]
-        );
-        assert!(store.history().join("notes.json").exists());
-        assert!(store.history().join("7.txt").exists());
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_version_is_found_by_its_number_and_a_broken_one_hides_no_other() {
-        let (folder, store) = store("broken", 5);
-        for comment in ["a", "b"] {
-            let which = Which::TopicMapping("t".to_owned());
-            save(&store, which, Some(comment), comment, 1_000).await;
-        }
-        std::fs::write(store.version_file(1_005), "{").unwrap();
-        assert_eq!(comments(&store.versions(2, None).unwrap()), ["b", "a"]);
-        let found = store.version(1_001).unwrap().unwrap();
-        assert_eq!((found.comment, found.text), ("b".into(), Some("a".into())));
-        assert!(store.version(999).unwrap().is_none());
-        let error = store.version(1_005).unwrap_err().to_string();
-        assert!(error.contains("1005.json"), "{error}");
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[tokio::test]
-    async fn odd_files_among_the_versions_are_left_alone() {
-        let (folder, store) = store("odd", 2);
-        save(&store, Which::Mappings, Some("{}"), "first", 1_000).await;
-        let own = std::fs::read_to_string(store.version_file(1_000)).unwrap();
-        let odd = [
-            "007.json",
-            "+8.json",
-            "-1.json",
-            "9223372036854775807.json",
-            "1e3.json",
-        ];
-        for name in odd {
-            std::fs::write(store.history().join(name), &own).unwrap();
-        }
-        // Copied by hand: what counts is its name.
-        std::fs::write(store.version_file(1_500), own.replace("first", "copied")).unwrap();
-        let escapes = own.replace("\"mappings\"", "\"template\", \"name\": \"../../x\"");
-        std::fs::write(store.version_file(1_400), escapes).unwrap();
-        assert!(store.version(1_400).is_err());
-        let all = store.versions(10, None).unwrap();
-        assert_eq!(
-            all.iter().map(|one| one.id).collect::<Vec<_>>(),
-            [1_500, 1_000]
-        );
-        assert_eq!(store.version(1_500).unwrap().unwrap().comment, "copied");
-        // One that cannot be removed holds up no other.
-        std::fs::create_dir(store.version_file(900)).unwrap();
-        std::fs::write(store.version_file(800), &own).unwrap();
-        save(&store, Which::Mappings, Some("{}"), "second", 1_000).await;
-        assert_eq!(
-            comments(&store.versions(10, None).unwrap()),
-            ["second", "copied"]
-        );
-        assert!(!store.version_file(800).exists() && store.version_file(900).exists());
-        assert!(odd.iter().all(|name| store.history().join(name).exists()));
-        std::fs::write(store.version_file(LAST_ID), &own).unwrap();
-        let saving = store.saving().await.unwrap();
-        let full = store.save(&saving, Which::Mappings, None, "third", 1_000);
-        let error = full.unwrap_err().to_string();
-        assert!(error.contains("8640000000000001.json"), "{error}");
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn workers_save_one_after_the_other() {
-        let (folder, first) = store("two", 5);
-        let second = first.clone();
-        let saving = first.saving().await.unwrap();
-        let error = second.saving().await.unwrap_err().to_string();
-        assert!(error.contains("another worker"), "{error}");
-        drop(saving);
-        second.saving().await.unwrap();
-        // Both get a number and a file of their own where the volume has no locks, too.
-        assert_ne!(first.claim(7).unwrap(), second.claim(7).unwrap());
-        let (one, other) = (first.path(&Which::Mappings), second.path(&Which::Mappings));
-        assert_ne!(beside(&one).unwrap().0, beside(&other).unwrap().0);
-        assert!(
-            first.versions(10, None).unwrap().is_empty(),
-            "claimed, not written"
-        );
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_page_of_long_texts_ends_early() {
-        let (folder, store) = store("long", 10);
-        let long = "x".repeat(MOST_BYTES / 2);
-        for comment in ["a", "b", "c", "d"] {
-            save(
-                &store,
-                Which::Template("t".into()),
-                Some(&long),
-                comment,
-                1_000,
-            )
-            .await;
-        }
-        let first = store.versions(10, None).unwrap();
-        assert_eq!(comments(&first), ["d", "c"]);
-        let second = store.versions(10, Some(first[1].id)).unwrap();
-        assert_eq!(comments(&second), ["b", "a"]);
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-}
+mod tests;

@@ -69,8 +69,10 @@ pub(crate) struct Messages {
     scanned: usize,
     /// For how many the filter had no answer.
     filter_errors: usize,
-    /// There are more than `limit`.
+    /// There are more: than `limit`, or than an answer may hold (32 MiB).
     truncated: bool,
+    /// Why there are more, where there are.
+    cut: Option<String>,
     /// The time was over before the end.
     timed_out: bool,
     /// How long it took.
@@ -139,6 +141,9 @@ pub(crate) fn shown(bytes: Option<&[u8]>) -> Option<String> {
         Err(_) => format!("base64:{}", base64::encode(bytes)),
     })
 }
+
+/// Of the records of one answer, whatever limit was asked for.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// The last records of a topic.
 pub(crate) async fn last(
@@ -263,10 +268,11 @@ pub(crate) async fn messages(
         scanned: 0,
         filter_errors: 0,
         truncated: false,
+        cut: None,
         timed_out: false,
         elapsed_ms: 0,
     };
-    let mut scratch = Scratch::default();
+    let (mut scratch, mut bytes) = (Scratch::default(), 0);
     loop {
         let event = match tokio::time::timeout_at(end, stream.next()).await {
             Err(_) => {
@@ -285,10 +291,20 @@ pub(crate) async fn messages(
         });
         match verdict {
             Verdict::Keep if found.messages.len() == limit => {
-                found.truncated = true;
+                (found.truncated, found.cut) = (true, Some(format!("`limit` is {limit}")));
                 break;
             }
-            Verdict::Keep => found.messages.push(taken.message()),
+            Verdict::Keep => {
+                let message = taken.message();
+                bytes += message.line.get().len();
+                if bytes > MOST_BYTES {
+                    let place = format!("{}/{}@{}", taken.topic, taken.partition, taken.offset);
+                    let cut = format!("with {place} the answer would be above 32 MiB");
+                    (found.truncated, found.cut) = (true, Some(cut));
+                    break;
+                }
+                found.messages.push(message);
+            }
             Verdict::Drop => {}
             Verdict::Undecodable(_) | Verdict::Failed(_) => found.filter_errors += 1,
         }

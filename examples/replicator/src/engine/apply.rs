@@ -1,8 +1,9 @@
 //! From the configuration to what runs: starts, stops, and changes without a stop.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use citizenk::admin::GroupOffset;
 use citizenk::prelude::*;
@@ -120,6 +121,7 @@ impl Engine {
             let (source_count, target_count) = *ready.as_ref().unwrap_or(&(0, 0));
             if let (Some(live), Ok(_)) = (&known, &ready)
                 && live.started
+                && lock(&live.run.troubles).waits().is_none()
                 && live.run.rules().is_of(&config, source_count, target_count)
             {
                 continue;
@@ -138,8 +140,9 @@ impl Engine {
                     if ready.is_ok() {
                         live.run.set_rules(rules);
                     }
-                    if let (Err(why), Phase::Running) = (&ready, live.run.phase()) {
-                        tracing::warn!(mapping = key.mapping, why, "a topic is not seen");
+                    let why = ready.as_ref().err();
+                    if lock(&live.run.troubles).missing(why.cloned()) {
+                        tracing::warn!(mapping = key.mapping, why, "what it needs is missing");
                     }
                 }
                 known => {
@@ -157,16 +160,23 @@ impl Engine {
         self.remember_active();
     }
 
+    /// The file that is written, which another mapping may write too.
+    fn sink(&self, path: &Path) -> Arc<FileSink> {
+        let mut sinks = lock(&self.sinks);
+        sinks.retain(|_, sink| sink.strong_count() > 0);
+        if let Some(sink) = sinks.get(path).and_then(Weak::upgrade) {
+            return sink;
+        }
+        let sink = Arc::new(FileSink::new(path));
+        sinks.insert(path.to_owned(), Arc::downgrade(&sink));
+        sink
+    }
+
     fn new_live(&self, key: &RunKey, rules: Rules) -> Live {
-        let name = &key.pair.target;
-        let file = match self.options.worker_count {
-            1 => format!("{name}.json"),
-            _ => format!("{name}.{}.json", self.options.worker_index),
-        };
         let sink = rules
             .mapping
             .target_is_file
-            .then(|| FileSink::new(&self.options.data.join(file)));
+            .then(|| self.sink(&self.store.target(&key.pair.target)));
         Live {
             run: Arc::new(Run::new(key.pair.clone(), rules, sink)),
             history: Arc::default(),
@@ -231,7 +241,7 @@ impl Engine {
     async fn source_offsets(&self) -> Vec<GroupOffset> {
         let ask = async {
             let group = self.options.group.as_deref()?;
-            let admin = self.tools().ok()?.admin.on("source").ok()?;
+            let admin = self.tools().ok()?.admin.on("source").ok()?.timeout(ASK);
             admin.group_offsets(group).await.ok()
         };
         ask.await.unwrap_or_default()
@@ -350,6 +360,11 @@ impl Engine {
     }
 }
 
+/// Why a mapping waits for a topic.
+pub(super) fn no_topic(side: &str, name: &str) -> String {
+    format!("{side} topic missing: `{name}`; topics are never created")
+}
+
 /// How many partitions source and target have; files have none.
 fn counts(
     mapping: &Mapping,
@@ -363,7 +378,7 @@ fn counts(
         Ok(topics) => topics
             .get(name)
             .copied()
-            .ok_or_else(|| format!("{side} topic missing: `{name}`; topics are never created")),
+            .ok_or_else(|| no_topic(side, name)),
     };
     Ok((
         count(mapping.source_is_file, sources, "source", &pair.source)?,

@@ -4,7 +4,7 @@ use citizenk::admin::{AdminErrorKind, GroupState, ResetTo};
 use replicator_domain::config::GroupAction;
 
 use super::run::lock;
-use super::{Engine, GroupInfo};
+use super::{ASK, Engine, GroupInfo};
 
 impl Engine {
     /// Deletes or moves groups without members, and sees which have some.
@@ -58,7 +58,7 @@ impl Engine {
             .tools()
             .ok()
             .and_then(|tools| tools.admin.on("target").ok());
-        let Some(admin) = admin else {
+        let Some(admin) = admin.map(|admin| admin.timeout(ASK)) else {
             info.error = Some("there is no target cluster".to_owned());
             return info;
         };

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 
+use citizenk::admin::{AdminError, AdminErrorKind};
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::run::Phase;
 use super::run::lock;
-use super::{Ends, Engine, Live, RunKey};
+use super::{ASK, Ends, Engine, Live, RunKey};
 
 /// How a run was at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
@@ -79,6 +81,8 @@ impl History {
     }
 }
 
+/// So many topics are asked about at once.
+const AT_ONCE: usize = 16;
 /// Ends of so many topics are asked for at a tick; the others keep their turn.
 const BUSY_TOPICS: usize = 100;
 /// Of those where nothing happens.
@@ -95,12 +99,10 @@ impl Live {
 }
 
 impl Engine {
-    /// Measures every run.
-    pub(super) async fn tick(&self) {
-        let runs = self.live();
-        self.measure_lags(&runs).await;
+    /// Measures every run; no cluster is asked.
+    pub(super) fn tick(&self) {
         let now = self.now();
-        for (key, live) in &runs {
+        for (key, live) in &self.live() {
             let positions = live.positions();
             live.run.settle(&positions);
             let sample = self.sample(key, live, &positions, now);
@@ -109,13 +111,16 @@ impl Engine {
         self.ticked.send_modify(|ticks| *ticks += 1);
     }
 
-    async fn measure_lags(&self, runs: &[(RunKey, Live)]) {
+    /// Asks the source where its topics end.
+    pub(super) async fn measure_lags(&self) {
         let Ok(tools) = self.tools() else { return };
         let Ok(admin) = tools.admin.on("source") else {
             return;
         };
+        let admin = admin.timeout(ASK);
+        let runs = self.live();
         let mut topics: BTreeMap<&str, (bool, Vec<&Live>)> = BTreeMap::new();
-        for (key, live) in runs {
+        for (key, live) in &runs {
             if live.started && live.replay.is_none() {
                 let (busy, readers) = topics.entry(&key.pair.source).or_default();
                 *busy |= live.is_busy();
@@ -132,18 +137,48 @@ impl Engine {
                 topics.truncate(most);
             }
         }
-        for (topic, (_, readers)) in busy.into_iter().chain(idle) {
-            let Ok(offsets) = admin.watermarks(topic).await else {
-                continue;
-            };
-            let ends: Ends = offsets
-                .into_iter()
-                .map(|at| (at.partition.partition, (at.low, at.high)))
-                .collect();
-            for live in readers {
-                live.run.lose(&ends, &live.positions());
+        let asked: Vec<_> = busy.into_iter().chain(idle).collect();
+        for some in asked.chunks(AT_ONCE) {
+            let answers = some.iter().map(|(topic, _)| admin.watermarks(topic));
+            let answers = join_all(answers).await;
+            let dead = answers.iter().all(|answer| match answer {
+                Ok(_) => false,
+                Err(error) => error.kind != AdminErrorKind::NotFound,
+            });
+            for ((topic, (_, readers)), answer) in some.iter().zip(answers) {
+                let ends = answer.map(|offsets| -> Ends {
+                    let ends = offsets.into_iter();
+                    ends.map(|at| (at.partition.partition, (at.low, at.high)))
+                        .collect()
+                });
+                for live in readers {
+                    self.hear(topic, live, ends.as_ref());
+                }
+                if let Ok(ends) = ends {
+                    lock(&self.lags).insert((**topic).to_owned(), ends);
+                }
             }
-            lock(&self.lags).insert((*topic).to_owned(), ends);
+            if dead {
+                // The others would wait as long for the same answer.
+                break;
+            }
+        }
+    }
+
+    /// What the source said of a run's topic.
+    fn hear(&self, topic: &str, live: &Live, ends: Result<&Ends, &AdminError>) {
+        let why = match ends {
+            Ok(ends) => {
+                live.run.lose(ends, &live.positions());
+                None
+            }
+            Err(error) if error.kind == AdminErrorKind::NotFound => {
+                Some(super::apply::no_topic("source", topic))
+            }
+            Err(error) => Some(format!("the source cluster does not answer: {error}")),
+        };
+        if lock(&live.run.troubles).silent(why.clone()) {
+            tracing::warn!(topic, why, "where it ends is not known");
         }
     }
 
@@ -216,9 +251,7 @@ impl Engine {
             lag: self.lag(key, live, positions),
             latency_ms_p50: quantile(50),
             latency_ms_p99: quantile(99),
-            errors: get(&counters.failed)
-                + get(&counters.undecodable)
-                + get(&counters.partition_errors),
+            errors: get(&counters.failed) + get(&counters.undecodable) + get(&counters.held),
         }
     }
 }

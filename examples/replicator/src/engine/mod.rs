@@ -14,14 +14,17 @@ mod apply;
 mod folder;
 mod groups;
 pub(crate) mod history;
+mod losses;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod sink;
+mod trouble;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use citizenk::prelude::*;
@@ -35,6 +38,7 @@ use tokio::task::JoinHandle;
 use self::history::History;
 use self::replay::Replay;
 use self::run::{Phase, Run, lock};
+use self::sink::FileSink;
 use crate::store::{Snapshot, Store};
 
 /// What a run is known by.
@@ -158,6 +162,8 @@ pub(crate) struct Inner {
     /// Counts the ticks of the stats.
     pub(crate) ticked: tokio::sync::watch::Sender<u64>,
     pub(crate) lags: Mutex<BTreeMap<String, Ends>>,
+    /// The files that are written: each by one, however many mappings it is the target of.
+    sinks: Mutex<BTreeMap<PathBuf, Weak<FileSink>>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -192,6 +198,7 @@ impl Engine {
             remembering: Mutex::default(),
             ticked: tokio::sync::watch::Sender::new(0),
             lags: Mutex::default(),
+            sinks: Mutex::default(),
         }))
     }
 
@@ -244,7 +251,11 @@ impl Engine {
             Ok::<(), AgentError>(())
         });
         every("stats", self.options.stats_every, |engine| {
-            Box::pin(async move { engine.tick().await })
+            Box::pin(async move { engine.tick() })
+        });
+        // A cluster that does not answer holds up no tick.
+        every("lags", self.options.stats_every, |engine| {
+            Box::pin(async move { engine.measure_lags().await })
         });
         every("groups", self.options.groups_every, |engine| {
             Box::pin(async move { engine.look_after_groups().await })
@@ -271,6 +282,8 @@ impl Engine {
                 Err(issues) => loaded.issues.extend(issues),
             }
         }
+        let taken = self.store.taken(&loaded.mappings);
+        loaded.issues.extend(taken);
         if let Some(message) = loop_of(&loaded, one == Some(true)) {
             loaded.issues.push(Issue::error("mappings.json", message));
         }
@@ -429,11 +442,9 @@ impl Engine {
         {
             found += 1;
             if let Some(replay) = &live.replay {
-                if paused {
-                    replay.pause()
-                } else {
-                    replay.resume()
-                }
+                replay.pause(paused);
+                live.run.enter(replay.phase());
+                continue;
             } else if let Some(agent) = live.agent.get() {
                 if paused {
                     agent.pause().await?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use citizenk::prelude::*;
-use replicator_domain::replay::{ReplayClock, Speed};
+use replicator_domain::replay::{Player, Speed, Step, known};
 use replicator_domain::transform::Buffers;
 use replicator_domain::{Outcome, Partitioning, Record};
 use tokio::sync::Notify;
@@ -18,6 +18,8 @@ use super::run::{Phase, RAW, Run, Tally, leave_out, lock, size};
 
 /// Sent and not acknowledged at once.
 const IN_FLIGHT: usize = 1000;
+/// Before a target that has refused something is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The records of a file, still as text.
 #[derive(Debug)]
@@ -67,11 +69,15 @@ impl FileText {
             first: None,
             last: None,
         };
-        let stamp = |index| file.get(index).ok()?.timestamp;
+        let stamp = |index| file.stamp(index);
         let first = (0..file.len()).find_map(stamp);
         let last = (0..file.len()).rev().find_map(stamp);
         (file.first, file.last) = (first, last);
         file
+    }
+
+    fn stamp(&self, index: usize) -> Option<i64> {
+        known(self.get(index).ok()?.timestamp)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -96,12 +102,7 @@ pub(crate) struct Replay {
 
 #[derive(Debug)]
 struct State {
-    clock: ReplayClock,
-    /// The next record.
-    next: usize,
-    /// How late the last record was, in milliseconds.
-    drift: i64,
-    seek: Option<i64>,
+    player: Player,
     /// The wall clock's lead over this replay's own.
     lead: i64,
 }
@@ -129,11 +130,9 @@ impl Replay {
         speed: Speed,
         (origin, wall): (tokio::time::Instant, i64),
     ) -> Self {
+        let span = (file.first, file.last);
         let state = State {
-            clock: ReplayClock::start(first, 0, speed),
-            next: 0,
-            drift: 0,
-            seek: None,
+            player: Player::start(file.len(), span, first, 0, speed),
             lead: wall,
         };
         Self {
@@ -159,56 +158,52 @@ impl Replay {
     }
 
     pub(crate) fn progress(&self) -> Progress {
-        let state = lock(&self.state);
+        let player = lock(&self.state).player.clone();
         Progress {
-            next: state.next,
+            next: player.done(),
             records: self.file.len(),
-            position: state.clock.position(self.now()),
-            speed: state.clock.speed().factor(),
-            paused: state.clock.is_paused(),
-            drift: state.drift,
+            position: player.position(self.now()),
+            speed: player.speed().factor(),
+            paused: player.is_paused(),
+            drift: player.drift(),
             span: (self.file.first, self.file.last),
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut State, i64)) {
-        change(&mut lock(&self.state), self.now());
+    fn change(&self, change: impl FnOnce(&mut Player, i64)) {
+        change(&mut lock(&self.state).player, self.now());
         self.changed.notify_waiters();
         self.changed.notify_one();
     }
 
-    pub(crate) fn pause(&self) {
-        self.change(|state, now| state.clock.pause(now));
-    }
-
-    pub(crate) fn resume(&self) {
-        self.change(|state, now| state.clock.resume(now));
-    }
-
-    pub(crate) fn set_speed(&self, speed: Speed) {
-        self.change(|state, now| state.clock.set_speed(speed, now));
-    }
-
-    /// Goes on with the first record at or after this time.
-    pub(crate) fn seek(&self, recorded: i64) {
-        self.change(|state, now| {
-            state.clock.seek(recorded, now);
-            state.seek = Some(recorded);
+    /// Stops time, or lets it go on.
+    pub(crate) fn pause(&self, paused: bool) {
+        self.change(|player, now| match paused {
+            true => player.pause(now),
+            false => player.resume(now),
         });
     }
 
-    fn index_at(&self, recorded: i64) -> usize {
-        let at = |index: &usize| {
-            self.file
-                .get(*index)
-                .ok()
-                .and_then(|record| record.timestamp)
-                .is_some_and(|at| at >= recorded)
-        };
-        (0..self.file.len()).find(at).unwrap_or(self.file.len())
+    pub(crate) fn set_speed(&self, speed: Speed) {
+        self.change(|player, now| player.set_speed(speed, now));
     }
 
-    /// The next record and when it is due, once that time has come.
+    /// Goes on with the first record at or after this time, also from the end.
+    pub(crate) fn seek(&self, recorded: i64) {
+        self.change(|player, now| player.seek(recorded, now, |index| self.file.stamp(index)));
+    }
+
+    /// What it does where nothing fails.
+    pub(crate) fn phase(&self) -> Phase {
+        let state = lock(&self.state);
+        match (state.player.is_over(), state.player.is_paused()) {
+            (true, _) => Phase::Completed,
+            (false, true) => Phase::Paused,
+            (false, false) => Phase::Running,
+        }
+    }
+
+    /// The next record and when it was due, once that time has come.
     async fn next(
         &self,
     ) -> Option<(
@@ -218,66 +213,55 @@ impl Replay {
     )> {
         loop {
             let changed = self.changed.notified();
-            let wait = {
-                let mut state = lock(&self.state);
-                if let Some(recorded) = state.seek.take() {
-                    state.next = self.index_at(recorded);
-                }
-                if state.next >= self.file.len() {
-                    return None;
-                }
-                let record = self.file.get(state.next);
-                let now = self.now();
-                match state
-                    .clock
-                    .due(record.as_ref().ok().and_then(|record| record.timestamp))
-                {
-                    Some(due) if due <= now => {
-                        let index = state.next;
-                        state.next += 1;
-                        state.drift = if state.clock.speed().factor() == 0.0 {
-                            0
-                        } else {
-                            now - due
-                        };
-                        let due = if state.clock.speed().factor() == 0.0 {
-                            now
-                        } else {
-                            due
-                        };
-                        return Some((record, due, index));
+            let now = self.now();
+            let step = lock(&self.state)
+                .player
+                .step(now, |index| self.file.stamp(index));
+            match step {
+                Step::Send { index, due } => return Some((self.file.get(index), due, index)),
+                Step::End => return None,
+                Step::Paused => changed.await,
+                Step::Wait(due) => {
+                    let wait = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
+                    tokio::select! {
+                        () = changed => {}
+                        () = tokio::time::sleep(Duration::from_millis(wait)) => {}
                     }
-                    Some(due) => Some(Duration::from_millis(u64::try_from(due - now).unwrap_or(0))),
-                    None => None,
                 }
-            };
-            match wait {
-                Some(wait) => tokio::select! {
-                    () = changed => {}
-                    () = tokio::time::sleep(wait) => {}
-                },
-                None => changed.await,
             }
         }
     }
 
-    /// Replays until the file ends, the run is stopped or the service is.
-    pub(crate) async fn run(self: Arc<Self>, run: Arc<Run>, producer: Producer, clock: Clock) {
-        run.enter(Phase::Running);
+    /// Waits at the end until somebody leads back.
+    async fn until_led_back(&self) {
         loop {
+            let changed = self.changed.notified();
+            if !lock(&self.state).player.is_over() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Replays the file, and what of it is asked for again, until the run is stopped or the service is.
+    pub(crate) async fn run(self: Arc<Self>, run: Arc<Run>, producer: Producer, clock: Clock) {
+        loop {
+            // Also one without records is there.
+            run.enter(match self.file.len() {
+                0 => Phase::Running,
+                _ => self.phase(),
+            });
             self.pass(&run, &producer, &clock).await;
             let rules = run.rules();
-            if !rules.mapping.replay.again || self.file.len() == 0 {
-                break;
+            if rules.mapping.replay.again && self.file.len() > 0 {
+                let first = rules.mapping.replay.from.or(self.file.first).unwrap_or(0);
+                self.change(|player, now| player.again(first, now));
+                tokio::task::yield_now().await;
+                continue;
             }
-            let first = rules.mapping.replay.from.or(self.file.first).unwrap_or(0);
-            self.change(|state, now| {
-                state.clock.seek(first, now);
-                state.next = 0;
-            });
-            tokio::task::yield_now().await;
+            run.enter(self.phase());
+            self.until_led_back().await;
         }
-        run.enter(Phase::Completed);
     }
 
     async fn pass(&self, run: &Run, producer: &Producer, clock: &Clock) {
@@ -285,13 +269,14 @@ impl Replay {
         let target = RAW.named(&format!("target/{}", run.pair.target));
         let mut buffers = Buffers::default();
         let mut waiting = VecDeque::new();
+        let mut unreadable = false;
         loop {
             // What is on its way is heard of while the next record is not due.
             let next = tokio::select! {
                 biased;
                 next = self.next() => next,
                 arrived = oldest(&mut waiting), if !waiting.is_empty() => {
-                    settle(&mut waiting, arrived, run, producer, &target).await;
+                    self.settle(&mut waiting, arrived, run, producer, &target).await;
                     continue;
                 }
             };
@@ -309,21 +294,26 @@ impl Replay {
             let record = match read {
                 Ok(record) => record,
                 Err(reason) => {
-                    tracing::warn!(
-                        file = run.pair.source,
-                        reason,
-                        "a record cannot be read and is left out"
-                    );
+                    // One of a row that follow each other is news; all are counted.
+                    if !std::mem::replace(&mut unreadable, true) {
+                        tracing::warn!(
+                            file = run.pair.source,
+                            reason,
+                            "a record cannot be read and is left out"
+                        );
+                    }
                     tally.undecodable = 1;
                     run.count(&tally);
                     continue;
                 }
             };
+            unreadable = false;
+            let timestamp = known(record.timestamp);
             let within = |at: i64| {
                 rules.mapping.replay.from.is_none_or(|from| at >= from)
                     && rules.mapping.replay.to.is_none_or(|to| at < to)
             };
-            if !record.timestamp.is_none_or(within) {
+            if !timestamp.is_none_or(within) {
                 tally.filtered = 1;
                 run.count(&tally);
                 continue;
@@ -333,7 +323,7 @@ impl Replay {
                 topic: &run.pair.source,
                 partition: record.partition.unwrap_or(0),
                 offset: record.offset.unwrap_or(index as i64),
-                timestamp: record.timestamp,
+                timestamp,
                 key: record.key.as_deref(),
                 value: record.value.as_deref(),
                 headers: &record.headers,
@@ -360,9 +350,7 @@ impl Replay {
                             _ => None,
                         },
                         timestamp: shifted,
-                        original: record
-                            .timestamp
-                            .filter(|_| rules.mapping.replay.original_timestamp),
+                        original: timestamp.filter(|_| rules.mapping.replay.original_timestamp),
                     };
                     tally.bytes_out = size(copy.key.as_deref(), copy.value.as_deref());
                     if let Some(sink) = &run.sink {
@@ -376,9 +364,9 @@ impl Replay {
                         replicator_domain::lines::write(&written, &mut line);
                         while let Err(error) = sink.append(&line) {
                             run.enter(Phase::Failed(error.to_string()));
-                            tokio::time::sleep(Duration::from_secs(1)).await;
+                            tokio::time::sleep(AGAIN).await;
                         }
-                        run.enter(Phase::Running);
+                        run.recover(|| self.phase());
                         run.counters
                             .target
                             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -392,13 +380,38 @@ impl Replay {
             run.count(&tally);
             while waiting.len() > IN_FLIGHT {
                 let arrived = oldest(&mut waiting).await;
-                settle(&mut waiting, arrived, run, producer, &target).await;
+                self.settle(&mut waiting, arrived, run, producer, &target)
+                    .await;
             }
         }
         while !waiting.is_empty() {
             let arrived = oldest(&mut waiting).await;
-            settle(&mut waiting, arrived, run, producer, &target).await;
+            self.settle(&mut waiting, arrived, run, producer, &target)
+                .await;
         }
+    }
+
+    /// The oldest is done; one that failed is sent again until it arrives.
+    async fn settle(
+        &self,
+        waiting: &mut VecDeque<(Copied, citizenk::Sending)>,
+        mut arrived: Arrived,
+        run: &Run,
+        producer: &Producer,
+        target: &Topic<RawBytes, KeyBytes>,
+    ) {
+        let Some((copy, _)) = waiting.pop_front() else {
+            return;
+        };
+        while let Err(error) = arrived {
+            run.enter(Phase::Failed(error.to_string()));
+            tokio::time::sleep(AGAIN).await;
+            arrived = copy.send(producer, target).await;
+        }
+        run.recover(|| self.phase());
+        run.counters
+            .target
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -444,26 +457,4 @@ async fn oldest(waiting: &mut VecDeque<(Copied, citizenk::Sending)>) -> Arrived 
         Some((_, sending)) => sending.await,
         None => std::future::pending().await,
     }
-}
-
-/// The oldest is done; one that failed is sent again until it arrives.
-async fn settle(
-    waiting: &mut VecDeque<(Copied, citizenk::Sending)>,
-    mut arrived: Arrived,
-    run: &Run,
-    producer: &Producer,
-    target: &Topic<RawBytes, KeyBytes>,
-) {
-    let Some((copy, _)) = waiting.pop_front() else {
-        return;
-    };
-    while let Err(error) = arrived {
-        run.enter(Phase::Failed(error.to_string()));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        arrived = copy.send(producer, target).await;
-    }
-    run.enter(Phase::Running);
-    run.counters
-        .target
-        .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 }

@@ -9,8 +9,10 @@ use citizenk::{RawRecord, RawRecords};
 use replicator_domain::transform::{Buffers, NoSuchPartition};
 use replicator_domain::{Mapping, Outcome, Pair, Record, Transform};
 
+use super::Config;
+use super::losses::Losses;
 use super::sink::FileSink;
-use super::{Config, Ends};
+use super::trouble::Troubles;
 use crate::bytes::KeyBytes;
 
 /// Names a copy's source, so that it is not copied back.
@@ -48,6 +50,8 @@ pub(crate) struct Counters {
     pub(crate) failed: AtomicU64,
     pub(crate) unmapped: AtomicU64,
     pub(crate) partition_errors: AtomicU64,
+    /// How often a record began to hold its partition.
+    pub(crate) held: AtomicU64,
     pub(crate) gaps: AtomicU64,
     pub(crate) lost: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
@@ -76,26 +80,6 @@ struct Mark {
     last: i64,
     sent: u64,
     at: std::time::Instant,
-}
-
-/// What retention may have taken before it was read.
-#[derive(Debug, Default)]
-struct Losses {
-    /// Where a partition went on after a restart, until its first record is read.
-    resumed: BTreeMap<i32, i64>,
-    /// Partition, first and end of offsets that were expected and did not come.
-    missing: Vec<(i32, i64, i64)>,
-    /// Up to where a partition's losses are counted.
-    counted: BTreeMap<i32, i64>,
-}
-
-impl Losses {
-    fn count(&mut self, partition: i32, first: i64, end: i64) -> u64 {
-        let counted = self.counted.entry(partition).or_insert(first);
-        let lost = end.saturating_sub(first.max(*counted)).max(0);
-        *counted = end.max(*counted);
-        lost.unsigned_abs()
-    }
 }
 
 /// What may change while it runs.
@@ -132,13 +116,12 @@ pub(crate) struct Run {
     rules: RwLock<Arc<Rules>>,
     pub(crate) counters: Counters,
     phase: Mutex<Phase>,
-    /// Why the last batch failed, and where.
-    trouble: Mutex<Option<(String, i32, i64)>>,
+    pub(crate) troubles: Mutex<Troubles>,
     marks: Mutex<BTreeMap<i32, VecDeque<Mark>>>,
-    next: Mutex<BTreeMap<i32, i64>>,
-    losses: Mutex<Losses>,
+    pub(super) next: Mutex<BTreeMap<i32, i64>>,
+    pub(super) losses: Mutex<Losses>,
     pub(crate) latencies: Mutex<VecDeque<u32>>,
-    pub(crate) sink: Option<FileSink>,
+    pub(crate) sink: Option<Arc<FileSink>>,
 }
 
 /// The headers of a record from a cluster.
@@ -151,13 +134,13 @@ impl replicator_domain::Headers for Raw<'_> {
 }
 
 impl Run {
-    pub(crate) fn new(pair: Pair, rules: Rules, sink: Option<FileSink>) -> Self {
+    pub(crate) fn new(pair: Pair, rules: Rules, sink: Option<Arc<FileSink>>) -> Self {
         Self {
             pair,
             rules: RwLock::new(Arc::new(rules)),
             counters: Counters::default(),
             phase: Mutex::new(Phase::Starting),
-            trouble: Mutex::default(),
+            troubles: Mutex::default(),
             marks: Mutex::default(),
             next: Mutex::default(),
             losses: Mutex::default(),
@@ -192,15 +175,28 @@ impl Run {
         }
     }
 
+    /// After a failure that is over.
+    pub(crate) fn recover(&self, to: impl FnOnce() -> Phase) {
+        let failed = matches!(&*lock(&self.phase), Phase::Failed(_));
+        if failed {
+            self.enter(to());
+        }
+    }
+
     /// What it does; trouble with a record or a target that does not answer counts more than that it runs.
     pub(crate) fn phase(&self) -> Phase {
         let phase = lock(&self.phase).clone();
         if phase != Phase::Running {
             return phase;
         }
-        if let Some((reason, partition, offset)) = &*lock(&self.trouble) {
-            let place = format!("{}/{partition}@{offset}", self.pair.source);
-            return Phase::Failed(format!("{place}: {reason}"));
+        {
+            let troubles = lock(&self.troubles);
+            if let Some(why) = troubles.waits() {
+                return Phase::Waiting(why);
+            }
+            if let Some(why) = troubles.fails(&self.pair.source) {
+                return Phase::Failed(why);
+            }
         }
         let marks = lock(&self.marks);
         let oldest = marks
@@ -238,8 +234,46 @@ impl Run {
         add(&counters.bytes_out, tally.bytes_out);
     }
 
-    /// Handles a batch: everything that is to be copied is staged in `out` or written to the file.
+    /// Handles a batch of a partition: everything that is to be copied is staged in `out` or written to the file.
     pub(crate) fn batch(
+        &self,
+        records: &RawRecords,
+        out: &Outbox,
+        target: &Topic<RawBytes, KeyBytes>,
+        now: i64,
+    ) -> citizenk::Result<()> {
+        let first = records.iter().next();
+        let (partition, offset) = first.map_or((0, 0), |first| (first.partition(), first.offset()));
+        let last = records.iter().last().map_or(offset, |last| last.offset());
+        let handled = self.copy(records, out, target, now);
+        let mut troubles = lock(&self.troubles);
+        match &handled {
+            Ok(()) => troubles.handled(partition, last),
+            Err(error) => {
+                let reason = error.to_string();
+                if troubles.failed(partition, offset, &reason) {
+                    self.news(partition, offset, &reason);
+                }
+            }
+        }
+        handled
+    }
+
+    /// Says and counts what holds a partition, once however often it is tried again.
+    fn news(&self, partition: i32, offset: i64, reason: &str) {
+        self.counters.held.fetch_add(1, Ordering::Relaxed);
+        let rules = self.rules();
+        tracing::warn!(
+            mapping = rules.mapping.name,
+            source = self.pair.source,
+            partition,
+            offset,
+            reason,
+            "held"
+        );
+    }
+
+    fn copy(
         &self,
         records: &RawRecords,
         out: &Outbox,
@@ -266,7 +300,6 @@ impl Run {
         } else {
             self.each(&rules, records, out, target, &mut tally)?;
         }
-        *lock(&self.trouble) = None;
         self.count(&tally);
         self.remember(records, &tally, now);
         Ok(())
@@ -306,7 +339,10 @@ impl Run {
                     partition,
                     unmapped,
                 } => (key, value, partition, unmapped),
-                Outcome::Held(reason) => return Err(self.held(reason, &record)),
+                Outcome::Held(reason) => {
+                    self.hold(&reason, &record);
+                    return Err(AgentError::new(reason));
+                }
                 other => {
                     leave_out(other, tally);
                     continue;
@@ -349,29 +385,29 @@ impl Run {
         Ok(())
     }
 
-    /// The error that holds the partition at this record.
-    fn held(&self, reason: String, record: &Record<'_>) -> AgentError {
-        let error = AgentError::new(reason.clone());
-        *lock(&self.trouble) = Some((reason, record.partition, record.offset));
-        error
+    /// The record holds its partition; answers whether that is news.
+    fn hold(&self, reason: &str, record: &Record<'_>) -> bool {
+        let (partition, offset) = (record.partition, record.offset);
+        let news = lock(&self.troubles).hold(partition, offset, reason);
+        if news {
+            self.news(partition, offset, reason);
+        }
+        news
     }
 
-    pub(crate) fn no_partition(&self, wrong: NoSuchPartition, record: &Record<'_>) -> AgentError {
+    fn no_partition(&self, wrong: NoSuchPartition, record: &Record<'_>) -> AgentError {
         let NoSuchPartition { partition, count } = wrong;
-        let at = lock(&self.trouble)
-            .as_ref()
-            .map(|(_, partition, offset)| (*partition, *offset));
-        if at != Some((record.partition, record.offset)) {
-            self.counters
-                .partition_errors
-                .fetch_add(1, Ordering::Relaxed);
-        }
         let target = &self.pair.target;
         let reason = format!(
             "`key:partition` says {partition}, but `{target}` has partitions 0 to {}",
             count - 1
         );
-        self.held(reason, record)
+        if self.hold(&reason, record) {
+            self.counters
+                .partition_errors
+                .fetch_add(1, Ordering::Relaxed);
+        }
+        AgentError::new(reason)
     }
 
     fn remember(&self, records: &RawRecords, tally: &Tally, now: i64) {
@@ -446,45 +482,9 @@ impl Run {
             .target
             .fetch_add(acknowledged, Ordering::Relaxed);
         drop(marks);
+        lock(&self.troubles).keep(|partition| positions.contains_key(&partition));
         // Others may read on what is given away.
         lock(&self.next).retain(|partition, _| positions.contains_key(partition));
-    }
-
-    /// The group's offsets when it went on after a restart.
-    pub(crate) fn resumes(&self, offsets: impl Iterator<Item = (i32, i64)>) {
-        lock(&self.losses).resumed = offsets.collect();
-    }
-
-    /// Counts what was deleted before it was read: what lies below the first offset that is kept and either is
-    /// still to be read or did not come.
-    pub(crate) fn lose(&self, kept: &Ends, positions: &BTreeMap<i32, Option<i64>>) {
-        let mut losses = lock(&self.losses);
-        let first_kept = |partition: &i32| kept.get(partition).map_or(0, |(low, _)| *low);
-        let read = lock(&self.next).clone();
-        let mut lost = 0;
-        for (partition, first, end) in std::mem::take(&mut losses.missing) {
-            let end = end.min(first_kept(&partition));
-            lost += losses.count(partition, first, end.max(first));
-        }
-        for (partition, next) in positions {
-            let low = first_kept(partition);
-            // What was read is not lost, even if the target has not acknowledged it.
-            let next = (*next).max(read.get(partition).copied().filter(|_| next.is_some()));
-            if let Some(next) = next.filter(|next| *next < low) {
-                lost += losses.count(*partition, next, low);
-            }
-        }
-        drop(losses);
-        if lost > 0 {
-            let rules = self.rules();
-            tracing::warn!(
-                mapping = rules.mapping.name,
-                source = self.pair.source,
-                lost,
-                "retention was quicker: records were deleted before they were read"
-            );
-            self.counters.lost.fetch_add(lost, Ordering::Relaxed);
-        }
     }
 
     /// How many records the target has not acknowledged.
@@ -527,10 +527,10 @@ fn comes_from(record: &Record<'_>, place: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn run() -> Run {
+    pub(crate) fn run() -> Run {
         let pair = Pair {
             source: "A".to_owned(),
             target: "B".to_owned(),
@@ -546,18 +546,6 @@ mod tests {
             to: "target/B".to_owned(),
         };
         Run::new(pair, rules, None)
-    }
-
-    #[test]
-    fn what_was_read_is_not_lost_before_it_is_acknowledged() {
-        let run = run();
-        let lost = || run.counters.lost.load(Ordering::Relaxed);
-        lock(&run.next).insert(0, 10);
-        let positions = BTreeMap::from([(0, Some(3)), (1, None)]);
-        run.lose(&Ends::from([(0, (8, 20)), (1, (5, 20))]), &positions);
-        assert_eq!(lost(), 0);
-        run.lose(&Ends::from([(0, (12, 20)), (1, (5, 20))]), &positions);
-        assert_eq!(lost(), 2, "10 and 11");
     }
 
     #[test]

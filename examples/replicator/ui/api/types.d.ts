@@ -254,6 +254,8 @@ export interface Row {
   gap_count: number;
   /** The mapping's category. */
   group: string;
+  /** How often a record, or a file that cannot be written, began to hold its partition. */
+  held_count: number;
   /** Records that wait at the source. */
   lag: number;
   /** When the last record was read, in milliseconds since the Unix epoch. */

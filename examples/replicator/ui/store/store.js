@@ -148,7 +148,8 @@ function together(a, b) {
   const sum = { ...a };
   for (const name of /** @type {const} */ ([
     "lag", "source_count", "target_count", "queue", "filtered_count", "dropped_count", "decode_error_count",
-    "error_count", "partition_error_count", "unmapped_count", "lost_count", "bytes_in", "bytes_out", "rate_in", "rate_out",
+    "error_count", "partition_error_count", "held_count", "unmapped_count", "lost_count", "bytes_in", "bytes_out",
+    "rate_in", "rate_out",
   ])) {
     // Either may be a `bigint`; both together are shown, not calculated with.
     sum[name] = typeof a[name] === typeof b[name] ? a[name] + b[name] : Number(a[name]) + Number(b[name]);

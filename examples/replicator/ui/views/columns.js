@@ -16,7 +16,7 @@ import { count, rate } from "../app/text.js";
 
 /** @param {Row} row */
 export const problems = (row) =>
-  Number(row.error_count) + Number(row.decode_error_count) + Number(row.partition_error_count) + Number(row.lost_count);
+  Number(row.error_count) + Number(row.decode_error_count) + Number(row.held_count) + Number(row.lost_count);
 
 /** @type {Column[]} */
 export const COLUMNS = [
