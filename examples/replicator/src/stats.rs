@@ -26,6 +26,8 @@ pub(crate) struct Stats {
     pub(crate) time_ms: i64,
     /// Which worker this is.
     pub(crate) worker: u32,
+    /// The version of the configuration it runs.
+    pub(crate) version: String,
 }
 
 /// One source and target of a mapping.
@@ -173,6 +175,7 @@ impl Engine {
             time_iso,
             time_ms: now,
             worker: self.options.worker_index,
+            version: self.config().version.clone(),
         }
     }
 

@@ -3,17 +3,23 @@
 //! All files are below `/ui/VERSION/`, where the version is a hash of all of them: modules import each other by
 //! relative paths, so a browser keeps them as long as it likes and never mixes two versions.
 
+use std::io::Write as _;
+use std::sync::OnceLock;
+
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::rejection::NestedPathRejection;
 use axum::extract::{NestedPath, Path};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use citizenk::prelude::*;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 macro_rules! files {
     ($($path:literal),* $(,)?) => {
@@ -34,9 +40,11 @@ const FILES: &[(&str, &str)] = files![
     "app/route.js",
     "app/style.css",
     "app/text.js",
+    "components/adoption.js",
     "components/curl.js",
     "components/dialog.js",
     "components/diff.js",
+    "components/doomed.js",
     "components/fields.js",
     "components/filter-test.js",
     "components/group-panel.js",
@@ -54,10 +62,13 @@ const FILES: &[(&str, &str)] = files![
     "components/toast.js",
     "components/topics.js",
     "components/value-view.js",
+    "components/workers-table.js",
     "store/file.js",
+    "store/merge.js",
     "store/source.js",
     "store/store.js",
     "store/switch.js",
+    "views/blank.js",
     "views/columns.js",
     "views/details.js",
     "views/edit.js",
@@ -105,9 +116,37 @@ fn kind(path: &str) -> &'static str {
     }
 }
 
+/// The files as gzip, each made when it is first asked for.
+static PACKED: [OnceLock<Option<Bytes>>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
+
+fn pack(text: &str) -> Option<Bytes> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(text.as_bytes()).ok()?;
+    packer.finish().ok().map(Bytes::from)
+}
+
+fn takes_gzip(asked: &HeaderMap) -> bool {
+    let told = asked
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok());
+    told.unwrap_or_default().split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let is_refused = matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
+        name.trim().eq_ignore_ascii_case("gzip") && !is_refused
+    })
+}
+
 /// A file with the headers every file has; without its text where the browser has it.
-fn file(asked: &HeaderMap, path: &str, text: String, caching: &'static str) -> Response {
-    let tag = format!("\"{}\"", hash([text.as_str()]));
+fn file(
+    asked: &HeaderMap,
+    path: &str,
+    text: &str,
+    packed: Option<&Bytes>,
+    caching: &'static str,
+) -> Response {
+    let packed = packed.filter(|_| takes_gzip(asked));
+    let coding = if packed.is_some() { "-gzip" } else { "" };
+    let tag = format!("\"{}{coding}\"", hash([text]));
     let known = asked
         .get(IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok());
@@ -123,18 +162,22 @@ fn file(asked: &HeaderMap, path: &str, text: String, caching: &'static str) -> R
         (CONTENT_SECURITY_POLICY, POLICY.to_owned()),
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (REFERRER_POLICY, "no-referrer".to_owned()),
+        (VARY, ACCEPT_ENCODING.to_string()),
     ];
     if known {
-        (StatusCode::NOT_MODIFIED, headers).into_response()
-    } else {
-        (headers, text).into_response()
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
+    let Some(packed) = packed else {
+        return (headers, text.to_owned()).into_response();
+    };
+    let coding = [(CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
+    (headers, coding, packed.clone()).into_response()
 }
 
 fn page(prefix: &str, asked: &HeaderMap) -> Response {
     let files = format!("{prefix}/ui/{}", version());
     let text = SHELL.replace("{{files}}", &files);
-    file(asked, "index.html", text, ASK)
+    file(asked, "index.html", &text, None, ASK)
 }
 
 async fn shell(prefix: Result<NestedPath, NestedPathRejection>, asked: HeaderMap) -> Response {
@@ -142,12 +185,14 @@ async fn shell(prefix: Result<NestedPath, NestedPathRejection>, asked: HeaderMap
 }
 
 async fn asset(Path((of, path)): Path<(String, String)>, asked: HeaderMap) -> Response {
-    let Some((_, text)) = FILES.iter().find(|(name, _)| *name == path) else {
+    let files = FILES.iter().zip(&PACKED);
+    let Some(((_, text), packed)) = files.into_iter().find(|((name, _), _)| *name == path) else {
         return Problem::not_found(format!("the page has no file `{path}`")).into_response();
     };
     // While workers are replaced, a page of one may ask another: that must not be kept under the wrong version.
     let caching = if of == version() { A_YEAR } else { ASK };
-    file(&asked, &path, (*text).to_owned(), caching)
+    let packed = packed.get_or_init(|| pack(text));
+    file(&asked, &path, text, packed.as_ref(), caching)
 }
 
 /// The page and its files, for the app.
@@ -160,7 +205,8 @@ pub(crate) fn routes() -> Router {
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
-    use axum::http::HeaderValue;
+    use std::io::Read as _;
+
     use axum::http::header::HeaderName;
     use citizenk::testing::TestApp;
 
@@ -208,6 +254,37 @@ mod tests {
         assert_eq!(page(&header(&first, ETAG)).status(), 304);
         assert_eq!(page("\"older\"").status(), 200);
         assert!(!POLICY.contains("unsafe"));
+    }
+
+    #[tokio::test]
+    async fn files_are_compressed_for_who_takes_that() -> std::io::Result<()> {
+        let (mut whole, mut sent) = (0, 0);
+        for (path, text) in FILES {
+            let get = |takes: &'static str| {
+                let asked =
+                    HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(takes))]);
+                asset(Path((version(), (*path).to_owned())), asked)
+            };
+            let got = get("gzip, deflate, br").await;
+            assert_eq!(header(&got, CONTENT_ENCODING), "gzip");
+            assert_eq!(header(&got, VARY), "accept-encoding");
+            let tag = header(&got, ETAG);
+            let packed = body(got).await;
+            let mut read = String::new();
+            flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut read)?;
+            assert_eq!(read, *text, "{path}");
+            for takes in ["", "br", "gzip;q=0, br"] {
+                let plain = get(takes).await;
+                assert_eq!(header(&plain, CONTENT_ENCODING), "");
+                assert_ne!(header(&plain, ETAG), tag, "another text of the same file");
+            }
+            (whole, sent) = (whole + text.len(), sent + packed.len());
+        }
+        assert!(
+            sent < 150_000 && sent * 2 < whole,
+            "{sent} of {whole} bytes"
+        );
+        Ok(())
     }
 
     #[tokio::test]

@@ -217,6 +217,8 @@ pub(crate) struct PartitionInfo {
     /// The offset the next record will get.
     end: i64,
     lag: i64,
+    /// Records of it that the target has not acknowledged.
+    in_flight: u64,
     /// Who reads it.
     worker: u32,
 }
@@ -238,7 +240,12 @@ pub(crate) async fn partitions(
         .into_iter()
         .filter(|(key, _)| key.mapping == name)
     {
-        for (partition, position, first, end) in engine.partitions(&key, &live.positions()) {
+        let positions = live.positions();
+        live.run.settle(&positions);
+        let in_flight = live.run.in_flight();
+        for (partition, position, first, end) in engine.partitions(&key, &positions) {
+            // Ends are asked for now and then; what is settled was there.
+            let end = position.map_or(end, |position| end.max(position));
             all.push(PartitionInfo {
                 source: key.pair.source.clone(),
                 target: key.pair.target.clone(),
@@ -247,6 +254,7 @@ pub(crate) async fn partitions(
                 first,
                 end,
                 lag: position.map_or(0, |position| (end - position.max(first)).max(0)),
+                in_flight: in_flight.get(&partition).copied().unwrap_or(0),
                 worker: engine.options.worker_index,
             });
         }

@@ -489,11 +489,16 @@ impl Run {
 
     /// How many records the target has not acknowledged.
     pub(crate) fn queue(&self) -> u64 {
-        lock(&self.marks)
-            .values()
-            .flatten()
-            .map(|mark| mark.sent)
-            .sum()
+        self.in_flight().values().sum()
+    }
+
+    /// The same by partition of the source; those with none are left out.
+    pub(crate) fn in_flight(&self) -> BTreeMap<i32, u64> {
+        let marks = lock(&self.marks);
+        let sums = marks
+            .iter()
+            .map(|(partition, marks)| (*partition, marks.iter().map(|mark| mark.sent).sum()));
+        sums.filter(|(_, sum)| *sum > 0).collect()
     }
 }
 
@@ -546,6 +551,24 @@ pub(super) mod tests {
             to: "target/B".to_owned(),
         };
         Run::new(pair, rules, None)
+    }
+
+    #[test]
+    fn what_is_in_flight_is_known_by_partition_until_it_is_acknowledged() {
+        let run = run();
+        let mark = |last, sent| Mark {
+            last,
+            sent,
+            at: std::time::Instant::now(),
+        };
+        lock(&run.marks).extend([
+            (0, VecDeque::from([mark(9, 10), mark(14, 4)])),
+            (1, VecDeque::from([mark(5, 0)])),
+        ]);
+        assert_eq!(run.in_flight(), BTreeMap::from([(0, 14)]));
+        run.settle(&BTreeMap::from([(0, Some(10)), (1, Some(0))]));
+        assert_eq!(run.in_flight(), BTreeMap::from([(0, 4)]));
+        assert_eq!(run.queue(), 4);
     }
 
     #[test]

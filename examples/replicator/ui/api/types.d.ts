@@ -172,6 +172,8 @@ export interface PartitionInfo {
   end: number;
   /** The first offset that is kept. */
   first: number;
+  /** Records of it that the target has not acknowledged. */
+  in_flight: number;
   lag: number;
   partition: number;
   /** The next offset that is not settled. */
@@ -383,6 +385,8 @@ export interface Stats {
   time_iso: string;
   /** `time` in milliseconds since the Unix epoch. */
   time_ms: number;
+  /** The version of the configuration it runs. */
+  version: string;
   /** Which worker this is. */
   worker: number;
 }

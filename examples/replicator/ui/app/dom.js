@@ -58,12 +58,30 @@ export function fill(element, ...children) {
 }
 
 /**
+ * Puts children into an order with few moves: what stays where it is costs no layout.
+ * @param {Element} parent
+ * @param {Element[]} wanted All of them; others are taken out.
+ */
+export function arrange(parent, wanted) {
+  const kept = new Set(wanted);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
+  let at = parent.firstElementChild;
+  for (const child of wanted) {
+    if (child === at) at = at.nextElementSibling;
+    else parent.insertBefore(child, at);
+  }
+}
+
+/**
  * Changes a text only when it differs: untouched nodes cost no layout.
  * @param {Element} element
  * @param {string} text
  */
 export function say(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const node = element.firstChild;
+  if (node instanceof Text && node === element.lastChild) {
+    if (node.data !== text) node.data = text;
+  } else if (element.textContent !== text) element.textContent = text;
 }
 
 let last = 0;

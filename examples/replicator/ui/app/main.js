@@ -99,7 +99,7 @@ class App extends HTMLElement {
     store.addEventListener("states", (event) => {
       const rows = /** @type {CustomEvent<import("../api/types.js").Row[]>} */ (event).detail;
       const grave = rows.filter((row) => ["error", "waiting", "disabled", "completed"].includes(row.state));
-      if (grave.length > 0) say(this.#spoken, grave.map((row) => `${row.name} is ${words(row.state)}`).join(", "));
+      if (grave.length > 0) say(this.#spoken, grave.map((row) => `${row.name}: ${words(row.state)}${row.detail ? `, ${row.detail}` : ""}`).join(", "));
     });
     onRoute(() => this.#route());
     this.#route();
@@ -153,7 +153,9 @@ class App extends HTMLElement {
     say(this.#facts.lag.value, count(sum((row) => row.lag)));
     say(this.#facts.queue.value, count(sum((row) => row.queue)));
     say(this.#facts.workers.value, `${store.stats.length} of ${service.worker[1]}`);
-    say(this.#facts.version.value, `“${service.comment || "no comment"}”, ${duration(Date.now() - service.since)} ago`);
+    const [runs, heard] = [store.running(service.version), store.stats.length];
+    const where = runs < heard ? ` · on ${runs} of ${heard} workers` : "";
+    say(this.#facts.version.value, `“${service.comment || "no comment"}”, ${duration(Date.now() - service.since)} ago${where}`);
     this.#facts.version.value.title = `version ${service.version}`;
   }
 
@@ -161,7 +163,8 @@ class App extends HTMLElement {
   #environment(service) {
     this.#banner.hidden = !service.environment;
     if (service.environment) say(this.#banner, service.environment);
-    document.title = service.environment ? `${service.environment} · Replicator` : "Replicator";
+    const place = param("mapping") || (param("new") ? "New mapping" : PAGES[param("page")]?.title);
+    document.title = [service.environment, place, "Replicator"].filter(Boolean).join(" · ");
     if (service.colour && CSS.supports("color", service.colour) && this.#banner.dataset.colour !== service.colour) {
       this.#banner.dataset.colour = service.colour;
       this.#banner.style.setProperty("border-color", service.colour);

@@ -1,13 +1,14 @@
 /** How values read. */
 
+// They take their time; numbers below a thousand have no need of them.
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
 /** @param {number | bigint} value Exact where it is a `bigint`. */
-export const count = (value) => whole.format(value);
+export const count = (value) => (typeof value === "number" && value >= 0 && value < 1000 ? String(Math.round(value)) : whole.format(value));
 
 /** @param {number} value Records a second. */
-export const rate = (value) => (value >= 100 ? whole : tenths).format(value);
+export const rate = (value) => (value >= 0 && value < 100 ? String(Math.round(value * 10) / 10) : (value < 100 ? tenths : whole).format(value));
 
 /** @param {number} value Bytes. */
 export function bytes(value) {

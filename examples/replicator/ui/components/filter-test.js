@@ -17,7 +17,7 @@ function judged(one) {
   const reason = textOf(member(one, "reason"));
   const took = Number(print(member(one, "nanos") ?? one));
   const word = h("span", { class: kept ? "verdict kept" : "verdict" }, reason ? "⚠ no answer" : kept ? "✓ kept" : "– left out");
-  const why = [word, h("span", { class: "muted" }, `${(took / 1000).toFixed(1)} µs`)];
+  const why = [word, h("span", { class: "muted took" }, `${(took / 1000).toFixed(1)} µs`)];
   if (reason) why.push(h("span", { class: "problem" }, reason));
   return { took, item: message(/** @type {import("../api/json.js").Node_} */ (member(one, "message")), why, "judged") };
 }

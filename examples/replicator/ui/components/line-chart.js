@@ -3,7 +3,9 @@
 import { fill, h, svg } from "../app/dom.js";
 import { clock, count, rate } from "../app/text.js";
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [560, 150, 48, 20, 8];
+const [HEIGHT, LEFT, BOTTOM, TOP] = [150, 48, 20, 8];
+/** Where nobody knows how wide it will be. */
+const USUAL = 560;
 
 /**
  * @typedef {{ name: string, values: number[] }} Line
@@ -17,12 +19,28 @@ function ceiling(value) {
 }
 
 export class LineChart extends HTMLElement {
+  #draw = () => {};
+
+  connectedCallback() {
+    this.#draw();
+  }
+
   /**
    * @param {string} title
    * @param {number[]} times
    * @param {Line[]} lines At most two: they differ in colour and in dashes.
    */
   show(title, times, lines) {
+    this.#draw = () => this.#fill(title, times, lines);
+    if (this.isConnected) this.#draw();
+  }
+
+  /** As wide as there is room: letters keep their size. @param {string} title @param {number[]} times @param {Line[]} lines */
+  #fill(title, times, lines) {
+    const figure = h("figure", {});
+    fill(this, figure);
+    const room = figure.clientWidth - 2 * parseFloat(getComputedStyle(figure).paddingInlineStart);
+    const WIDTH = room > 0 ? room : USUAL;
     const [first, last] = [times[0] ?? 0, times.at(-1) ?? 0];
     const top = ceiling(Math.max(...lines.flatMap((line) => line.values), 0));
     const x = (/** @type {number} */ time) => LEFT + ((time - first) / Math.max(1, last - first)) * (WIDTH - LEFT - 4);
@@ -46,7 +64,7 @@ export class LineChart extends HTMLElement {
     );
     const words = lines.map((line) => `${line.name} ${short(line.values.at(-1) ?? 0)}, at most ${short(Math.max(...line.values, 0))}`).join("; ");
     const legend = lines.map((line, at) => h("span", { class: `key key-${at}` }, line.name));
-    fill(this, h("figure", {}, h("figcaption", {}, h("strong", {}, title), ...legend), drawing, h("p", { class: "hidden" }, `${title} from ${clock(first)} to ${clock(last)}: now ${words}`)));
+    fill(figure, h("figcaption", {}, h("strong", {}, title), ...legend), drawing, h("p", { class: "hidden" }, `${title} from ${clock(first)} to ${clock(last)}: now ${words}`));
   }
 }
 

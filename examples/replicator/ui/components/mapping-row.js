@@ -51,8 +51,8 @@ export class MappingRow {
       {},
       h("td", {}, this.toggle),
       h("th", { scope: "row" }, link, this.chip),
-      h("td", { class: "topics" }, place(row.source_topic_name, row.source_is_file), h("span", { class: "to" }, " → "), place(row.target_topic_name, row.target_is_file)),
       h("td", {}, this.badge),
+      h("td", { class: "topics" }, place(row.source_topic_name, row.source_is_file), h("span", { class: "to" }, " → "), place(row.target_topic_name, row.target_is_file)),
       cells.in,
       cells.out,
       h("td", {}, this.spark),
@@ -107,10 +107,11 @@ export class MappingRow {
     say(this.lag, on ? count(row.lag) : "–");
     say(this.arrow, !on || grew === 0 ? "" : grew > 0 ? "↗ " : "↘ ");
     this.arrow.title = grew > 0 ? "growing" : grew < 0 ? "shrinking" : "";
-    say(cells.filtered, count(row.filtered_count));
-    say(cells.dropped, count(row.dropped_count));
     const bad = problems(row);
-    say(cells.errors, count(bad));
+    for (const [cell, value] of /** @type {const} */ ([[cells.filtered, row.filtered_count], [cells.dropped, row.dropped_count], [cells.errors, bad]])) {
+      say(cell, count(value));
+      cell.classList.toggle("zero", Number(value) === 0);
+    }
     cells.errors.classList.toggle("has-errors", bad > 0);
     say(cells.parts, row.assignments.length ? String(row.assignments.length) : "–");
     cells.parts.title = row.assignments.join(", ");

@@ -50,7 +50,7 @@ export function message(line, before = [], className = "") {
     h(
       "summary",
       {},
-      h("span", { class: "mono muted", title: "partition:offset" }, where),
+      h("span", { class: "mono muted where", title: "partition:offset" }, where),
       h("span", { class: "mono key-text", title: key.note || "key" }, key.said),
       h("span", { class: "mono value-text" }, value.note ? `${value.note} ` : "", value.said),
     ),

@@ -1,9 +1,9 @@
 /** Which of many rows are drawn: those in sight and some around them. The others are empty space of their height. */
 
 /** Pixels above and below the sight, so that the next rows are there before they are seen or reached by Tab. */
-const AROUND = 900;
+const AROUND = 600;
 /** Of these so many are kept before rows are drawn again: most steps of a scroll draw nothing. */
-const KEPT = 300;
+const KEPT = 250;
 
 /** @typedef {{ first: number, end: number, before: number, after: number, height: number }} Drawn */
 

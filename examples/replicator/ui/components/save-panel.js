@@ -4,10 +4,11 @@ import { ask, get, Problem } from "../api/client.js";
 import { fill, h, say, unique } from "../app/dom.js";
 import { guard } from "../app/route.js";
 import { store } from "../store/store.js";
+import { saved } from "./adoption.js";
 import { copyAsCurl } from "./curl.js";
 import { diff } from "./diff.js";
+import { confirmGroups } from "./doomed.js";
 import { effectList, issueList } from "./issues.js";
-import { toast } from "./toast.js";
 
 /**
  * @typedef {object} Saving
@@ -19,7 +20,8 @@ import { toast } from "./toast.js";
  * @property {(issues: import("../api/types.js").Issue[], text: string) => void} [checked] Told what the service found.
  */
 
-const SOON = 200;
+/** In milliseconds: the answer is there within 200 of them after the last key. */
+const SOON = 100;
 /** Whatever is on disk. */
 const ANY = "*";
 
@@ -37,6 +39,8 @@ export class SavePanel extends HTMLElement {
   /** @type {{ text: string, version: string }} */
   #base = { text: "", version: "" };
   #valid = false;
+  /** What the text would do. @type {import("../api/types.js").Change[]} */
+  #changes = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #turn = 0;
@@ -151,7 +155,7 @@ export class SavePanel extends HTMLElement {
       this.#valid = verdict.valid;
       fill(this.#issues, issueList(verdict.issues));
       this.#of.checked?.(verdict.issues, text);
-      const effects = verdict.changes;
+      const effects = (this.#changes = verdict.changes);
       fill(this.#effects, effects.length ? h("h3", {}, "What it does") : null, effectList(effects));
       say(this.#status, verdict.valid ? (effects.length ? "It can be saved." : "It can be saved; no mapping changes.") : "It cannot be saved like this.");
     } catch (error) {
@@ -164,16 +168,16 @@ export class SavePanel extends HTMLElement {
   }
 
   async #send() {
-    if (this.#save.disabled) return;
+    if (this.#save.disabled || !(await confirmGroups(this.#changes))) return;
     this.#save.disabled = true;
     const text = this.#of.area.value;
     try {
       const { version } = await ask(this.#call());
-      toast("Saved.");
       this.#comment.value = "";
       fill(this.#conflict);
       this.#base = { text, version };
       await store.refresh();
+      saved(version);
       // What was typed meanwhile is not saved yet.
       if (this.#isChanged) this.#changed(0);
       else if (this.#of.saved) this.#of.saved(text);

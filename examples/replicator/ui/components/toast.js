@@ -1,6 +1,6 @@
 /** What just happened, with a way back for ten seconds. */
 
-import { h } from "../app/dom.js";
+import { h, say } from "../app/dom.js";
 
 const STAYS = 10_000;
 
@@ -16,6 +16,7 @@ export function toasts() {
 /**
  * @param {string} text
  * @param {{ undo?: () => void, bad?: boolean }} [how]
+ * @returns {(text: string) => void} Says something else there.
  */
 export function toast(text, how = {}) {
   const close = () => {
@@ -23,10 +24,11 @@ export function toast(text, how = {}) {
     box.remove();
   };
   const undo = how.undo;
+  const said = h("span", {}, text);
   const box = h(
     "div",
     { class: how.bad ? "toast bad" : "toast" },
-    h("span", {}, text),
+    said,
     undo && h("button", { type: "button", onclick: () => (close(), undo()) }, "Undo"),
     h("button", { type: "button", class: "quiet", "aria-label": "Close this message", onclick: close }, "×"),
   );
@@ -41,4 +43,5 @@ export function toast(text, how = {}) {
   box.addEventListener("focusout", again);
   box.addEventListener("pointerleave", again);
   toasts().append(box);
+  return (text) => say(said, text);
 }

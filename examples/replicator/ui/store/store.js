@@ -1,6 +1,7 @@
 /** What the service says, as soon as it says it; everybody who shows it listens here. */
 
 import { get, part } from "../api/client.js";
+import { together } from "./merge.js";
 import { Source } from "./source.js";
 
 /** @typedef {import("../api/types.js").Row} Row */
@@ -136,28 +137,11 @@ class Store extends EventTarget {
   rowsOf(name) {
     return [...this.rows.values()].filter((row) => row.name === name);
   }
-}
 
-/**
- * The same row of two workers.
- * @param {Row} a
- * @param {Row} b
- * @returns {Row}
- */
-function together(a, b) {
-  const sum = { ...a };
-  for (const name of /** @type {const} */ ([
-    "lag", "source_count", "target_count", "queue", "filtered_count", "dropped_count", "decode_error_count",
-    "error_count", "partition_error_count", "held_count", "unmapped_count", "lost_count", "bytes_in", "bytes_out",
-    "rate_in", "rate_out",
-  ])) {
-    // Either may be a `bigint`; both together are shown, not calculated with.
-    sum[name] = typeof a[name] === typeof b[name] ? a[name] + b[name] : Number(a[name]) + Number(b[name]);
+  /** How many workers of those that are heard run this version of the configuration. @param {string} version */
+  running(version) {
+    return this.stats.filter((worker) => worker.version === version).length;
   }
-  sum.assignments = [...a.assignments, ...b.assignments].sort((x, y) => x - y);
-  sum.last_message_at = Math.max(a.last_message_at ?? 0, b.last_message_at ?? 0) || null;
-  if (b.state === "error") [sum.state, sum.detail] = [b.state, b.detail];
-  return sum;
 }
 
 export const store = new Store();

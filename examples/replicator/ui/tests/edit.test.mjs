@@ -131,6 +131,65 @@ test("U9: the filter of the form is tried on real records before it is saved", a
   assert.ok(await page.getByRole("button", { name: "Save", exact: true }).isDisabled());
 });
 
+test("U8: what is typed is judged within 200 ms after the last key", async (t) => {
+  await open("?new=1");
+  await page.getByText("Nothing is changed.").waitFor();
+  // From the last key to the question, and from there to the answer.
+  await page.evaluate(() => {
+    globalThis.waits = [];
+    let typed = 0;
+    addEventListener("input", () => (typed = performance.now()), true);
+    const { fetch } = globalThis;
+    globalThis.fetch = async (...call) => {
+      const answer = await fetch(...call);
+      if (String(call[0]).includes("api/validate")) globalThis.waits.push(performance.now() - typed);
+      return answer;
+    };
+  });
+  for (let round = 1; round <= 7; round += 1) {
+    await page.getByLabel("Name", { exact: true }).fill(`name ${round}`);
+    await page.waitForFunction((round) => globalThis.waits.length >= round, round);
+  }
+  const waits = (await page.evaluate(() => globalThis.waits)).sort((a, b) => a - b);
+  t.diagnostic(`answered after ${waits.map((wait) => wait.toFixed(0)).join(", ")} ms`);
+  // Other work of the machine makes a wait longer, never shorter.
+  assert.ok(waits[3] <= 200, `${waits}`);
+});
+
+test("U12 U14: a group that a change begins to delete is named by whoever saves it", async (t) => {
+  const name = `doomed ${Date.now()}`;
+  t.after(() => remove(name));
+  await written(`{ "name": "${name}", "enabled": true, "source_topic_name": "orders", "target_topic_name": "tenth" }`);
+  await edit(name);
+  await page.getByText("Nothing is changed.").waitFor();
+  await page.getByLabel("Its consumer group").fill("billing");
+  await page.getByText(/deletes the group `billing` on the target whenever it has no members/).waitFor();
+  const save = page.getByRole("button", { name: "Save", exact: true });
+  const box = page.getByRole("dialog", { name: "Delete the group “billing”?" });
+  await page.getByLabel("Comment").fill("billing finds no lag");
+  await save.click();
+  const agree = box.getByRole("button", { name: "Save" });
+  assert.ok(await agree.isDisabled());
+  await box.getByLabel("Type its name: billing").fill("bill");
+  assert.ok(await agree.isDisabled());
+  await shot("doomed");
+  await page.keyboard.press("Escape");
+  assert.equal((await api(path(name))).body.mapping.target_service_consumer_group ?? null, null);
+  await save.click();
+  await box.getByLabel("Type its name: billing").fill("billing");
+  await agree.click();
+  await page.getByText("Saved.", { exact: true }).waitFor();
+  assert.equal((await api(path(name))).body.mapping.target_service_consumer_group, "billing");
+  // What is deleted already is not asked about again, nor what is only moved.
+  await edit(name);
+  await page.getByText("Nothing is changed.").waitFor();
+  await page.getByLabel("While it has no members").selectOption("reset_to_latest");
+  await page.getByText(/^It can be saved/).waitFor();
+  await page.getByLabel("Comment").fill("moved instead");
+  await save.click();
+  await page.getByText("Saved.", { exact: true }).waitFor();
+});
+
 test("U22: what is typed and not saved is asked about before it is discarded", async () => {
   await open();
   await page.getByRole("link", { name: "New mapping" }).click();

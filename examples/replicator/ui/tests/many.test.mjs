@@ -1,86 +1,171 @@
 // A thousand mappings, what is transferred, and how soon it is there. How to run this: support.mjs.
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 
-import { ITALY, URL_, deaf, open, page, row } from "./support.mjs";
+import { ITALY, URL_, open, page, row } from "./support.mjs";
 
 const MANY = 1000;
-const TICKS = 12;
+const TICKS = 10;
 
-/** Numbers of so many mappings, others at each tick. */
-async function many() {
-  const [real] = await (await fetch(new URL("api/stats?all=1", URL_))).json();
-  const base = real.mappings[0];
+/**
+ * The service with so many mappings instead of its own, all of them others every second, told as it tells: by a stream
+ * of events. What is not news is what the real one answers.
+ */
+async function many(t) {
+  const get = async (path) => (await fetch(new URL(path, URL_))).json();
+  const [[real], service] = await Promise.all([get("api/stats?all=1"), get("api/service")]);
+  const [base] = real.mappings;
+  const begun = Date.now();
+  const stats = (tick) => [
+    {
+      ...real,
+      time_ms: begun + tick * 1000,
+      mappings: Array.from({ length: MANY }, (_, at) => ({
+        ...base,
+        name: `mapping ${String(at).padStart(4, "0")}`,
+        group: `group ${at % 10}`,
+        source_topic_name: `source-${at}`,
+        target_topic_name: `target-${at}`,
+        source_count: tick * 1000 + at,
+        lag: (tick * 7 + at) % 500,
+        rate_in: tick + (at % 70) / 10,
+        rate_out: tick + (at % 90) / 10,
+        last_message_at: begun + tick * 1000,
+      })),
+    },
+  ];
   let tick = 0;
-  await deaf();
-  await page.route("**/api/stats*", (route) => {
-    tick += 1;
-    const mappings = Array.from({ length: MANY }, (_, at) => ({
-      ...base,
-      name: `mapping ${String(at).padStart(4, "0")}`,
-      group: `group ${at % 10}`,
-      source_topic_name: `source-${at}`,
-      target_topic_name: `target-${at}`,
-      source_count: tick * 1000 + at,
-      lag: (tick * 7 + at) % 500,
-      rate_in: tick + (at % 70) / 10,
-      rate_out: tick + (at % 90) / 10,
-      last_message_at: real.time_ms + tick * 1000,
-    }));
-    return route.fulfill({ json: [{ ...real, mappings, time_ms: real.time_ms + tick * 1000 }] });
-  });
+  let told = () => {};
+  let news = new Promise((done) => (told = done));
+  const answer = async (request, response) => {
+    const { pathname } = new URL(request.url, URL_);
+    if (pathname === "/api/stats") return response.end(JSON.stringify(stats(tick)));
+    if (pathname !== "/api/events") {
+      const real = await fetch(new URL(request.url, URL_));
+      for (const name of ["content-type", "content-security-policy", "etag"]) if (real.headers.has(name)) response.setHeader(name, real.headers.get(name));
+      response.statusCode = real.status;
+      return response.end(Buffer.from(await real.arrayBuffer()));
+    }
+    response.setHeader("content-type", "text/event-stream");
+    const say = () => {
+      response.write(`data: ${JSON.stringify({ service: { ...service, stats_every_ms: 1000 }, stats: stats((tick += 1)) })}\n\n`);
+      told();
+      news = new Promise((done) => (told = done));
+    };
+    say();
+    const timer = setInterval(say, 1000);
+    request.on("close", () => clearInterval(timer));
+  };
+  const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  t.after(() => (server.closeAllConnections(), server.close()));
+  /** When so many ticks were told. */
+  const reach = async (wanted) => {
+    while (tick < wanted) await news;
+    return tick;
+  };
+  await open("", `http://127.0.0.1:${server.address().port}/`);
+  await page.getByRole("rowheader", { name: "mapping 0000" }).waitFor();
+  // The first ticks also ask for the past of each row in sight, and scripts are compiled.
+  await reach(5);
+  return { reach, now: () => tick };
 }
 
-test("U2: a thousand mappings that change every second cost a tick at most 16 ms, and only rows in sight are drawn", async (t) => {
-  await many();
-  // How long the page works for a tick: it reads the answer and tells everybody who shows it.
-  await page.addInitScript(() => {
-    globalThis.parsing = 0;
-    globalThis.ticks = [];
-    globalThis.frames = [];
-    const { parse } = JSON;
-    JSON.parse = (text, ...more) => {
-      const begun = performance.now();
-      const value = parse(text, ...more);
-      if (text.length > 100_000) globalThis.parsing = performance.now() - begun;
-      return value;
-    };
-    const { dispatchEvent } = EventTarget.prototype;
-    EventTarget.prototype.dispatchEvent = function (event) {
-      const begun = performance.now();
-      const answer = dispatchEvent.call(this, event);
-      if (event.type === "tick") globalThis.ticks.push(performance.now() - begun + globalThis.parsing);
-      return answer;
-    };
-    const { requestAnimationFrame } = globalThis;
-    globalThis.requestAnimationFrame = (work) =>
-      requestAnimationFrame((at) => {
-        const begun = performance.now();
-        work(at);
-        globalThis.frames.push(performance.now() - begun);
-      });
-  });
-  await open();
-  await page.getByRole("rowheader", { name: "mapping 0000" }).waitFor();
-  await page.waitForFunction((count) => globalThis.ticks.length > count, TICKS, { polling: 500, timeout: 120_000 });
-  const costs = await page.evaluate(() => globalThis.ticks.slice(1));
-  const told = (all) => all.map((cost) => cost.toFixed(1)).join(", ");
-  t.diagnostic(`work for a tick: ${told(costs)} ms`);
-  // Other work of the machine makes a tick longer, never shorter: the quickest one tells what it costs.
-  assert.ok(Math.min(...costs) <= 16, told(costs));
+/** Threads and their work, without what other programs do meanwhile: CPU time, in milliseconds. */
+class Trace {
+  #page;
+  #main;
+
+  constructor(page) {
+    this.#page = page;
+  }
+
+  async begin() {
+    await browserOf(this.#page).startTracing(this.#page, { categories: ["toplevel", "devtools.timeline", "v8.execute", "blink.user_timing", "__metadata"] });
+  }
+
+  async end() {
+    const { traceEvents } = JSON.parse((await browserOf(this.#page).stopTracing()).toString());
+    const marked = traceEvents.find(({ name }) => name === "here");
+    assert.ok(marked, "the page marked its thread");
+    this.#main = traceEvents.filter(({ pid, tid, tdur }) => pid === marked.pid && tid === marked.tid && tdur !== undefined).sort((a, b) => a.ts - b.ts || b.dur - a.dur);
+  }
+
+  /** Every task of the page's main thread. */
+  tasks() {
+    return this.#main.filter(({ name }) => name === "RunTask" || name === "ThreadControllerImpl::RunTask").map(({ tdur }) => tdur / 1000);
+  }
+
+  /**
+   * What scripts took for each tick: the outermost of them, without the layout they forced. The first one begins with the
+   * first news; the last one may be cut off, and is left out.
+   */
+  ticks() {
+    const SCRIPTS = new Set(["EvaluateScript", "FunctionCall", "RunMicrotasks", "v8.callFunction", "TimerFire", "EventDispatch", "FireAnimationFrame", "MinorGC", "MajorGC"]);
+    const LAYOUT = new Set(["UpdateLayoutTree", "Layout"]);
+    const ticks = [];
+    let [begun, end, inner] = [-Infinity, -1, -1];
+    for (const { name, ts, dur, tdur } of this.#main) {
+      if (SCRIPTS.has(name) && ts >= end) {
+        // News come once a second, and cost more than what follows.
+        if (ts - begun > 600_000 && tdur > 1000) {
+          ticks.push(0);
+          begun = ts;
+        }
+        end = ts + dur;
+        if (ticks.length > 0) ticks[ticks.length - 1] += tdur / 1000;
+      } else if (LAYOUT.has(name) && ts < end && ts >= inner && ticks.length > 0) {
+        ticks[ticks.length - 1] -= tdur / 1000;
+        inner = ts + dur;
+      }
+    }
+    return ticks.slice(0, -1);
+  }
+}
+const median = (all) => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)];
+const told = (all) => all.map((cost) => cost.toFixed(1)).join(", ");
+const browserOf = (page) => page.context().browser();
+const mark = () => page.evaluate(() => void performance.mark("here"));
+
+test("U2: a thousand mappings that change every second cost at most 16 ms of scripting a tick", async (t) => {
+  const ticks = await many(t);
+  const trace = new Trace(page);
+  await trace.begin();
+  await mark();
+  await ticks.reach(ticks.now() + TICKS + 2);
+  await trace.end();
+  const each = trace.ticks();
+  const longest = Math.max(...trace.tasks());
+  t.diagnostic(`scripting for a tick: ${told(each)} ms; the longest task ${longest.toFixed(1)} ms`);
+  assert.ok(each.length >= TICKS - 2 && Math.min(...each) > 1, `every tick is seen: ${told(each)}`);
+  assert.ok(median(each) <= 16, `${told(each)} ms`);
+  assert.ok(longest <= 50, `a task of ${longest} ms`);
+});
+
+test("U2: a thousand mappings scroll without a task over 50 ms, and only rows in sight are drawn", async (t) => {
+  await many(t);
+  const trace = new Trace(page);
   await page.mouse.move(700, 600);
-  await page.evaluate(() => void (globalThis.frames.length = 0));
-  for (let step = 0; step < 30; step += 1) {
+  await trace.begin();
+  await mark();
+  for (let step = 0; step < 60; step += 1) {
     await page.mouse.wheel(0, 300);
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
+  }
+  await trace.end();
+  const tasks = trace.tasks().sort((a, b) => b - a);
+  t.diagnostic(`${tasks.length} tasks, the longest ${told(tasks.slice(0, 5))} ms`);
+  assert.ok(tasks.length > 60 && tasks[0] <= 50, `a task of ${tasks[0]} ms`);
+  assert.ok((await page.evaluate(() => scrollY)) > 5000, "it scrolled");
+  for (let step = 0; step < 5; step += 1) {
+    await page.mouse.wheel(0, 700);
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
     const drawn = await page.locator("tbody tr").count();
     assert.ok(drawn > 20 && drawn < 150, `${drawn} rows are drawn`);
   }
-  const frames = (await page.evaluate(() => globalThis.frames)).filter((cost) => cost > 0.5).sort((a, b) => a - b);
-  t.diagnostic(`work for frames of scrolling that draw: ${told(frames)} ms`);
-  assert.ok(frames.length > 0 && frames[Math.floor(frames.length / 4)] <= 50, told(frames));
   // Far from the top the right rows are there.
   await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
   await page.getByRole("rowheader", { name: "mapping 0999" }).waitFor();
@@ -109,17 +194,29 @@ test("U24: a strict policy, nothing from elsewhere, at most 150 kB compressed, a
   await row(ITALY).waitFor();
   // Bodies of what is loaded again may be gone before they are asked for.
   page.off("response", take);
-  const size = (await Promise.all(texts)).reduce((sum, body) => sum + gzipSync(body).length, 0);
+  const bodies = await Promise.all(texts);
+  const size = bodies.reduce((sum, body) => sum + gzipSync(body).length, 0);
   t.diagnostic(`${texts.length} files, ${size} bytes compressed`);
   assert.ok(texts.length > 20 && size < 150_000, `${size} bytes`);
-  const times = [];
-  for (let round = 0; round < 5; round += 1) {
-    await page.reload();
-    await row(ITALY).waitFor();
+});
+
+test("U24: the first view is there within a second", async (t) => {
+  await page.addInitScript(() => {
+    // When the first row of a mapping is in the page.
+    new MutationObserver((_, observer) => {
+      if (!document.querySelector("tbody tr:not(.group)")) return;
+      observer.disconnect();
+      requestAnimationFrame(() => (globalThis.drawnAt = performance.now()));
+    }).observe(document, { childList: true, subtree: true });
+  });
+  const [paints, rows] = [[], []];
+  for (let round = 0; round < 7; round += 1) {
+    await page.goto(URL_);
+    rows.push(await (await page.waitForFunction(() => globalThis.drawnAt)).jsonValue());
     // It is entered after the frame is shown.
-    const paint = await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
-    times.push(await paint.jsonValue());
+    paints.push(await (await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime)).jsonValue());
   }
-  t.diagnostic(`first paint after ${times.map((time) => time.toFixed(0)).join(", ")} ms`);
-  assert.ok(Math.min(...times) <= 1000, `${times}`);
+  t.diagnostic(`first paint after ${told(paints)} ms, mappings after ${told(rows)} ms`);
+  // Other work of the machine makes one of them longer, hardly most.
+  assert.ok(median(paints) <= 1000 && median(rows) <= 1000, `${told(paints)}; ${told(rows)}`);
 });

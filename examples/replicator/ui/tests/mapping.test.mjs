@@ -19,6 +19,18 @@ test("U15 U16: the page of a mapping has charts of its past, its partitions and 
   await row(CUSTOMERS).waitFor();
 });
 
+test("U16: each partition tells what is kept, where it is, what waits, what is in flight, and who reads it", async () => {
+  const asked = (await api(`mappings/${encodeURIComponent(CUSTOMERS)}/partitions`)).body;
+  assert.equal(asked.length, 3);
+  for (const { position, first, end, lag, in_flight, worker } of asked) assert.ok(first === 0 && position <= end && lag >= 0 && in_flight >= 0 && worker === 0);
+  await page.route("**/api/mappings/*/partitions", (route) => route.fulfill({ json: [{ source: "customers", target: "customers", partition: 7, first: 1200, position: 9007, end: 10265, lag: 1258, in_flight: 42, worker: 1 }] }));
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}`);
+  const table = page.getByRole("region", { name: "Partitions" });
+  await table.getByRole("row").nth(1).waitFor();
+  assert.deepEqual(await table.getByRole("columnheader").allTextContents(), ["Topic", "Partition", "First kept", "Position", "End", "Lag", "In flight", "Worker"]);
+  assert.deepEqual(await table.getByRole("row").nth(1).locator("th, td").allTextContents(), ["customers", "7", "1,200", "9,007", "10,265", "1,258", "42", "1"]);
+});
+
 test("U15: what cannot be read is told where it belongs, and an error of a mapping is written out", async () => {
   await page.route("**/api/**/history*", (route) => route.abort());
   await change("stats*", (stats) => stats[0].mappings.forEach((row) => Object.assign(row, { state: "error", detail: "the topic `x` has no partition 7" })));

@@ -95,6 +95,21 @@ export const change = async (path, edit) => {
   });
 };
 
+/** Tab until what has this name has the focus; without a name: until `fits` holds of it. */
+export async function tabTo(wanted, { back = false, fits = () => true } = {}) {
+  for (let step = 0; step < 160; step += 1) {
+    const at = await page.evaluate(() => {
+      const element = document.activeElement;
+      const labels = element.labels ? [...element.labels].map((label) => label.textContent) : [];
+      const names = [element.getAttribute("aria-label") ?? "", ...labels, element.textContent].map((text) => text.trim());
+      return { names, tag: element.localName, place: element.closest("section, message-pane, li, dialog")?.textContent ?? "" };
+    });
+    if (at.names.some((name) => (wanted instanceof RegExp ? wanted.test(name) : name === wanted)) && fits(at)) return;
+    await page.keyboard.press(back ? "Shift+Tab" : "Tab");
+  }
+  throw new Error(`no Tab leads to ${wanted}`);
+}
+
 /** What a program needs to run at all: no test works on the clusters and files of whoever starts it. */
 const KEPT = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "RUST_BACKTRACE"];
 const plain = Object.fromEntries(KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));

@@ -22,8 +22,8 @@ export const problems = (row) =>
 export const COLUMNS = [
   { id: "on", title: "On", by: (row) => (row.enabled ? 0 : 1) },
   { id: "name", title: "Mapping", by: (row) => row.name.toLowerCase() },
-  { id: "topics", title: "Source → target", by: (row) => row.source_topic_name },
   { id: "state", title: "State", by: (row) => row.state },
+  { id: "topics", title: "Source → target", by: (row) => row.source_topic_name },
   { id: "in", title: "In/s", hint: "Records read a second", number: true, by: (row) => -row.rate_in },
   { id: "out", title: "Out/s", hint: "Records acknowledged by the target a second", number: true, by: (row) => -row.rate_out },
   { id: "trend", title: "Last minute", hint: "Records out a second, tick by tick" },

@@ -10,6 +10,7 @@ import { GroupPanel } from "../components/group-panel.js";
 import { LineChart } from "../components/line-chart.js";
 import { ReplayPanel } from "../components/replay-panel.js";
 import { badge } from "../components/state-badge.js";
+import { WorkersTable } from "../components/workers-table.js";
 import { store } from "../store/store.js";
 import { place } from "./columns.js";
 
@@ -21,6 +22,7 @@ export class MappingOverview extends HTMLElement {
   #charts = h("div", { class: "charts" });
   #chartsNote = h("p", { class: "muted", role: "status" }, "Loading …");
   #parts = h("tbody", {});
+  #workers;
   #partsTable = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Partitions", hidden: true });
   #partsNote = h("p", { class: "muted", role: "status" }, "Loading …");
   #at = 0;
@@ -35,16 +37,20 @@ export class MappingOverview extends HTMLElement {
   constructor(name = "") {
     super();
     this.name = name;
+    this.#workers = new WorkersTable(name);
   }
 
   connectedCallback() {
     this.#range.value = param("range") in RANGES ? param("range") : "5";
+    // Room for what comes, so that nothing jumps.
+    fill(this.#charts, ...[1, 2, 3, 4].map(() => h("figure", { class: "skeleton", "aria-hidden": "true" })));
     if (!this.firstChild) {
-      const heads = ["Topic", "Partition", "First kept", "Position", "End", "Lag", "Worker"];
+      const heads = ["Topic", "Partition", "First kept", "Position", "End", "Lag", "In flight", "Worker"];
       this.#partsTable.append(h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((head, at) => h("th", { scope: "col", class: at > 0 ? "number" : "" }, head)))), this.#parts));
       const rows = store.rowsOf(this.name);
       this.append(
         this.#now,
+        this.#workers,
         ...(rows.some((row) => row.source_is_file && row.enabled) ? [new ReplayPanel(this.name)] : []),
         ...(rows.some((row) => row.target_service_consumer_group) ? [new GroupPanel(this.name)] : []),
         h("h2", {}, "Over time"),
@@ -110,18 +116,21 @@ export class MappingOverview extends HTMLElement {
         { class: "card", "aria-label": `${row.source_topic_name} to ${row.target_topic_name}` },
         h("div", { class: "card-head" }, badge(row.state, row.detail), place(row.source_topic_name, row.source_is_file), "→", place(row.target_topic_name, row.target_is_file)),
         row.detail ? h("p", { class: row.state === "error" ? "problem" : "note" }, row.detail) : null,
-        h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+        h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: value === "0" ? "zero" : null }, value)))),
       );
     });
     fill(this.#now, ...cards);
+    this.#workers.update();
     if (Date.now() - this.#at > 5000) void this.#slow();
   }
 
   async #slow() {
     this.#at = Date.now();
     const [history, parts] = await Promise.allSettled([get(this.#historyCall()), get({ path: `mappings/${part(this.name)}/partitions` })]);
-    if (history.status === "rejected") say(this.#chartsNote, `Cannot be read: ${history.reason.message} It is tried again in a few seconds.`);
-    else this.#draw(history.value);
+    if (history.status === "rejected") {
+      say(this.#chartsNote, `Cannot be read: ${history.reason.message} It is tried again in a few seconds.`);
+      this.#charts.querySelectorAll(".skeleton").forEach((figure) => figure.remove());
+    } else this.#draw(history.value);
     if (parts.status === "rejected") say(this.#partsNote, `Cannot be read: ${parts.reason.message}`);
     else this.#partitions(parts.value);
   }
@@ -157,7 +166,7 @@ export class MappingOverview extends HTMLElement {
     const cell = (/** @type {number | null | undefined} */ value) => h("td", { class: "number" }, value === null || value === undefined ? "–" : count(value));
     fill(
       this.#parts,
-      ...parts.map((at) => h("tr", {}, h("th", { scope: "row", class: "mono" }, at.source), cell(at.partition), cell(at.first), cell(at.position), cell(at.end), cell(at.lag), cell(at.worker))),
+      ...parts.map((at) => h("tr", {}, h("th", { scope: "row", class: "mono" }, at.source), cell(at.partition), cell(at.first), cell(at.position), cell(at.end), cell(at.lag), cell(at.in_flight), cell(at.worker))),
     );
   }
 }

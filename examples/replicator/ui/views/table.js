@@ -1,12 +1,13 @@
 /** Home: what flows, row by row. */
 
-import { fill, h, say } from "../app/dom.js";
+import { arrange, fill, h, say } from "../app/dom.js";
 import { go, onRoute, param } from "../app/route.js";
 import { words } from "../app/text.js";
 import { MappingRow } from "../components/mapping-row.js";
 import { inSight, isEnough } from "../components/row-window.js";
 import { STATES } from "../components/state-badge.js";
 import { store } from "../store/store.js";
+import { blank } from "./blank.js";
 import { COLUMNS, subTotal } from "./columns.js";
 
 /** @typedef {import("../api/types.js").Row} Row */
@@ -230,11 +231,11 @@ export class MappingTable extends HTMLElement {
       line.gone();
       this.#rows.delete(key);
     }
-    for (const { group, rows } of bodies) group.body.replaceChildren(...rows);
+    for (const { group, rows } of bodies) arrange(group.body, rows);
     for (const [index, row] of bodies.flatMap(({ rows }) => rows).entries()) row.setAttribute("aria-rowindex", String(indexes[index] + 2));
-    for (const body of [...this.#table.tBodies]) if (!bodies.some(({ group }) => group.body === body)) body.remove();
     const { aboveBody, belowBody } = this.#space;
-    this.#table.append(...(sight.before > 0 ? [aboveBody] : []), ...bodies.map(({ group }) => group.body), ...(sight.after > 0 ? [belowBody] : []));
+    const parts = [sight.before > 0 && aboveBody, ...bodies.map(({ group }) => group.body), sight.after > 0 && belowBody];
+    arrange(this.#table, [this.#table.caption, this.#table.tHead, ...parts].filter((part) => part instanceof Element));
     // Rows that move would lose the focus.
     if (focused instanceof HTMLElement && focused.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
   }
@@ -273,19 +274,7 @@ export class MappingTable extends HTMLElement {
     /** @type {HTMLElement} */ (this.#table.parentElement).hidden = what !== "";
     if (this.#empty.dataset.what === what) return;
     this.#empty.dataset.what = what;
-    /** @type {Record<string, (Node | string)[]>} */
-    const texts = {
-      loading: [h("p", {}, "Loading …")],
-      silent: [h("p", {}, "The service does not answer yet. The page tries again by itself.")],
-      none: [h("p", {}, "No mapping fits."), h("button", { type: "button", onclick: () => go({ q: null, state: null }) }, "Show all")],
-      first: [
-        h("h2", {}, "No mappings yet"),
-        h("p", {}, "A mapping says what is read and what is written. ", store.readOnly ? "" : h("a", { href: "?new=1", "data-in": true }, "Add the first one here"), store.readOnly ? "Write" : ", or write", " it into the mapping file:"),
-        h("pre", { class: "code" }, '{\n  "mappings": [\n    { "name": "orders", "source_topic_name": "orders", "target_topic_name": "orders" }\n  ]\n}'),
-        h("p", {}, "It is read again by itself; the topics must exist on both clusters."),
-      ],
-    };
-    fill(this.#empty, ...(texts[what] ?? []));
+    fill(this.#empty, ...blank(what));
   }
 
   focusSearch() {

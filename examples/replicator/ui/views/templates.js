@@ -31,7 +31,7 @@ function use(template, vars, made) {
     h("div", { class: "card-head" }, h("h2", {}, template), h("a", { href: `?page=templates&template=${encodeURIComponent(template)}`, "data-in": true }, "Edit the template")),
     rows.length > 0 ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Variables of ${template}` }, h("table", {}, heads(["Variable", "Value"]), h("tbody", {}, ...rows))) : h("p", { class: "muted" }, "It is used without variables."),
     h("h3", {}, `Makes ${made.length} mapping${made.length === 1 ? "" : "s"}`),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Mappings of ${template}` }, h("table", {}, heads(["Mapping", "Source", "Target", "Filter", ""]), h("tbody", {}, ...cells))),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Mappings of ${template}` }, h("table", {}, heads(["Mapping", "Source", "Target", "Filter", "Switched"]), h("tbody", {}, ...cells))),
   );
 }
 

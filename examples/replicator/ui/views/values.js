@@ -38,7 +38,8 @@ function changed(one) {
       dropped || reason ? "" : ` partition: ${partition}`,
       unmapped !== "0" && !dropped ? ` · in no table: ${unmapped}` : "",
     ),
-    reason ? h("p", { class: "problem" }, reason) : diff(old, now),
+    reason ? h("p", { class: "problem" }, reason) : null,
+    reason || same ? h("p", { class: "mono whole" }, h("strong", {}, textOf(key) ?? raw(key)), ` ${raw(value)}`) : diff(old, now),
   );
 }
 
