@@ -1,7 +1,7 @@
 //! Files as sources: each record is sent when its time has come.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub(crate) struct FileText {
 
 impl FileText {
     /// Reads a file; a mistake in one record is met when its turn comes.
-    pub(crate) fn read(path: &PathBuf) -> Result<Self, String> {
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let text = folder::to_read(path)
             .and_then(std::fs::read_to_string)
             .map_err(|error| format!("{}: {error}", path.display()))?;
