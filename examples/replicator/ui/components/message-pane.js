@@ -56,12 +56,12 @@ export class MessagePane extends HTMLElement {
     this.#stop.hidden = this.#pause.hidden = true;
   }
 
-  /** @param {{ from: string, limit: number, filter: string }} wanted `from`: `live` as well. */
+  /** @param {{ from: string, limit: number, filter: string, partition: string }} wanted `from`: `live` as well; no `partition`: all. */
   async load(wanted) {
     this.stop();
     this.#lines = [];
     const live = wanted.from === "live";
-    this.#call = { path: "messages", query: { cluster: this.cluster, topic: this.topic, from: live ? "latest" : wanted.from, limit: wanted.limit, filter: wanted.filter } };
+    this.#call = { path: "messages", query: { cluster: this.cluster, topic: this.topic, from: live ? "latest" : wanted.from, limit: wanted.limit, filter: wanted.filter, partition: wanted.partition } };
     this.#stop.hidden = false;
     if (live) return this.#follow();
     const asked = new AbortController();

@@ -114,6 +114,26 @@ test("U7 U8: topics are completed, counted and warned about, and each error stan
   assert.match(await page.getByLabel("The new mapping, as JSON").inputValue(), /"replay": \{ "speed": 2\.5 \}/);
 });
 
+test("U7: partition counts that differ, loops and a second mapping of the same pair are warned of", async (t) => {
+  const name = `warned ${Date.now()}`;
+  t.after(() => remove(name));
+  await page.route("**/api/clusters/target/topics", async (route) => {
+    const answer = await route.fetch();
+    const topics = await answer.json();
+    for (const topic of topics) if (topic.name === "italy") topic.partitions = 12;
+    await route.fulfill({ response: answer, json: topics });
+  });
+  await written(`{ "name": "${name}", "enabled": true, "source_topic_name": "orders", "target_topic_name": "tenth" }`);
+  await edit(name);
+  await page.getByText("Nothing is changed.").waitFor();
+  await page.getByLabel("Target topic").fill("italy");
+  await page.getByText(/⚠ 12 partitions, the source has 3: the key chooses the partition/).waitFor();
+  await page.locator(".issues .note", { hasText: "large orders from Italy" }).first().waitFor();
+  // Within one cluster A to B and B to A is a loop; so it is told where both sides are the same.
+  const { body } = await api("validate", { mappings: JSON.stringify([{ name: "a", source_topic_name: "x", target_topic_name: "x", source_is_file: true, target_is_file: true }]) });
+  assert.ok(body.issues.some(({ severity }) => severity === "error"), JSON.stringify(body.issues));
+});
+
 test("U9: the filter of the form is tried on real records before it is saved", async () => {
   await open("?new=1");
   await page.getByText("Nothing is changed.").waitFor();

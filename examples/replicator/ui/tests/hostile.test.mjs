@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CUSTOMERS, ITALY, deaf, open, page } from "./support.mjs";
+import { CUSTOMERS, ITALY, another, deaf, open, page } from "./support.mjs";
 
 const MARK = "⟦";
 const PAYLOADS = {
@@ -30,7 +30,7 @@ function spoilt(value, payload, name = "") {
   return payload + MARK + value;
 }
 
-async function spoil(payload) {
+async function spoil(payload, edit = (_path, json) => json) {
   await deaf();
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) => ((globalThis.violations ??= []).push(event.violatedDirective))));
   await page.route(/^http:..[^/]+\/api\//, async (route) => {
@@ -44,7 +44,7 @@ async function spoil(payload) {
     const escaped = JSON.stringify(payload + MARK).slice(1, -1);
     const twice = JSON.stringify(escaped).slice(1, -1);
     const answer = await route.fetch({ url: url.href, postData: body?.split(twice).join("").split(escaped).join("") });
-    await route.fulfill({ response: answer, json: spoilt(await answer.json(), payload) });
+    await route.fulfill({ response: answer, json: spoilt(edit(url.pathname, await answer.json()), payload) });
   });
 }
 
@@ -71,3 +71,78 @@ for (const [what, payload] of Object.entries(PAYLOADS)) {
     }
   });
 }
+
+const shownAt = (selector) => page.locator(selector);
+/** Each place that texts come from: where it is seen, and what is put there beside what every answer says. */
+const ORIGINS = {
+  "name of a mapping": ["table", () => shownAt("tbody th a")],
+  "group of mappings": ["table", () => shownAt("button.group")],
+  "name of a topic": ["table", () => shownAt(".topics .mono")],
+  "consumer group": ["table", () => shownAt("tbody .chip")],
+  "comment of the configuration": ["table", () => shownAt("dl.facts dd")],
+  "name of the environment": ["table", () => shownAt(".banner")],
+  "error in a file": ["table", () => shownAt(".stale:not([hidden])")],
+  "error of a mapping": ["overview", () => shownAt(".card .problem")],
+  "field of a mapping": ["overview", () => shownAt(".fields dd")],
+  "member of a group": ["overview", () => shownAt("group-panel li")],
+  "error of a group": ["overview", () => shownAt("group-panel .problem")],
+  "key of a record": ["messages", () => shownAt(".key-text")],
+  "value of a record": ["messages", () => shownAt(".message pre.code")],
+  "header of a record": ["messages", () => shownAt("pre[aria-label=Headers]")],
+  "reason of a filter": ["filter", () => shownAt("filter-test .problem")],
+  "before and after": ["values", () => shownAt(".diff")],
+  "text of a field": ["form", () => shownAt("mapping-form [data-field=group]")],
+  "comment of a change": ["history", () => shownAt("li.card strong")],
+  "name of a template": ["templates", () => shownAt("section.card h2")],
+};
+
+const group = { group: "billing", action: "delete", every_ms: 30_000, known: { state: "stable", members: 1, looked_at: 1, acted_at: 1, error: "not allowed" } };
+const ADDED = {
+  "/api/stats": ([stats]) => stats.mappings.forEach((row) => Object.assign(row, { state: "error", detail: "why", target_service_consumer_group: "billing", consumer_group_up: true })),
+  "/api/service": (service) => Object.assign(service, { environment: "PRODUCTION", comment: "why", refused: [{ severity: "error", origin: "mappings.json", message: "a comma is missing" }] }),
+  "/api/messages": ({ messages }) => messages.forEach((message) => Object.assign(message, { key: "key", value: { text: "value" }, headers: [["name", "header"]] })),
+  "/api/filter-test": ({ messages }) => messages.forEach((message) => (message.reason = "no answer")),
+  "/api/versions": (versions) => versions.splice(0, versions.length, { id: 1, file: "templates/x.json", comment: "a change", text: "before" }),
+};
+
+test("An XSS table: texts from Kafka, files and users are seen as they are, each where it belongs, and none runs", async () => {
+  const payload = PAYLOADS.markup;
+  await spoil(payload, (path, json) => {
+    const add = Object.entries(ADDED).find(([name]) => path === name);
+    add?.[1](json);
+    return path.endsWith("/service-group") ? group : json;
+  });
+  await page.route("**/api/clusters/target/groups/*", (route) => route.fulfill({ json: { group: { group: "billing", state: "stable", members: [{ client_id: payload, host: payload, member_id: "x", partitions: [] }] }, offsets: [] } }));
+  let at = "";
+  const unseen = [];
+  for (const [origin, [view, places]] of Object.entries(ORIGINS)) {
+    if (at !== view) {
+      const [query, whole] = VIEWS[view];
+      await open(query((name) => encodeURIComponent(payload + MARK + name)));
+      await whole().waitFor();
+      if (view === "messages") await page.locator(".message summary").first().click();
+      at = view;
+    }
+    await places().first().waitFor();
+    const texts = await places().evaluateAll((elements) => elements.map((element) => ("value" in element && element.value) || element.textContent));
+    // In JSON the quotes of a text are escaped.
+    const seen = texts.some((text) => text.includes("<img src=x onerror=") && text.includes("window.ran=1") && text.includes("<script>"));
+    if (!seen) unseen.push(`${origin}: ${texts.slice(0, 3)}`);
+    const found = await page.evaluate(() => ({ ran: window.ran, images: document.images.length, scripts: document.scripts.length, violations: globalThis.violations ?? [] }));
+    assert.deepEqual(found, { ran: undefined, images: 0, scripts: 2, violations: [] }, origin);
+  }
+  assert.deepEqual(unseen, []);
+  // The policy alone would stop it, too: markup that gets in by another way does not run.
+  const other = await another();
+  const blocked = await other.page.evaluate(() => {
+    try {
+      document.body.insertAdjacentHTML("beforeend", '<img src=x onerror="window.ran=1">');
+      return "nothing";
+    } catch (error) {
+      return error.name;
+    }
+  });
+  assert.equal(blocked, "TypeError");
+  assert.equal(await other.page.evaluate(() => window.ran), undefined);
+  await other.close();
+});

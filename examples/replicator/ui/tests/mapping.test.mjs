@@ -60,6 +60,60 @@ test("U17: records of source and target side by side, filtered, and live with a 
   await panes.nth(0).getByRole("button", { name: "Stop" }).click();
 });
 
+test("U17: every start is asked for as it is chosen, a question is stopped, and what it cost is told", async () => {
+  const asked = [];
+  let hold = false;
+  await page.route("**/api/messages*", async (route) => {
+    asked.push(Object.fromEntries(new URL(route.request().url()).searchParams));
+    if (!hold) await route.continue();
+  });
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}&tab=messages`);
+  const pane = page.locator("message-pane").first();
+  await pane.getByText(/20 shown · 20 scanned · \d+ ms · [\d.]+ k?B/).waitFor();
+  const read = async (mode, start) => {
+    await page.getByLabel("Show").selectOption(mode);
+    if (start) await page.getByLabel(mode === "offset" ? "offset" : "ms or RFC 3339").fill(start);
+    asked.length = 0;
+    await page.getByRole("button", { name: "Read" }).click();
+    await pane.getByText(/\d+ shown|Cannot be read/).waitFor();
+    return asked.find(({ cluster }) => cluster === "source").from;
+  };
+  await page.getByLabel("at most").selectOption("50");
+  assert.equal(await read("newest"), "-50");
+  assert.equal(await read("earliest"), "earliest");
+  assert.equal(await read("offset", "3"), "offset:3");
+  // The embedded broker finds no times, and says so; what is asked is right.
+  assert.equal(await read("timestamp", "2026-01-01T00:00:00Z"), "timestamp:2026-01-01T00:00:00Z");
+  await page.getByLabel("partition", { exact: true }).fill("2");
+  assert.equal(await read("earliest"), "earliest");
+  assert.deepEqual(asked.map(({ cluster, partition }) => [cluster, partition]).sort(), [["source", "2"], ["target", "2"]]);
+  const places = await pane.locator(".where").allTextContents();
+  assert.ok(places.length > 0 && places.every((place) => place.startsWith("2:")), `${places}`);
+  await page.getByLabel("partition", { exact: true }).fill("");
+  await page.getByLabel("where").fill("value.id > `0`.x");
+  await page.getByLabel("where").fill("sum(value)");
+  await page.getByRole("button", { name: "Read" }).click();
+  await pane.getByText(/no answer of the filter for [1-9]/).waitFor();
+  hold = true;
+  await page.getByRole("button", { name: "Read" }).click();
+  await pane.getByText("Reading …").waitFor();
+  await pane.getByRole("button", { name: "Stop" }).click();
+  await pane.getByText("Stopped.").waitFor();
+});
+
+test("U18: what is shown is downloaded as lines of the replay format, each as it was written", async () => {
+  const lines = [`{"timestamp":2,"key":"k","value":{"id":9007199254740993,"id":1},"headers":[["a","1"]],"partition":0,"offset":8,"topic":"customers"}`, `{"timestamp":1,"key":null,"value_b64":"AP8=","partition":1,"offset":7,"topic":"customers"}`];
+  await page.route("**/api/messages*", (route) => route.fulfill({ contentType: "application/json", body: `{"messages":[${lines.toReversed()}],"scanned":2,"filter_errors":0,"truncated":true,"timed_out":false,"elapsed_ms":1}` }));
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}&tab=messages`);
+  const pane = page.locator("message-pane").first();
+  await pane.getByText(/2 shown.*there are more/).waitFor();
+  const [file] = await Promise.all([page.waitForEvent("download"), pane.getByRole("button", { name: "Download JSON lines" }).click()]);
+  assert.equal(file.suggestedFilename(), "customers.json");
+  const chunks = [];
+  for await (const chunk of await file.createReadStream()) chunks.push(chunk);
+  assert.equal(Buffer.concat(chunks).toString(), `${lines.toReversed().join("\n")}\n`);
+});
+
 test("U18: 64-bit numbers and members of the same name are shown as they were written", async () => {
   const line = `{"timestamp":1,"key":"k","value":{"id":9007199254740993,"id":-0.10,"x":1e400},"partition":0,"offset":9223372036854775806,"topic":"t"}`;
   await page.route("**/api/messages*", (route) =>

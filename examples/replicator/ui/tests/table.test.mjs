@@ -17,6 +17,137 @@ test("U1 U4: one row per mapping, with state, rates, lag, trend and counts", asy
   await shot("table");
 });
 
+test("U1: a row shows every number of its mapping, its trend, its partitions, its service group and its last record", async () => {
+  let tick = 0;
+  await change("stats*", (stats) => {
+    tick += 1;
+    Object.assign(stats[0].mappings.find(({ name }) => name === ITALY), {
+      rate_in: 1234.5, rate_out: 98.76, lag: 5000 + tick, filtered_count: 12_345_678, dropped_count: 77, error_count: 1, decode_error_count: 2, partition_error_count: 3, lost_count: 4,
+      assignments: [0, 1, 5], last_message_at: stats[0].time_ms - 125_000, target_service_consumer_group: "billing", consumer_group_up: true, state: "catching_up", detail: "because",
+    });
+  });
+  await open();
+  const line = row(ITALY);
+  await line.getByText("↗").waitFor();
+  const heads = await page.getByRole("columnheader").allTextContents();
+  const cells = await line.locator("> *").allTextContents();
+  const shown = Object.fromEntries(heads.slice(0, cells.length).map((head, at) => [head, cells[at].trim()]));
+  assert.match(shown.Lag, /^↗ 5,00\d$/);
+  assert.deepEqual(
+    { ...shown, Lag: "", On: "" },
+    { On: "", Mapping: `${ITALY}⚠ billing is running`, State: "catching up", "Source → target": "topic orders → topic italy", "In/s": "1,235", "Out/s": "98.8", "Last minute": "", Lag: "", Filtered: "12,345,678", Dropped: "77", Errors: "10", Partitions: "3", Last: "2 min" },
+  );
+  assert.equal(await line.getByRole("switch").getAttribute("aria-checked"), "true");
+  assert.equal(await line.locator("state-badge").getAttribute("title"), "because");
+  // Sixty points fit into the trend; each tick adds one.
+  const points = await line.locator("spark-line polyline").getAttribute("points");
+  assert.ok(points.split(" ").length >= 2 && points.split(" ").length <= 60);
+});
+
+test("U4: every state is a word, a shape and a colour of its own kind", async () => {
+  const STATES = ["starting", "running", "catching_up", "idle", "paused", "waiting", "error", "completed", "disabled"];
+  await change("stats*", (stats) => {
+    const [base] = stats[0].mappings;
+    stats[0].mappings = STATES.map((state) => ({ ...base, name: state, group: "", state, enabled: state !== "disabled" }));
+  });
+  await open();
+  await row("disabled").waitFor();
+  const seen = await page.locator("tbody state-badge").evaluateAll((badges) => badges.map((badge) => ({ word: badge.textContent, shape: badge.querySelector("path").getAttribute("d"), colour: getComputedStyle(badge).color, state: badge.dataset.state })));
+  assert.deepEqual(seen.map(({ word }) => word).sort(), STATES.map((state) => state.replace("_", " ")).sort());
+  assert.equal(new Set(seen.map(({ shape }) => shape)).size, STATES.length);
+  const colour = (state) => seen.find((one) => one.state === state).colour;
+  assert.equal(new Set([colour("running"), colour("error"), colour("waiting"), colour("disabled")]).size, 4);
+});
+
+test("U2: a page that nobody sees asks for nothing, and goes on when it is seen again", async () => {
+  await page.addInitScript(() => {
+    globalThis.away = false;
+    Object.defineProperty(document, "hidden", { get: () => globalThis.away });
+    globalThis.leave = (away) => {
+      globalThis.away = away;
+      document.dispatchEvent(new Event("visibilitychange"));
+    };
+    const { EventSource } = globalThis;
+    globalThis.streams = [];
+    globalThis.EventSource = class extends EventSource {
+      constructor(...how) {
+        super(...how);
+        globalThis.streams.push(this);
+      }
+    };
+  });
+  await open();
+  const cell = row("a tenth of all orders").locator("td.number").nth(3);
+  await page.waitForFunction(() => globalThis.streams.some((stream) => stream.readyState === 1));
+  await page.evaluate(() => globalThis.leave(true));
+  await page.waitForFunction(() => globalThis.streams.every((stream) => stream.readyState === 2));
+  let asked = 0;
+  page.on("request", () => (asked += 1));
+  const before = await cell.textContent();
+  // Three ticks of the service.
+  const ticks = async () => (await (await fetch(new URL("api/stats", URL_))).json())[0].mappings.find(({ name }) => name === "a tenth of all orders").source_count;
+  for (const from = await ticks(); (await ticks()) < from + 90; await new Promise((done) => setTimeout(done, 200)));
+  assert.deepEqual([asked, await cell.textContent()], [0, before]);
+  await page.evaluate(() => globalThis.leave(false));
+  await page.waitForFunction(([node, before]) => node.textContent !== before, [await cell.elementHandle(), before]);
+  await page.waitForFunction(() => globalThis.streams.some((stream) => stream.readyState === 1));
+});
+
+test("U2: what changes is seen within a second after the tick of the stats", async (t) => {
+  await page.addInitScript(() => {
+    globalThis.late = [];
+    const { EventSource } = globalThis;
+    globalThis.EventSource = class extends EventSource {
+      constructor(...how) {
+        super(...how);
+        this.addEventListener("message", (event) => {
+          const told = JSON.parse(event.data).stats[0].time_ms;
+          requestAnimationFrame(() => setTimeout(() => globalThis.late.push(Date.now() - told)));
+        });
+      }
+    };
+  });
+  await open();
+  await page.waitForFunction(() => globalThis.late.length >= 5);
+  const late = (await page.evaluate(() => globalThis.late)).sort((a, b) => a - b);
+  t.diagnostic(`seen after ${late.join(", ")} ms`);
+  assert.ok(late[Math.floor(late.length / 2)] <= 1000, `${late}`);
+});
+
+test("U2: without an answer the page asks later and later, and again at once when it is there", async () => {
+  await deaf();
+  await open();
+  await row(ITALY).waitFor();
+  const asked = [];
+  await page.route("**/api/stats*", (route) => (asked.push(Date.now()), route.abort()));
+  await page.waitForFunction(() => document.querySelector(".stale:not([hidden])"));
+  while (asked.length < 4) await new Promise((done) => setTimeout(done, 100));
+  const waits = asked.slice(1).map((at, index) => at - asked[index]);
+  assert.ok(waits[1] > waits[0] * 1.3 && waits[2] > waits[1] * 1.3, `${waits}`);
+});
+
+test("U3: each column sorts both ways, and a group tells its sub-total", async () => {
+  const values = { name: ["a", "b", "c"], state: ["error", "idle", "running"], source_topic_name: ["a", "b", "c"], rate_in: [30, 20, 10], rate_out: [30, 20, 10], lag: [3000, 200, 10], filtered_count: [9, 8, 7], dropped_count: [9, 8, 7], error_count: [9, 8, 7], assignments: [[0, 1, 2], [0, 1], [0]], last_message_at: [3e12, 2e12, 1e12], enabled: [true, true, false] };
+  await change("stats*", (stats) => {
+    const [base] = stats[0].mappings;
+    stats[0].mappings = [0, 1, 2].map((at) => ({ ...base, decode_error_count: 0, partition_error_count: 0, lost_count: 0, group: "g", ...Object.fromEntries(Object.entries(values).map(([name, all]) => [name, all[at]])) }));
+  });
+  await open();
+  await row("a").waitFor();
+  const total = await page.locator("tr.group").textContent();
+  assert.match(total, /g3 rows · 1 off · 1 with errors · 60\/s out · lag 3,210/);
+  const order = () => page.locator("tbody tr:not(.group) a").allTextContents();
+  const heads = ["On", "State", "Mapping", "Source → target", "In/s", "Out/s", "Lag", "Filtered", "Dropped", "Errors", "Partitions", "Last"];
+  for (const head of heads) {
+    const button = page.locator("thead button.sort", { hasText: new RegExp(`^${head}$`) });
+    for (const [way, expected] of [["ascending", "abc"], ["descending", head === "On" ? "cab" : "cba"]]) {
+      await button.click();
+      await page.waitForFunction(([button, way]) => button.closest("th").ariaSort === way, [await button.elementHandle(), way]);
+      assert.equal((await order()).join(""), expected, `${head}, ${way}`);
+    }
+  }
+});
+
 test("U2: numbers come by themselves, and rows are not made anew", async () => {
   let asked = 0;
   await page.addInitScript(() => {

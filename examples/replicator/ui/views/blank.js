@@ -10,13 +10,15 @@ const FIRST = `{
   ]
 }`;
 
-/** @param {string} why `loading`, `silent`, `none` that fits, or not even a `first`. @returns {Node[]} */
+/** @param {string} why `loading`, `silent`, `starting`, `none` that fits, or not even a `first`. @returns {Node[]} */
 export function blank(why) {
   switch (why) {
     case "loading":
       return [h("p", {}, "Loading …")];
     case "silent":
       return [h("p", {}, "The service does not answer yet. The page tries again by itself.")];
+    case "starting":
+      return [h("p", {}, "The service starts: it has not taken its mappings yet. It asks both clusters first, and waits for one that does not answer.")];
     case "none":
       return [h("p", {}, "No mapping fits."), h("button", { type: "button", onclick: () => go({ q: null, state: null }) }, "Show all")];
     case "first":

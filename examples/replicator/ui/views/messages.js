@@ -21,6 +21,7 @@ export function messages(name) {
   mode.value = param("from") in MODES ? param("from") : "newest";
   const start = h("input", { id: "start", value: param("at") });
   const startLabel = h("label", { for: "start" }, "offset");
+  const partition = h("input", { id: "partition", size: 3, inputmode: "numeric", pattern: "[0-9]*", value: param("partition"), placeholder: "all" });
   const limit = h("select", { id: "limit" }, ...[20, 50, 100, 500].map((count) => h("option", { value: count }, count)));
   const filter = h("input", { id: "only", size: 28, class: "mono", value: param("only"), placeholder: "value.country == 'IT'", spellcheck: "false" });
   const panes = h("div", { class: "panes" });
@@ -44,8 +45,8 @@ export function messages(name) {
   };
   const load = () => {
     const from = { newest: `-${limit.value}`, live: "live", earliest: "earliest", offset: `offset:${start.value.trim()}`, timestamp: `timestamp:${start.value.trim()}` }[mode.value] ?? "latest";
-    go({ from: mode.value === "newest" ? null : mode.value, at: start.hidden ? null : start.value, only: filter.value });
-    for (const pane of shown) void pane.load({ from, limit: Number(limit.value), filter: filter.value });
+    go({ from: mode.value === "newest" ? null : mode.value, at: start.hidden ? null : start.value, only: filter.value, partition: partition.value.trim() });
+    for (const pane of shown) void pane.load({ from, limit: Number(limit.value), filter: filter.value, partition: partition.value.trim() });
   };
   pairs.addEventListener("change", () => (build(), load()));
   mode.addEventListener("change", form);
@@ -64,6 +65,8 @@ export function messages(name) {
       mode,
       startLabel,
       start,
+      h("label", { for: "partition" }, "partition"),
+      partition,
       h("label", { for: "limit" }, "at most"),
       limit,
       h("label", { for: "only" }, "where"),

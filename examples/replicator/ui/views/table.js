@@ -269,7 +269,7 @@ export class MappingTable extends HTMLElement {
    * @param {number} all
    */
   #blank(shown, all) {
-    const what = shown > 0 ? "" : all > 0 ? "none" : store.service ? "first" : store.staleSince ? "silent" : "loading";
+    const what = shown > 0 ? "" : all > 0 ? "none" : store.service ? (store.version ? "first" : "starting") : store.staleSince ? "silent" : "loading";
     this.#empty.hidden = what === "";
     /** @type {HTMLElement} */ (this.#table.parentElement).hidden = what !== "";
     if (this.#empty.dataset.what === what) return;
