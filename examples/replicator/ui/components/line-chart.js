@@ -20,9 +20,16 @@ function ceiling(value) {
 
 export class LineChart extends HTMLElement {
   #draw = () => {};
+  #drawn = 0;
+  #room = new ResizeObserver(() => Math.abs(this.clientWidth - this.#drawn) > 1 && this.#draw());
 
   connectedCallback() {
     this.#draw();
+    this.#room.observe(this);
+  }
+
+  disconnectedCallback() {
+    this.#room.disconnect();
   }
 
   /**
@@ -37,6 +44,7 @@ export class LineChart extends HTMLElement {
 
   /** As wide as there is room: letters keep their size. @param {string} title @param {number[]} times @param {Line[]} lines */
   #fill(title, times, lines) {
+    this.#drawn = this.clientWidth;
     const figure = h("figure", {});
     fill(this, figure);
     const room = figure.clientWidth - 2 * parseFloat(getComputedStyle(figure).paddingInlineStart);

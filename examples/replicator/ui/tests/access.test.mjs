@@ -1,7 +1,7 @@
 // What axe finds on every view and state, in both themes; widths. How to run this: support.mjs.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 
@@ -175,6 +175,15 @@ function lost() {
   return faults;
 }
 
+/** The whole page as it is laid out now: a picture by other means begins with the size of the window. */
+async function keep(client, name, width) {
+  if (!process.env.SHOTS) return;
+  const { cssContentSize } = await client.send("Page.getLayoutMetrics");
+  const clip = { x: 0, y: 0, width, height: cssContentSize.height, scale: 1 };
+  const { data } = await client.send("Page.captureScreenshot", { captureBeyondViewport: true, clip });
+  writeFileSync(`${process.env.SHOTS}/${name}.png`, Buffer.from(data, "base64"));
+}
+
 /** Widths, and 1440 pixels at 200 % zoom: half as many, each twice as large. */
 const SIZES = { 320: [320, 800, 1], 768: [768, 1024, 1], 1440: [1440, 900, 1], "200-percent": [720, 450, 2] };
 
@@ -200,7 +209,7 @@ for (const [view, [query, whole, before]] of Object.entries(VIEWS)) {
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= width, `${wide} pixels at ${size}`);
       assert.deepEqual(await page.evaluate(lost), [], size);
-      await shot(`${view.replaceAll(/\W+/g, "-")}-${size}`);
+      await keep(client, `${view.replaceAll(/\W+/g, "-")}-${size}`, width);
     }
   });
 }

@@ -149,6 +149,9 @@ test("U9: the filter of the form is tried on real records before it is saved", a
   await page.locator("filter-test .problem").getByText(/column 17/).waitFor();
   await page.getByText("It cannot be saved like this.").waitFor();
   assert.ok(await page.getByRole("button", { name: "Save", exact: true }).isDisabled());
+  // Nor by any other way.
+  const bad = { name: "never", source_topic_name: "orders", target_topic_name: "italy", valid_jmespath: "value.country ==" };
+  assert.equal((await api("mappings", { mapping: bad, comment: "a test" })).status, 422);
 });
 
 test("U8: what is typed is judged within 200 ms after the last key", async (t) => {

@@ -31,6 +31,29 @@ test("U16: each partition tells what is kept, where it is, what waits, what is i
   assert.deepEqual(await table.getByRole("row").nth(1).locator("th, td").allTextContents(), ["customers", "7", "1,200", "9,007", "10,265", "1,258", "42", "1"]);
 });
 
+test("U15: charts have room while they load, say when there is nothing yet, and come back after an error", async () => {
+  let answer;
+  const held = new Promise((done) => (answer = done));
+  let how = "empty";
+  await page.route("**/api/**/history*", async (route) => {
+    await held;
+    if (how === "empty") return route.fulfill({ json: [] });
+    return how === "broken" ? route.abort() : route.continue();
+  });
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}`);
+  await page.locator("figure.skeleton").nth(3).waitFor();
+  answer();
+  await page.getByText(/Nothing was measured yet/).waitFor();
+  assert.equal(await page.locator("figure.skeleton").count(), 0);
+  how = "broken";
+  await page.getByText(/Cannot be read: .* It is tried again in a few seconds/).waitFor();
+  how = "whole";
+  await page.locator("line-chart").nth(3).waitFor();
+  await page.getByText(/Cannot be read/).waitFor({ state: "detached" });
+  assert.deepEqual(await page.getByLabel("Range").locator("option").allTextContents(), ["5 minutes", "1 hour", "6 hours", "24 hours"]);
+  assert.deepEqual(await page.locator("line-chart strong").allTextContents(), ["Records a second", "Lag, records", "Age when handled, ms", "Errors so far"]);
+});
+
 test("U15: what cannot be read is told where it belongs, and an error of a mapping is written out", async () => {
   await page.route("**/api/**/history*", (route) => route.abort());
   await change("stats*", (stats) => stats[0].mappings.forEach((row) => Object.assign(row, { state: "error", detail: "the topic `x` has no partition 7" })));

@@ -268,6 +268,32 @@ test("U13: a switch on a configuration that somebody else changed is refused and
   await page.getByText(/somebody else has changed/).waitFor();
 });
 
+test("U24: where a stream is taken and nothing comes through it, the page asks", async () => {
+  await page.route("**/api/events", () => {});
+  await open();
+  const cell = row("a tenth of all orders").locator("td.number").nth(3);
+  for (let round = 0; round < 2; round += 1) {
+    const before = await cell.textContent();
+    await page.waitForFunction(([node, before]) => node.textContent !== before, [await cell.elementHandle(), before]);
+  }
+  assert.ok(await page.getByText(/^Stale since/).isHidden());
+});
+
+test("U23: the first frame is in the theme that was chosen", async () => {
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.addInitScript(() => requestAnimationFrame(() => (globalThis.first = getComputedStyle(document.documentElement).backgroundColor)));
+  await open();
+  const light = await page.evaluate(() => globalThis.first);
+  await page.getByLabel("Theme").selectOption("dark");
+  const dark = await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  await page.reload();
+  await row(ITALY).waitFor();
+  const first = await page.evaluate(() => globalThis.first);
+  assert.notEqual(light, dark);
+  // A frame before the style sheet has no ground at all.
+  assert.ok([dark, "rgba(0, 0, 0, 0)"].includes(first), first);
+});
+
 test("U23: light, dark and auto without a flash, and no wider than 320 pixels", async () => {
   await page.emulateMedia({ colorScheme: "dark" });
   await open();

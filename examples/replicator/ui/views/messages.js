@@ -13,6 +13,9 @@ const MODES = {
   timestamp: "from time",
 };
 
+/** A field with its label, which stay together. @param {...Node} parts */
+const pair = (...parts) => h("span", { class: "pair" }, ...parts);
+
 /** @param {string} name */
 export function messages(name) {
   const rows = store.rowsOf(name);
@@ -21,6 +24,7 @@ export function messages(name) {
   mode.value = param("from") in MODES ? param("from") : "newest";
   const start = h("input", { id: "start", value: param("at") });
   const startLabel = h("label", { for: "start" }, "offset");
+  const begin = pair(startLabel, start);
   const partition = h("input", { id: "partition", size: 3, inputmode: "numeric", pattern: "[0-9]*", value: param("partition"), placeholder: "all" });
   const limit = h("select", { id: "limit" }, ...[20, 50, 100, 500].map((count) => h("option", { value: count }, count)));
   const filter = h("input", { id: "only", size: 28, class: "mono", value: param("only"), placeholder: "value.country == 'IT'", spellcheck: "false" });
@@ -40,12 +44,12 @@ export function messages(name) {
   };
   const form = () => {
     const needs = mode.value === "offset" || mode.value === "timestamp";
-    start.hidden = startLabel.hidden = !needs;
+    begin.hidden = !needs;
     startLabel.textContent = mode.value === "offset" ? "offset" : "ms or RFC 3339";
   };
   const load = () => {
     const from = { newest: `-${limit.value}`, live: "live", earliest: "earliest", offset: `offset:${start.value.trim()}`, timestamp: `timestamp:${start.value.trim()}` }[mode.value] ?? "latest";
-    go({ from: mode.value === "newest" ? null : mode.value, at: start.hidden ? null : start.value, only: filter.value, partition: partition.value.trim() });
+    go({ from: mode.value === "newest" ? null : mode.value, at: begin.hidden ? null : start.value, only: filter.value, partition: partition.value.trim() });
     for (const pane of shown) void pane.load({ from, limit: Number(limit.value), filter: filter.value, partition: partition.value.trim() });
   };
   pairs.addEventListener("change", () => (build(), load()));
@@ -59,18 +63,12 @@ export function messages(name) {
     h(
       "form",
       { class: "tools", onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), load()) },
-      rows.length > 1 && h("label", { for: "pair" }, "Topics"),
-      rows.length > 1 && pairs,
-      h("label", { for: "mode" }, "Show"),
-      mode,
-      startLabel,
-      start,
-      h("label", { for: "partition" }, "partition"),
-      partition,
-      h("label", { for: "limit" }, "at most"),
-      limit,
-      h("label", { for: "only" }, "where"),
-      filter,
+      rows.length > 1 && pair(h("label", { for: "pair" }, "Topics"), pairs),
+      pair(h("label", { for: "mode" }, "Show"), mode),
+      begin,
+      pair(h("label", { for: "partition" }, "partition"), partition),
+      pair(h("label", { for: "limit" }, "at most"), limit),
+      pair(h("label", { for: "only" }, "where"), filter),
       h("button", { class: "primary" }, "Read"),
     ),
     panes,

@@ -80,10 +80,8 @@ export class MappingTable extends HTMLElement {
       h(
         "div",
         { class: "tools", role: "search" },
-        h("label", { for: "search" }, "Search"),
-        this.#search,
-        h("label", { for: "state" }, "State"),
-        this.#state,
+        h("span", { class: "pair" }, h("label", { for: "search" }, "Search"), this.#search),
+        h("span", { class: "pair" }, h("label", { for: "state" }, "State"), this.#state),
         this.#shown,
         this.#new,
       ),
