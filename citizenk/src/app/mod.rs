@@ -523,7 +523,10 @@ impl App {
     }
 
     pub(crate) fn components(&self) -> Vec<Flat> {
-        flatten(&self.items, &self.defaults)
+        let all = flatten(&self.items, &self.defaults);
+        #[cfg(feature = "web")]
+        let all = self.web.name_workers(all);
+        all
     }
 
     /// Finds every mistake of the app without starting anything.

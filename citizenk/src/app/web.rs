@@ -7,6 +7,8 @@ use axum::response::IntoResponse;
 use axum::routing::Route;
 use tower::{Layer, Service};
 
+use super::assemble::Flat;
+use super::component::Kind;
 use super::front::printable_servers;
 use super::{App, Assembled};
 use crate::config::{HttpAccess, Settings};
@@ -16,9 +18,10 @@ use crate::http::{Bridge, Routes};
 use crate::policy::Policy;
 use crate::runtime::plan::AgentPlan;
 use crate::topic::describe::TopicInfo;
+use crate::topic::interned;
 use crate::transport::BrokerKind;
 use crate::web::{
-    AgentDoc, ClusterDoc, Hubs, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc,
+    AgentDoc, ClusterDoc, Goal, Hubs, License, RouteDoc, ServiceInfo, TaskDoc, Token, TopicDoc,
     WebConfig, WebLayer, WebPlan,
 };
 
@@ -27,9 +30,54 @@ use crate::web::{
 pub(crate) struct WebParts {
     routers: Vec<Routes>,
     layers: Vec<WebLayer>,
+    /// Whose workers routers ask where no agent is in a group yet.
+    workers: Option<(&'static str, String)>,
+}
+
+impl WebParts {
+    /// Tells routers to all workers whose these are.
+    pub(super) fn name_workers(&self, mut components: Vec<Flat>) -> Vec<Flat> {
+        let Some(group) = &self.workers else {
+            return components;
+        };
+        for flat in &mut components {
+            if let Kind::Route(route) = &mut flat.component.kind
+                && let Some(routing) = &mut route.routing
+                && matches!(routing.to, Goal::All { .. })
+            {
+                (routing.group, routing.late) = (Some(group.clone()), true);
+            }
+        }
+        components
+    }
 }
 
 impl App {
+    /// Whose workers a `#[citizenk::broadcast_router]` asks in an app whose agents start while it runs
+    /// ([`Agents`](crate::Agents)): the members of this group of this cluster. Without a group those of
+    /// `CITIZENK_PEERS`. An agent of the app itself that is in a group goes before.
+    ///
+    /// Before anybody has joined, and while the broker does not say who has, the worker that is asked tells what it
+    /// last knew of the others, or answers alone.
+    ///
+    /// ```
+    /// use citizenk::prelude::*;
+    ///
+    /// #[citizenk::broadcast_router(get = "/running")]
+    /// async fn running(agents: citizenk::Agents) -> Json<Vec<String>> {
+    ///     Json(agents.all().iter().map(|agent| agent.name().to_owned()).collect())
+    /// }
+    ///
+    /// let app = App::new("copies").workers_of("default", Some("copies")).register::<running>();
+    /// # app.check().unwrap();
+    /// ```
+    #[must_use]
+    pub fn workers_of(mut self, cluster: &str, group: Option<&str>) -> Self {
+        let cluster = interned(cluster);
+        self.web.workers = Some((cluster, group.unwrap_or_default().to_owned()));
+        self
+    }
+
     /// Serves a router of the app's own, axum's or utoipa's `OpenApiRouter` (whose document is merged), at
     /// the paths it has, below the prefix.
     #[must_use]
@@ -92,7 +140,9 @@ impl App {
             HttpAccess::Open => config.open = true,
             HttpAccess::Closed => {}
         }
-        let WebParts { routers, layers } = self.web.clone();
+        let WebParts {
+            routers, layers, ..
+        } = self.web.clone();
         WebPlan::new(config, info, assembled.routes.clone(), routers, layers).map_err(|issues| {
             BuildError::from_issues(issues)
                 .unwrap_or_else(|| unreachable!("a plan fails with issues"))

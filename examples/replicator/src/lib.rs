@@ -79,7 +79,9 @@ pub fn app(options: Options) -> App {
     if options.has_target {
         app = app.cluster("target");
     }
-    app.state(Engine::new(options))
+    let group = options.group.clone();
+    app.workers_of("source", group.as_deref())
+        .state(Engine::new(options))
         .include(api::module())
         .routes(ui::routes())
         .register::<start>()

@@ -1,16 +1,17 @@
 //! Stats in the documented shape, with richer fields beside.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use chrono::DateTime;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::run::{Phase, lock};
 use crate::engine::{Engine, Live, RunKey};
 
 /// One worker's stats.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Stats {
     /// Now (UTC), e.g. `2023-05-25 18:20:43.875557`.
     pub(crate) time: String,
@@ -31,7 +32,7 @@ pub(crate) struct Stats {
 }
 
 /// One source and target of a mapping.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Row {
     /// The mapping's name.
     pub(crate) name: String,
@@ -58,7 +59,7 @@ pub(crate) struct Row {
     /// Whether it is to run.
     pub(crate) enabled: bool,
     /// `starting`, `running`, `catching_up`, `idle`, `paused`, `waiting`, `error`, `completed` or `disabled`.
-    pub(crate) state: &'static str,
+    pub(crate) state: Cow<'static, str>,
     /// Why it waits or fails.
     pub(crate) detail: Option<String>,
     /// Whether the source is a file.
@@ -104,7 +105,7 @@ pub(crate) struct Row {
 }
 
 /// A row with its time, for tools that want no nesting.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct FlatRow {
     /// As in [`Stats`].
     pub(crate) time: String,
@@ -162,7 +163,7 @@ impl Engine {
                 let mapping = &effective.mapping;
                 mappings.extend(mapping.pairs().iter().map(|pair| {
                     let mut row = Row::of(mapping, pair.source, pair.target);
-                    row.state = "disabled";
+                    row.state = "disabled".into();
                     row
                 }));
             }
@@ -188,7 +189,8 @@ impl Engine {
         let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let mut row = Row::of(&rules.mapping, &key.pair.source, &key.pair.target);
         row.lag = self.lag(key, live, &positions);
-        (row.state, row.detail) = state(&live.run.phase(), row.lag, sample.rate_in);
+        let (state, detail) = state(&live.run.phase(), row.lag, sample.rate_in);
+        (row.state, row.detail) = (state.into(), detail);
         row.assignments = positions.into_keys().collect();
         let groups = lock(&self.groups);
         row.consumer_group_up = rules
@@ -237,7 +239,7 @@ impl Row {
             target_count: 0,
             group: mapping.group.clone(),
             enabled: mapping.enabled,
-            state: "starting",
+            state: "starting".into(),
             detail: None,
             source_is_file: mapping.source_is_file,
             target_is_file: mapping.target_is_file,

@@ -47,3 +47,70 @@ async fn edits_of_two_workers_do_not_overwrite_each_other() -> citizenk::Result<
     assert!(on.is_empty(), "{on:?}");
     Ok(app.stop().await?)
 }
+
+#[tokio::test]
+async fn each_worker_answers_for_all_and_a_pause_reaches_them() -> citizenk::Result<()> {
+    let folder = Folder::new();
+    folder.mappings(&json!([mapping("a", "A", "B")]));
+    let mut app = start_workers(&folder, &[("KAFKA_SOURCE_GROUP_NAME", "g")], 2).await;
+    // Nobody has joined the group yet: who is asked answers alone.
+    let workers = async |app: &citizenk::testing::TestApp, worker: usize| -> Vec<Value> {
+        let answer = app.request_to(worker, "GET", "/api/stats", &[], None);
+        answer.await.json()
+    };
+    assert_eq!(workers(&app, 0).await.len(), 1);
+    create(&app, "source", &["A"], 4).await;
+    create(&app, "target", &["B"], 4).await;
+    // Known for ten seconds.
+    app.advance("11s").await;
+    until(&app, "both have partitions", async || {
+        let both = workers(&app, 1).await;
+        let shares = both.iter().map(|one| &one["mappings"][0]["assignments"]);
+        shares.filter(|share| **share != json!([])).count() == 2
+    })
+    .await;
+    for n in 0..40 {
+        let value = n.to_string();
+        app.topic(&source("A"))
+            .push_raw(Some(value.as_bytes()), value.as_bytes());
+    }
+    app.settle().await;
+    for worker in [0, 1] {
+        let both = workers(&app, worker).await;
+        let counts = both.iter().map(|one| &one["mappings"][0]["source_count"]);
+        let counts: Vec<u64> = counts.filter_map(Value::as_u64).collect();
+        assert!(counts.len() == 2 && !counts.contains(&0), "{counts:?}");
+        assert_eq!(counts.iter().sum::<u64>(), 40);
+        let flat = app.request_to(worker, "GET", "/api/stats/flat", &[], None);
+        assert_eq!(flat.await.json::<Vec<Value>>().len(), 2);
+        let own = app.request_to(worker, "GET", "/api/stats/self", &[], None);
+        assert_eq!(
+            own.await.json::<Value>()["mappings"]
+                .as_array()
+                .map(Vec::len),
+            Some(1)
+        );
+    }
+    for (verb, paused) in [("pause", true), ("resume", false)] {
+        let path = format!("/api/mappings/a/{verb}");
+        let body = Some("{}".to_owned());
+        let told = app.request_to(1, "POST", &path, &[], body).await;
+        assert_eq!(
+            (told.status, told.json::<Value>()),
+            (200, json!({ "runs": 2 }))
+        );
+        for one in workers(&app, 0).await {
+            let state = &one["mappings"][0]["state"];
+            assert_eq!(state == "paused", paused, "{verb}: {state}");
+        }
+    }
+    // One that is gone is asked no more; while the source does not say who is there, the others are those of before.
+    app.stop_worker(0).await?;
+    app.cluster_available("source", false);
+    app.advance("11s").await;
+    assert!(!workers(&app, 1).await.is_empty());
+    app.cluster_available("source", true);
+    app.advance("11s").await;
+    assert_eq!(workers(&app, 1).await.len(), 1);
+    Ok(app.stop().await?)
+}

@@ -48,6 +48,8 @@ impl Checks<'_> {
                 followed.map_or_else(String::new, |topic| format!(" topic `{}`", topic.name));
             let message = match (groups.len(), &routing.agent) {
                 (1, _) => None,
+                // The app itself has said whose they are.
+                (0, None) if routing.late => continue,
                 (0, Some(agent)) => Some(format!(
                     "follows agent `{agent}`, which is none that reads{what} in a consumer group"
                 )),
@@ -63,6 +65,7 @@ impl Checks<'_> {
                     .issues
                     .push(crate::error::BuildIssue::new(title, message).at_text(origin)),
                 None => {
+                    routing.late = false;
                     routing.group = groups
                         .first()
                         .map(|(cluster, group)| (*cluster, (*group).clone()));

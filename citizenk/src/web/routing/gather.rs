@@ -26,7 +26,11 @@ struct Part {
 }
 
 pub(super) async fn answer(call: Call<'_>, merge: Option<MergeFn>) -> Result<Response, Problem> {
-    let known = call.workers.members(&call.group, None).await?;
+    let known = if call.spec.late {
+        call.workers.company(&call.group).await
+    } else {
+        call.workers.members(&call.group, None).await?
+    };
     let own = &call.workers.hood.own;
     let mut peers: Vec<&Peer> = known.what.iter().map(|member| &member.peer).collect();
     peers.retain(|peer| peer.url != *own);

@@ -75,6 +75,8 @@ pub(crate) struct RoutingSpec {
     pub(crate) headers: Vec<HeaderName>,
     /// Resolved when the app is assembled.
     pub(crate) group: Option<(&'static str, String)>,
+    /// Agents of the group come while the app runs; its name is empty where there is none.
+    pub(crate) late: bool,
 }
 
 impl RoutingSpec {
@@ -183,6 +185,7 @@ fn routed(
             .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
             .collect(),
         group: None,
+        late: false,
     });
     route
 }

@@ -1,6 +1,6 @@
 //! The other workers of the service, as far as this one knows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub(crate) const OWNED: &str = "/cluster/owned/{cluster}/{group}";
 const FRESH: Duration = Duration::from_secs(10);
 /// The same of the number of a topic's partitions, which grows now and then; when it does, the group rebalances.
 const FRESH_COUNT: Duration = Duration::from_secs(60);
+/// So many members that are no workers are remembered.
+const STRANGERS: usize = 100;
 /// How long a question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -90,6 +92,8 @@ pub(crate) struct Workers {
     /// Who comes while one is open takes its answer.
     questions: Questions<GroupName, Arc<Known<Vec<Member>>>>,
     counting: Questions<TopicName, Arc<Known<u32>>>,
+    /// Members that are no workers and were told of.
+    strangers: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for Workers {
@@ -117,7 +121,17 @@ impl Workers {
             counts: Mutex::default(),
             questions: Questions::default(),
             counting: Questions::default(),
+            strangers: Mutex::default(),
         }
+    }
+
+    /// Whether a member that is no worker is news.
+    fn is_stranger(&self, member: &str) -> bool {
+        let mut known = lock(&self.strangers);
+        if known.len() >= STRANGERS {
+            known.clear();
+        }
+        known.insert(member.to_owned())
     }
 
     /// How many partitions the topic that a group reads has.
@@ -172,6 +186,21 @@ impl Workers {
         }
     }
 
+    /// As [`Workers::members`], for who answers alone where nobody says who the others are: those that were known
+    /// last, for as long as an answer counts.
+    pub(super) async fn company(self: &Arc<Self>, group: &GroupName) -> Arc<Known<Vec<Member>>> {
+        match self.members(group, None).await {
+            Ok(known) => known,
+            Err(problem) => {
+                tracing::debug!(group = group.1, %problem, "who the other workers are is not known");
+                let last = lock(&self.known).get(group).cloned();
+                let last = last.map_or_else(Vec::new, |known| known.what.clone());
+                let (now, rebalances) = (Instant::now(), self.rebalances(group));
+                remember(&self.known, group.clone(), now, rebalances, last)
+            }
+        }
+    }
+
     async fn question(
         self: &Arc<Self>,
         group: &GroupName,
@@ -197,6 +226,9 @@ impl Workers {
         if !self.hood.peers.is_empty() {
             return Ok(self.ask_peers(group).await);
         }
+        if group.1.is_empty() {
+            return Ok(Vec::new());
+        }
         let found = self.service.members(group.0, group.1.clone()).await?;
         let mut members: Vec<Member> = Vec::new();
         for (client_id, partitions) in found {
@@ -217,11 +249,13 @@ impl Workers {
                 Err(reason) => {
                     // Whatever it is, no request goes there.
                     let member = client_id.split('#').next().unwrap_or_default();
-                    tracing::warn!(
-                        group = group.1,
-                        member,
-                        "a member of the group {reason}; no request goes there"
-                    );
+                    if self.is_stranger(member) {
+                        tracing::warn!(
+                            group = group.1,
+                            member,
+                            "a member of the group {reason}; no request goes there"
+                        );
+                    }
                 }
             }
         }
@@ -255,6 +289,13 @@ impl Workers {
     }
 
     async fn ask_peer(&self, peer: Peer, (cluster, group): &GroupName) -> Option<Member> {
+        if group.is_empty() {
+            // Nobody has parts of it; whoever is listed is asked.
+            return Some(Member {
+                peer,
+                partitions: Default::default(),
+            });
+        }
         let path = OWNED
             .replace("{cluster}", cluster)
             .replace("{group}", group);

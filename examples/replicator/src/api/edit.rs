@@ -243,33 +243,46 @@ pub(crate) async fn disable(
     switch(&engine, &name, &headers, &why, false).await
 }
 
-async fn held(engine: &Engine, name: &str, paused: bool) -> Result<(), Problem> {
+/// What a pause or its end has reached.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Held {
+    /// Sources and targets of the mapping, those of all workers together.
+    pub(crate) runs: usize,
+}
+
+impl citizenk::http::Merge for Held {
+    fn merge(&mut self, other: Self) {
+        self.runs += other.runs;
+    }
+}
+
+async fn held(engine: &Engine, name: &str, paused: bool) -> Result<Json<Held>, Problem> {
     writable(engine)?;
     if let Some(why) = engine.unpausable(name).filter(|_| paused) {
         return Err(Problem::conflict(why));
     }
     match engine.pause(name, paused).await {
         Ok(0) => Err(unknown(name)),
-        Ok(_) => Ok(()),
+        Ok(runs) => Ok(Json(Held { runs })),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Pauses a mapping where it is, until it is resumed or the service starts anew.
-#[citizenk::route(post = "/mappings/{name}/pause")]
+/// Pauses a mapping where it is, on all workers, until it is resumed or the service starts anew.
+#[citizenk::broadcast_router(post = "/mappings/{name}/pause")]
 pub(crate) async fn pause(
     State(engine): State<Engine>,
     Path(name): Path<String>,
-) -> Result<(), Problem> {
+) -> Result<Json<Held>, Problem> {
     held(&engine, &name, true).await
 }
 
-/// Goes on where a mapping was paused.
-#[citizenk::route(post = "/mappings/{name}/resume")]
+/// Goes on where a mapping was paused, on all workers.
+#[citizenk::broadcast_router(post = "/mappings/{name}/resume")]
 pub(crate) async fn resume(
     State(engine): State<Engine>,
     Path(name): Path<String>,
-) -> Result<(), Problem> {
+) -> Result<Json<Held>, Problem> {
     held(&engine, &name, false).await
 }
 
@@ -283,7 +296,7 @@ pub(crate) struct Control {
 }
 
 /// How far a replay is.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ReplayInfo {
     /// The file.
     source: String,
@@ -305,8 +318,8 @@ pub(crate) struct ReplayInfo {
     last: Option<i64>,
 }
 
-/// Changes speed and position of a mapping's replays, and says how far they are.
-#[citizenk::route(post = "/mappings/{name}/replay")]
+/// Changes speed and position of a mapping's replays, whichever worker has them, and says how far they are.
+#[citizenk::broadcast_router(post = "/mappings/{name}/replay")]
 pub(crate) async fn replay(
     State(engine): State<Engine>,
     Path(name): Path<String>,

@@ -20,8 +20,8 @@ pub(crate) struct StatsQuery {
     all: u8,
 }
 
-/// Stats of the workers; this service answers for itself.
-#[citizenk::route(get = "/stats")]
+/// Stats of all workers, one object for each.
+#[citizenk::broadcast_router(get = "/stats")]
 pub(crate) async fn stats(
     State(engine): State<Engine>,
     Query(query): Query<StatsQuery>,
@@ -29,8 +29,17 @@ pub(crate) async fn stats(
     Json(vec![engine.stats(query.all != 0)])
 }
 
-/// Stats with one flat row for each mapping, for Grafana.
-#[citizenk::route(get = "/stats/flat")]
+/// Stats of the worker that is asked.
+#[citizenk::route(get = "/stats/self")]
+pub(crate) async fn stats_self(
+    State(engine): State<Engine>,
+    Query(query): Query<StatsQuery>,
+) -> Json<Stats> {
+    Json(engine.stats(query.all != 0))
+}
+
+/// Stats of all workers with one flat row for each mapping and worker, for Grafana.
+#[citizenk::broadcast_router(get = "/stats/flat")]
 pub(crate) async fn stats_flat(
     State(engine): State<Engine>,
     Query(query): Query<StatsQuery>,
@@ -38,7 +47,7 @@ pub(crate) async fn stats_flat(
     Json(engine.stats(query.all != 0).flat())
 }
 
-/// Stats in the text format of Prometheus.
+/// Stats of the worker that is asked, in the text format of Prometheus.
 #[citizenk::route(get = "/stats/prometheus")]
 pub(crate) async fn stats_prometheus(State(engine): State<Engine>) -> String {
     engine.stats(false).prometheus()

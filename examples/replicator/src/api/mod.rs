@@ -107,6 +107,7 @@ pub(crate) fn module() -> Module {
     Module::new("api")
         .prefix("/api")
         .register::<look::stats>()
+        .register::<look::stats_self>()
         .register::<look::stats_flat>()
         .register::<look::stats_prometheus>()
         .register::<look::service>()
