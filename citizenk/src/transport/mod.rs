@@ -262,6 +262,9 @@ pub(crate) trait ConsumerHandle: Send + Sync + fmt::Debug {
     /// The membership as of now, for [`Transactions::send_offsets`]; `None` without a group, or once the
     /// consumer has left. Take it fresh for each transaction: after a rebalance an older one is refused.
     fn group_metadata(&self) -> Option<GroupMetadata>;
+    /// The name its coordinator gave this consumer; `None` without a group, and before it has joined. After a
+    /// session that was lost it is another one.
+    fn member_id(&self) -> Option<String>;
     /// Reads these topics from now on instead of those before. With a cooperative assignor, and without a
     /// group, only partitions of topics that are new or gone change hands. Any thread; waits for no broker.
     fn subscribe(&self, topics: &[String]) -> Result<(), TransportError>;

@@ -53,10 +53,11 @@ impl Crew {
             Err(error) if error.kind == AdminErrorKind::NotFound => return Ok(BTreeSet::new()),
             Err(error) => return Err(AgentsError::Group(error)),
         };
+        let own = self.member_ids(plan.cluster, group);
         let (own, others): (Vec<_>, Vec<_>) = described
             .members
             .into_iter()
-            .partition(|member| member.client_id == self.spec.client_id);
+            .partition(|member| own.contains(&member.member_id));
         let topics = |members: Vec<crate::admin::MemberDescription>| -> BTreeSet<String> {
             let partitions = members.into_iter().flat_map(|member| member.partitions);
             partitions.map(|partition| partition.topic).collect()

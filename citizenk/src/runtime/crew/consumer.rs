@@ -88,6 +88,19 @@ impl Crew {
         poller.set(handle.clone());
         Ok(Group { status, handle })
     }
+
+    /// What the coordinator calls the consumers of a group that run here.
+    pub(in crate::runtime) fn member_ids(&self, cluster: &str, group: &str) -> Vec<String> {
+        let of_group =
+            |team: &&Team| team.key.cluster == cluster && team.key.group.as_deref() == Some(group);
+        let running: Vec<Group> = {
+            let inner = self.lock();
+            let teams = inner.teams.iter().filter(of_group);
+            teams.filter_map(|team| team.running.clone()).collect()
+        };
+        let names = running.iter().map(|group| group.handle.member_id());
+        names.flatten().collect()
+    }
 }
 
 /// A static member's name is for one member: agents of both guarantees in one group have a consumer each, which would

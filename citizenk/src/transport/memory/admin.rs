@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::assign::MemberId;
 use super::errors::{error, unknown_topic};
 use super::group::Group;
 use super::state::{GroupKey, Shared, State};
@@ -260,6 +261,11 @@ fn known_config(topic: &str, name: &str) -> Result<(), TransportError> {
     Err(refused(topic, "INVALID_CONFIG", &message))
 }
 
+/// What its coordinator calls a member.
+fn member_id(client_id: &str, id: MemberId) -> String {
+    format!("{client_id}-{id}")
+}
+
 fn state_of(group: &Group) -> GroupState {
     match group.members().next() {
         Some(_) => GroupState::Stable,
@@ -277,7 +283,7 @@ fn describe_group(name: &str, group: &Group) -> GroupDescription {
         coordinator: Some(0),
         members: members
             .map(|(id, client_id)| MemberDescription {
-                member_id: format!("{client_id}-{id}"),
+                member_id: member_id(client_id, id),
                 client_id: client_id.to_owned(),
                 instance_id: None,
                 host: "memory".to_owned(),
@@ -293,6 +299,17 @@ fn describe_group(name: &str, group: &Group) -> GroupDescription {
 }
 
 impl State {
+    /// What the coordinator calls a consumer; `None` without a group.
+    pub(super) fn member_id(&self, id: MemberId) -> Option<String> {
+        let key = &self.consumers.get(&id)?.group;
+        let group = self
+            .groups
+            .get(key)
+            .filter(|_| matches!(key, GroupKey::Named(_)))?;
+        let (_, client_id) = group.members().find(|(member, _)| *member == id)?;
+        Some(member_id(client_id, id))
+    }
+
     fn describe_topic(&self, name: &str) -> Result<TopicDescription, TransportError> {
         let log = self.topics.get(name).ok_or_else(|| unknown_topic(name))?;
         let partitions = i32::try_from(log.partitions()).unwrap_or(i32::MAX);

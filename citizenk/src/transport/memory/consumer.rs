@@ -95,6 +95,10 @@ impl ConsumerHandle for MemoryConsumer {
         Some(GroupMetadata(Box::new(mark)))
     }
 
+    fn member_id(&self) -> Option<String> {
+        self.shared.with(|state| state.member_id(self.id))
+    }
+
     fn subscribe(&self, topics: &[String]) -> Result<(), TransportError> {
         self.shared.with(|state| state.subscribe(self.id, topics));
         Ok(())

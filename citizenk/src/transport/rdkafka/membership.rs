@@ -32,17 +32,24 @@ impl Membership {
         self.0.0.as_ptr()
     }
 
+    /// The member's name; `None` before it has one.
+    pub(super) fn member_id(&self) -> Option<String> {
+        // SAFETY: alive; the text is terminated and copied.
+        let member = unsafe {
+            error::text(rd::rd_kafka_consumer_group_metadata_member_id(
+                self.as_ptr(),
+            ))
+        };
+        Some(member).filter(|member| !member.is_empty())
+    }
+
     /// Whether there is a membership that a broker can check. Without one it would take offsets from
     /// anybody.
     pub(super) fn is_checkable(&self) -> bool {
-        // SAFETY: alive; the text is terminated and copied.
-        unsafe {
-            let member = error::text(rd::rd_kafka_consumer_group_metadata_member_id(
-                self.as_ptr(),
-            ));
-            let generation = rd::rd_kafka_consumer_group_metadata_generation_id(self.as_ptr());
-            !member.is_empty() && generation >= 0
-        }
+        // SAFETY: alive.
+        let generation =
+            unsafe { rd::rd_kafka_consumer_group_metadata_generation_id(self.as_ptr()) };
+        self.member_id().is_some() && generation >= 0
     }
 }
 

@@ -183,6 +183,10 @@ impl ConsumerHandle for Handle {
         Some(GroupMetadata(Box::new(membership)))
     }
 
+    fn member_id(&self) -> Option<String> {
+        Membership::of(&self.shared.upgrade()?.client)?.member_id()
+    }
+
     fn committed(
         &self,
         partitions: &[TopicPartition],
