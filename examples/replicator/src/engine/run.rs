@@ -189,15 +189,13 @@ impl Run {
         if phase != Phase::Running {
             return phase;
         }
-        {
+        let waits = {
             let troubles = lock(&self.troubles);
-            if let Some(why) = troubles.waits() {
-                return Phase::Waiting(why);
-            }
             if let Some(why) = troubles.fails(&self.pair.source) {
                 return Phase::Failed(why);
             }
-        }
+            troubles.waits()
+        };
         let marks = lock(&self.marks);
         let oldest = marks
             .values()
@@ -212,7 +210,7 @@ impl Run {
                     age.as_secs()
                 ))
             }
-            None => phase,
+            None => waits.map_or(phase, Phase::Waiting),
         }
     }
 
