@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const PARTITIONS: usize = 8;
+/// Of both topics.
+const PARTITIONS: usize = 16;
 const HALF: usize = PARTITIONS / 2;
 const CAMERAS: u32 = 24;
 
@@ -27,6 +28,8 @@ struct Video {
 }
 
 const VIDEOS: Topic<Video, u32> = Topic::json("videos").partitions(8);
+const BOOKED: Topic<Video, u32> = Topic::json("booked").partitions(8);
+const BILLS: Topic<Video, u32> = Topic::json("bills").partitions(1);
 
 /// One worker, as its own functions see it.
 #[derive(Clone)]
@@ -44,6 +47,12 @@ async fn count(video: Event<Video>, State(me): State<Me>) -> citizenk::Result<()
     *me.counts.lock().unwrap().entry(camera).or_default() += 1;
     me.seen.send(camera).await?;
     Ok(())
+}
+
+/// Another guarantee is another consumer: each worker is two members of the group.
+#[citizenk::agent(topics = [BOOKED], output = BILLS, guarantee = exactly_once)]
+async fn bill(video: Event<Video>) -> (u32, Video) {
+    (video.value.camera_id, video.value)
 }
 
 #[citizenk::on_event(assigned)]
@@ -70,6 +79,11 @@ async fn started(app: AppInfo, State(me): State<Me>) -> citizenk::Result<()> {
 async fn camera(Path(id): Path<u32>, State(me): State<Me>) -> Json<Value> {
     let count = me.counts.lock().unwrap().get(&id).copied();
     Json(json!({ "worker": me.name, "count": count }))
+}
+
+#[citizenk::topic_router(topic = BOOKED, key = "id", get = "/booked/{id}")]
+async fn booked(Path(_): Path<u32>, State(me): State<Me>) -> Json<Value> {
+    Json(json!({ "worker": me.name }))
 }
 
 #[citizenk::broadcast_router(get = "/cameras")]
@@ -104,10 +118,12 @@ impl Worker {
         let app = App::new("cameras")
             .state(me)
             .register::<count>()
+            .register::<bill>()
             .register::<given>()
             .register::<taken>()
             .register::<started>()
             .register::<camera>()
+            .register::<booked>()
             .register::<cameras>();
         let flags = Flags {
             group: Some(format!("cameras-{run}")),
@@ -163,7 +179,14 @@ impl Worker {
 
     /// Who answers for a camera; while partitions move that may take a moment.
     async fn camera(&self, id: u32) -> Value {
-        let path = format!("/cameras/{id}");
+        self.found(format!("/cameras/{id}")).await
+    }
+
+    async fn booked(&self, id: u32) -> Value {
+        self.found(format!("/booked/{id}")).await
+    }
+
+    async fn found(&self, path: String) -> Value {
         let found = async {
             loop {
                 match self.ask("GET", &path, "").await {
@@ -217,6 +240,13 @@ async fn workers_find_each_other_while_they_come_and_go() {
         answered.insert(answers[0]["worker"].to_string());
     }
     assert_eq!(answered.len(), 2, "each has a part: {answered:?}");
+    let mut answered = BTreeSet::new();
+    for id in 1..=CAMERAS {
+        let answers = [first.booked(id).await, second.booked(id).await];
+        assert_eq!(answers[0], answers[1], "whoever is asked");
+        answered.insert(answers[0]["worker"].to_string());
+    }
+    assert_eq!(answered.len(), 2, "each has a part of both: {answered:?}");
     for worker in [&first, &second] {
         let (status, all) = worker.ask("GET", "/cameras", "").await;
         assert_eq!(status, 200, "{all}");
@@ -229,6 +259,7 @@ async fn workers_find_each_other_while_they_come_and_go() {
         .await;
     for id in 1..=CAMERAS {
         assert_eq!(first.camera(id).await["worker"], "first");
+        assert_eq!(first.booked(id).await["worker"], "first");
     }
 
     let mut third = Worker::start("third", run, &seen).await;

@@ -246,3 +246,84 @@ async fn problem_text(answer: Response) -> String {
         .unwrap_or_else(|| json!({ "status": status }))
         .to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Bytes;
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::DuplexStream;
+    use tokio::time::{Instant, advance};
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::Message as Frame;
+
+    /// A client of an endpoint that takes everything.
+    async fn client(shutdown: Shutdown) -> WebSocketStream<DuplexStream> {
+        let (here, there) = tokio::io::duplex(64 * 1024);
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let shutdown = shutdown.clone();
+            async move {
+                let (mut parts, _) = request.into_parts();
+                let answered = accept(&mut parts, LARGEST, move |socket, _| {
+                    serve(socket, shutdown, |_| async { Ok(json!("taken")) })
+                });
+                let answer = answered.await.unwrap_or_else(IntoResponse::into_response);
+                Ok::<_, std::convert::Infallible>(answer)
+            }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(here), service);
+        tokio::spawn(connection.with_upgrades());
+        let (client, _) = tokio_tungstenite::client_async("ws://localhost/in", there)
+            .await
+            .unwrap();
+        client
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_without_a_sign_of_life_has_to_go_within_a_minute() {
+        let (shutdown, _running) = Shutdown::pair();
+        let mut silent = client(shutdown.clone()).await;
+        let mut lively = client(shutdown).await;
+        // It reads, and so answers pings.
+        let lives = tokio::spawn(async move {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_secs(300) {
+                match lively.next().await.unwrap().unwrap() {
+                    Frame::Ping(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            lively.send(Frame::Text("still here".into())).await.unwrap();
+            loop {
+                if let Frame::Text(text) = lively.next().await.unwrap().unwrap() {
+                    return text.to_string();
+                }
+            }
+        });
+        // It reads nothing meanwhile.
+        for _ in 0..62 {
+            advance(Duration::from_secs(1)).await;
+        }
+        let mut pings = 0;
+        loop {
+            match silent.next().await.unwrap().unwrap() {
+                Frame::Ping(bytes) => {
+                    assert_eq!(bytes, Bytes::new());
+                    pings += 1;
+                }
+                Frame::Close(Some(frame)) => {
+                    assert_eq!(u16::from(frame.code), 1001);
+                    assert_eq!(frame.reason, "no sign of life");
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(pings, 2);
+        assert_eq!(lives.await.unwrap(), "\"taken\"");
+    }
+}

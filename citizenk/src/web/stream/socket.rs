@@ -22,8 +22,9 @@ use crate::web::server::Place;
 
 /// How often a client is asked for a sign of life.
 pub(in crate::web) const PING: Duration = Duration::from_secs(20);
-/// How long it may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long it may be silent. That is looked at with each ping, so that nobody stays for more than a minute after
+/// the last sign of life.
+const SILENCE: Duration = Duration::from_secs(55);
 /// How long a client may take to answer a close frame.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// What a socket reads and writes at a time: most clients of a stream say next to nothing.
