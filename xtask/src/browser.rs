@@ -33,6 +33,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const SUITE_LIMIT: Duration = Duration::from_secs(9 * 60);
 /// Of one file of tests, in milliseconds; within it each wait has its own.
 const TEST_LIMIT: &str = "240000";
+/// Files of tests: most of their time they wait for what comes.
+const BESIDE_EACH_OTHER: &str = "--test-concurrency=2";
 /// What every service logs as soon as it can be asked; its address follows.
 const SERVING: &str = "serving HTTP address=";
 
@@ -268,7 +270,7 @@ fn judge(
     println!("browser: `{}` is at {}", suite.name, service.url);
     let mut tests = Command::new("node");
     tests
-        .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+        .args(["--test", BESIDE_EACH_OTHER, "--test-reporter=spec"])
         .arg(format!("--test-timeout={TEST_LIMIT}"))
         .args(
             options

@@ -317,13 +317,16 @@ test("U21: everything to press is at least 24 pixels wide and high", async () =>
 
 // For docs/replicator.md.
 test("The pictures of the documents, light and dark", async () => {
-  await page.setViewportSize({ width: 1000, height: 600 });
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
+    // All columns.
+    await page.setViewportSize({ width: 1280, height: 600 });
     await open();
     await running();
     await row(ITALY).locator("spark-line").waitFor();
+    await page.locator("dl.facts").getByText(/[kM]?B$/).waitFor();
     await picture(`table-${colorScheme}`);
+    await page.setViewportSize({ width: 1000, height: 600 });
     await open(at(CUSTOMERS));
     await page.locator("line-chart").nth(3).waitFor();
     await picture(`details-${colorScheme}`);
@@ -339,8 +342,11 @@ test("The pictures of the documents, light and dark", async () => {
     await page.getByLabel("Filter (JMESPath)").fill("value.country == 'IT' && value.amount >= `50`");
     await page.getByText("Try the filter on the last records").click();
     await page.getByText("✓ kept").first().waitFor();
+    // From the filter down to what it does.
+    await page.setViewportSize({ width: 1000, height: 960 });
     await page.getByLabel("Filter (JMESPath)").evaluate((element) => element.closest("fieldset").scrollIntoView());
     await picture(`edit-${colorScheme}`);
+    await page.setViewportSize({ width: 1000, height: 600 });
     await open(at(CUSTOMERS, "&tab=edit"));
     await settled();
     await page.getByLabel("Share in percent").fill("10");

@@ -1,6 +1,7 @@
 // What the tests of the page in a real browser share; each test is named by the point it shows. `cargo xtask ui` runs
-// them with all they need: REPLICATOR_URL is a running demonstration, REPLICATOR_BIN the program, for tests that
-// want one of their own; CHROMIUM the browser; SHOTS a folder for screenshots.
+// them with all they need: REPLICATOR_BIN is the program, of which each file of tests starts its own demonstration (files
+// run beside each other), and tests one more where they want it; CHROMIUM the browser; SHOTS a folder for screenshots.
+// Without the program REPLICATOR_URL is a running demonstration.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -8,7 +9,7 @@ import { createRequire } from "node:module";
 import { after, before, beforeEach, afterEach } from "node:test";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core");
-export const URL_ = process.env.REPLICATOR_URL ?? "http://127.0.0.1:8000/";
+export let URL_ = process.env.REPLICATOR_URL ?? "http://127.0.0.1:8000/";
 export const CUSTOMERS = "customers with the ids of staging";
 export const ITALY = "large orders from Italy";
 
@@ -20,15 +21,12 @@ let wrong;
 let documented;
 let called;
 
-before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+/** Of this file of tests. */
+let own;
+after(async () => {
+  await browser?.close();
+  await own?.stop();
 });
-before(async () => {
-  const { paths } = await (await fetch(new URL("openapi.json", URL_))).json();
-  const pattern = (path) => new RegExp(`^${path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`);
-  documented = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path: pattern(path) })));
-});
-after(() => browser.close());
 
 beforeEach(async () => {
   context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
@@ -120,7 +118,13 @@ process.on("exit", () => running.forEach((child) => child.kill("SIGTERM")));
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, () => process.exit(1));
 
 /** A service of its own, which ends with the test. */
-export async function service(t, env = {}, address = "127.0.0.1:0") {
+export async function service(t, env, address) {
+  const own = await start(env, address);
+  t.after(own.stop);
+  return own;
+}
+
+async function start(env = {}, address = "127.0.0.1:0") {
   const child = spawn(process.env.REPLICATOR_BIN, { env: { ...plain, CITIZENK_HTTP: address, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   const ended = new Promise((done) => child.on("exit", done)).then(() => running.delete(child));
@@ -141,10 +145,24 @@ export async function service(t, env = {}, address = "127.0.0.1:0") {
     await ended;
     clearTimeout(force);
   };
-  t.after(stop);
   const at = await serving;
   const cluster = (name) => said.match(new RegExp(`cluster="${name}" address="([^"]+)"`))?.[1];
   /** Of a demonstration. */
   const folder = () => said.match(/its files are in (\S+)/)?.[1];
   return { at, url: `http://${at}/`, stop, cluster, folder };
 }
+
+// Last: hooks may run as soon as they are known.
+before(async () => {
+  if (!process.env.REPLICATOR_BIN) return;
+  own = await start();
+  URL_ = own.url;
+});
+before(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+});
+before(async () => {
+  const { paths } = await (await fetch(new URL("openapi.json", URL_))).json();
+  const pattern = (path) => new RegExp(`^${path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`);
+  documented = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path: pattern(path) })));
+});
