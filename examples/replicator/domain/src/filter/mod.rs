@@ -11,6 +11,7 @@ mod fast;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -79,11 +80,7 @@ impl Filter {
     pub fn compile(text: &str) -> Result<Self, FilterError> {
         let expression = reference::compile(text).map_err(|error| {
             let reason = error.reason.to_string();
-            let reason = reason
-                .strip_prefix("Parse error: ")
-                .unwrap_or(&reason)
-                .trim()
-                .to_owned();
+            let reason = words::of(reason.strip_prefix("Parse error: ").unwrap_or(&reason));
             FilterError {
                 place: Place {
                     line: error.line + 1,
