@@ -22,7 +22,7 @@ test("U1: a row shows every number of its mapping, its trend, its partitions, it
   await change("stats*", (stats) => {
     tick += 1;
     Object.assign(stats[0].mappings.find(({ name }) => name === ITALY), {
-      rate_in: 1234.5, rate_out: 98.76, lag: 5000 + tick, filtered_count: 12_345_678, dropped_count: 77, error_count: 1, decode_error_count: 2, partition_error_count: 3, lost_count: 4,
+      rate_in: 1234.5, rate_out: 98.76, lag: 5000 + tick, filtered_count: 12_345_678, dropped_count: 77, error_count: 1, decode_error_count: 2, held_count: 3, lost_count: 4,
       assignments: [0, 1, 5], last_message_at: stats[0].time_ms - 125_000, target_service_consumer_group: "billing", consumer_group_up: true, state: "catching_up", detail: "because",
     });
   });
@@ -130,7 +130,7 @@ test("U3: each column sorts both ways, and a group tells its sub-total", async (
   const values = { name: ["a", "b", "c"], state: ["error", "idle", "running"], source_topic_name: ["a", "b", "c"], rate_in: [30, 20, 10], rate_out: [30, 20, 10], lag: [3000, 200, 10], filtered_count: [9, 8, 7], dropped_count: [9, 8, 7], error_count: [9, 8, 7], assignments: [[0, 1, 2], [0, 1], [0]], last_message_at: [3e12, 2e12, 1e12], enabled: [true, true, false] };
   await change("stats*", (stats) => {
     const [base] = stats[0].mappings;
-    stats[0].mappings = [0, 1, 2].map((at) => ({ ...base, decode_error_count: 0, partition_error_count: 0, lost_count: 0, group: "g", ...Object.fromEntries(Object.entries(values).map(([name, all]) => [name, all[at]])) }));
+    stats[0].mappings = [0, 1, 2].map((at) => ({ ...base, decode_error_count: 0, held_count: 0, lost_count: 0, group: "g", ...Object.fromEntries(Object.entries(values).map(([name, all]) => [name, all[at]])) }));
   });
   await open();
   await row("a").waitFor();

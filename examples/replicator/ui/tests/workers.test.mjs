@@ -79,7 +79,7 @@ test("U12: after a save the page tells how many workers run it, until all do", a
 });
 
 test("U12: rows of two workers become one: sums, the worse state, and the service that runs for either", () => {
-  const plain = { lag: 1, source_count: 9007199254740993n, target_count: 2, queue: 0, filtered_count: 0, dropped_count: 0, decode_error_count: 0, error_count: 0, partition_error_count: 0, unmapped_count: 0, gap_count: 1, lost_count: 0, bytes_in: 5, bytes_out: 5, rate_in: 1.5, rate_out: 1, latency_ms_p50: 3, latency_ms_p99: 9, assignments: [0, 2], state: "idle", detail: null, enabled: true, consumer_group_up: false, last_message_at: null, progress: null };
+  const plain = { lag: 1, source_count: 9007199254740993n, target_count: 2, queue: 0, filtered_count: 0, dropped_count: 0, decode_error_count: 0, error_count: 0, partition_error_count: 0, held_count: 0, unmapped_count: 0, gap_count: 1, lost_count: 0, bytes_in: 5, bytes_out: 5, rate_in: 1.5, rate_out: 1, latency_ms_p50: 3, latency_ms_p99: 9, assignments: [0, 2], state: "idle", detail: null, enabled: true, consumer_group_up: false, last_message_at: null, progress: null };
   const other = { ...plain, source_count: 7n, assignments: [1, 2], state: "running", consumer_group_up: true, last_message_at: 12, latency_ms_p99: 4 };
   for (const both of [together(plain, other), together(other, plain)]) {
     assert.deepEqual([both.source_count, both.lag, both.gap_count, both.rate_in, both.assignments], [9007199254741000n, 2, 2, 3, [0, 1, 2]]);
