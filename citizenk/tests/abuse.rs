@@ -32,6 +32,31 @@ fn app() -> App {
     App::new("shop").topic(&ORDERS).register::<take>()
 }
 
+/// Behind a proxy the operator says what the service is called.
+#[test]
+fn origins_of_the_settings_may_change_something() {
+    block_on(async {
+        let origins = "https://a.example, http://app.example/";
+        let app = TestApp::new(app()).env("CITIZENK_HTTP_ORIGINS", origins);
+        let app = app.start().await.unwrap();
+        let order = r#"{"id":1,"amount":1.0}"#;
+        let status = async |origin: &str| {
+            let headers = [
+                ("origin", origin.to_owned()),
+                ("host", "10.0.0.7:8000".to_owned()),
+            ];
+            let answer =
+                app.request_with_headers("POST", "/orders", &headers, Some(order.to_owned()));
+            answer.await.status
+        };
+        assert_eq!(status("http://app.example").await, 200);
+        assert_eq!(status("https://a.example").await, 200);
+        assert_eq!(status("http://10.0.0.7:8000").await, 200);
+        assert_eq!(status("https://app.example").await, 403);
+        app.stop().await.unwrap();
+    });
+}
+
 #[test]
 fn bad_json_is_refused_with_its_field_and_harms_nobody() {
     let deep = format!(

@@ -562,8 +562,8 @@ async fn four_at_once(order: Event<Order>, outbox: Outbox) -> citizenk::Result<(
 const COPIES: usize = 150;
 
 /// A transaction takes what lies between the spans of all lanes: beside one in hundreds, another agent sends so many
-/// `copies` of each of so many orders.
-fn meet(beside: fn(App) -> App, count: u32, copies: usize) {
+/// `copies` of each of so many orders, which come in chunks of about so many.
+fn meet(beside: fn(App) -> App, count: u32, copies: usize, chunk: u32) {
     block_on(async {
         let app = TestApp::new(move || beside(App::new("g").register::<in_hundreds>()))
             .partitions(&ORDERS, 1)
@@ -572,8 +572,7 @@ fn meet(beside: fn(App) -> App, count: u32, copies: usize) {
             .unwrap();
         for id in 0..count {
             app.topic(&ORDERS).push(&id, Order { id });
-            // Chunks of many lengths.
-            if id % 997 == 0 {
+            if id % chunk == 0 {
                 app.advance("1ms").await;
             }
         }
@@ -595,12 +594,14 @@ fn meet(beside: fn(App) -> App, count: u32, copies: usize) {
 
 #[test]
 fn with_exactly_once_batches_that_never_end_together_are_committed() {
-    meet(App::register::<in_seventies>, 30_005, 1);
+    meet(App::register::<in_seventies>, 30_005, 1, 997);
 }
 
 #[test]
 fn with_exactly_once_batches_are_committed_beside_concurrent_calls() {
-    meet(App::register::<four_at_once>, 405, COPIES);
+    for chunk in [1_000, 97, 30] {
+        meet(App::register::<four_at_once>, 405, COPIES, chunk);
+    }
 }
 
 /// The order 1 waits for the gate before it is done; the output of others leaves at once.

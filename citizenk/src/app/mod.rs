@@ -442,23 +442,6 @@ impl App {
         self
     }
 
-    /// A name the service is reached by, beside those of the loopback interface. Requests for other names
-    /// are refused (a page of another site could send them); repeatable.
-    #[must_use]
-    pub fn http_host(mut self, name: &str) -> Self {
-        self.api.hosts.push(name.to_owned());
-        self
-    }
-
-    /// A site whose pages may use what is refused to pages of other sites: websockets, event streams, and what
-    /// may change something: automatic endpoints and annotated functions of methods other than GET; as
-    /// `https://app.example`. Repeatable.
-    #[must_use]
-    pub fn http_origin(mut self, origin: &str) -> Self {
-        self.api.origins.push(origin.to_owned());
-        self
-    }
-
     /// Serves only the app's own routes, health and metrics.
     #[must_use]
     pub fn without_auto_endpoints(mut self) -> Self {

@@ -11,7 +11,7 @@ use super::assemble::Flat;
 use super::component::Kind;
 use super::front::printable_servers;
 use super::{App, Assembled};
-use crate::config::{HttpAccess, Settings};
+use crate::config::{HttpAccess, Setting, Settings};
 use crate::error::{AgentError, BuildError};
 use crate::extract::StateRequirement;
 use crate::http::{Bridge, Routes};
@@ -52,6 +52,13 @@ impl WebParts {
     }
 }
 
+/// The parts of a setting that are joined by commas.
+fn listed(setting: &Option<Setting<String>>) -> impl Iterator<Item = String> {
+    let parts = setting.iter().flat_map(|setting| setting.value.split(','));
+    let parts = parts.map(|part| part.trim().trim_end_matches('/').to_owned());
+    parts.filter(|part| !part.is_empty())
+}
+
 impl App {
     /// Whose workers a `#[citizenk::broadcast_router]` asks in an app whose agents start while it runs
     /// ([`Agents`](crate::Agents)): the members of this group of this cluster. Without a group those of
@@ -75,6 +82,23 @@ impl App {
     pub fn workers_of(mut self, cluster: &str, group: Option<&str>) -> Self {
         let cluster = interned(cluster);
         self.web.workers = Some((cluster, group.unwrap_or_default().to_owned()));
+        self
+    }
+
+    /// A name the service is reached by, beside those of the loopback interface. Requests for other names
+    /// are refused (a page of another site could send them); repeatable. `CITIZENK_HTTP_HOSTS` adds more.
+    #[must_use]
+    pub fn http_host(mut self, name: &str) -> Self {
+        self.api.hosts.push(name.to_owned());
+        self
+    }
+
+    /// A site whose pages may use what is refused to pages of other sites: websockets, event streams, and what
+    /// may change something: automatic endpoints and annotated functions of methods other than GET; as
+    /// `https://app.example`. Repeatable; `CITIZENK_HTTP_ORIGINS` adds more.
+    #[must_use]
+    pub fn http_origin(mut self, origin: &str) -> Self {
+        self.api.origins.push(origin.to_owned());
         self
     }
 
@@ -129,6 +153,8 @@ impl App {
         config.auto = !self.api.no_auto_endpoints;
         config.hosts.clone_from(&self.api.hosts);
         config.origins.clone_from(&self.api.origins);
+        config.hosts.extend(listed(&http.hosts));
+        config.origins.extend(listed(&http.origins));
         if let Some(path) = &self.api.docs_path {
             config.docs_path.clone_from(path);
         }

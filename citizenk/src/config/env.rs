@@ -19,6 +19,8 @@ pub(super) const HTTP_CONNECTIONS: &str = "CITIZENK_HTTP_CONNECTIONS";
 pub(super) const CLUSTER_SECRET: &str = "CITIZENK_CLUSTER_SECRET";
 pub(super) const PEERS: &str = "CITIZENK_PEERS";
 pub(super) const ADVERTISED_URL: &str = "CITIZENK_ADVERTISED_URL";
+pub(super) const HTTP_HOSTS: &str = "CITIZENK_HTTP_HOSTS";
+pub(super) const HTTP_ORIGINS: &str = "CITIZENK_HTTP_ORIGINS";
 pub(super) const DRAIN: &str = "CITIZENK_DRAIN";
 pub(super) const STALL_AFTER: &str = "CITIZENK_STALL_AFTER";
 pub(super) const PARTITION_BUFFER_BYTES: &str = "CITIZENK_PARTITION_BUFFER_BYTES";
@@ -30,7 +32,7 @@ pub(super) const CONSUMER: &str = "KAFKA_CONSUMER_";
 pub(super) const PRODUCER: &str = "KAFKA_PRODUCER_";
 pub(super) const APP: &str = "APP_";
 
-const ALL: [&str; 21] = [
+const ALL: [&str; 23] = [
     BOOTSTRAP_SERVERS,
     GROUP,
     TOPICS,
@@ -45,6 +47,8 @@ const ALL: [&str; 21] = [
     CLUSTER_SECRET,
     PEERS,
     ADVERTISED_URL,
+    HTTP_HOSTS,
+    HTTP_ORIGINS,
     DRAIN,
     STALL_AFTER,
     PARTITION_BUFFER_BYTES,

@@ -184,6 +184,10 @@ pub(crate) struct HttpSettings {
     pub(crate) peers: Option<Setting<String>>,
     /// Where other workers reach this one, if not at the address it serves.
     pub(crate) advertised_url: Option<Setting<String>>,
+    /// Names the service is reached by, beside those of the app; joined by commas.
+    pub(crate) hosts: Option<Setting<String>>,
+    /// Origins whose pages may change something, beside those of the app; joined by commas.
+    pub(crate) origins: Option<Setting<String>>,
 }
 
 /// Who may send requests that change something.

@@ -203,6 +203,8 @@ impl Resolver<'_> {
             }),
             peers: self.pick("", None, env::PEERS, None),
             advertised_url: self.pick("", None, env::ADVERTISED_URL, None),
+            hosts: self.pick("", None, env::HTTP_HOSTS, None),
+            origins: self.pick("", None, env::HTTP_ORIGINS, None),
             address: self
                 .parse(address, "http.address", HttpAddress::parse)
                 .unwrap_or_default(),

@@ -4,6 +4,7 @@
 //! partition; one that is not named stands where the dispatcher says. Everything here blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::agents::ReadFrom;
@@ -21,7 +22,16 @@ pub(super) enum Place {
     At(ReadFrom),
     /// As of a while ago, when the agent was to begin. Others may have read what comes only now: who reads
     /// it from the old place again does their work twice, who begins at today's end leaves a gap.
-    Since(Offsets),
+    Since(Then),
+}
+
+/// The ends when an agent was to begin.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Then {
+    pub(super) ends: Offsets,
+    /// Topics that others of the group read already, or may: what the group has committed there counts, also
+    /// where it is behind.
+    pub(super) begun: BTreeSet<String>,
 }
 
 fn spot(from: &ReadFrom) -> Option<Spot> {
@@ -76,8 +86,10 @@ impl Place {
             },
             Self::Since(wanted) => {
                 // Also such as come between this answer and the begin.
-                let all: BTreeSet<TopicPartition> =
-                    ids().into_iter().chain(wanted.keys().cloned()).collect();
+                let all: BTreeSet<TopicPartition> = ids()
+                    .into_iter()
+                    .chain(wanted.ends.keys().cloned())
+                    .collect();
                 let ids: Vec<TopicPartition> = all.into_iter().collect();
                 let committed = match plan.group {
                     Some(_) => handle.committed(&ids, ASK)?,
@@ -94,14 +106,27 @@ impl Place {
 
 /// Where each partition begins, and which of that is new to the group.
 fn since(
-    wanted: &Offsets,
+    then: &Then,
     ids: Vec<TopicPartition>,
     committed: Vec<Option<i64>>,
     ends: impl FnOnce(&[TopicPartition]) -> Result<Vec<i64>, TransportError>,
 ) -> Result<(Offsets, Offsets), TransportError> {
+    let Then {
+        ends: wanted,
+        begun,
+    } = then;
     let (mut at, mut first, mut ahead) = (Offsets::new(), Offsets::new(), Vec::new());
+    let known = ids.iter().zip(&committed);
+    let known = known.filter(|(_, committed)| committed.is_some());
+    let known: BTreeSet<Arc<str>> = known.map(|(id, _)| id.topic.clone()).collect();
     for (id, committed) in ids.into_iter().zip(committed) {
+        let begun = begun.contains(&*id.topic);
         match (wanted.get(&id).copied(), committed) {
+            (Some(wanted), Some(committed)) if begun && committed <= wanted => {
+                at.insert(id, committed);
+            }
+            // A partition that was added since.
+            (Some(_), None) if begun && known.contains(&id.topic) => {}
             (Some(wanted), None) => {
                 first.insert(id.clone(), wanted);
                 at.insert(id, wanted);
@@ -178,9 +203,29 @@ mod tests {
             Ok(vec![9, 9])
         };
         let ids = (0..6).map(id).collect();
-        let (at, first) = since(&wanted, ids, committed, asked).unwrap();
+        let then = Then {
+            ends: wanted,
+            begun: BTreeSet::new(),
+        };
+        let (at, first) = since(&then, ids, committed, asked).unwrap();
         let places = [(id(0), 5), (id(1), 5), (id(2), 8), (id(3), 5), (id(4), 2)];
         assert_eq!(at, Offsets::from(places));
         assert_eq!(first, Offsets::from([(id(0), 5)]));
+    }
+
+    #[test]
+    fn where_others_have_begun_the_group_is_followed_also_behind_the_end() {
+        let then = Then {
+            ends: Offsets::from([(id(0), 5), (id(1), 5)]),
+            begun: BTreeSet::from(["t".to_owned()]),
+        };
+        let never = |_: &[TopicPartition]| panic!("nothing is ahead");
+        let decide = |committed| since(&then, vec![id(0), id(1)], committed, never).unwrap();
+        // Behind, and a partition that was added.
+        let (at, first) = decide(vec![Some(3), None]);
+        assert_eq!((at, first), (Offsets::from([(id(0), 3)]), Offsets::new()));
+        // They had partitions and have committed nothing: the group begins here.
+        let (at, first) = decide(vec![None, None]);
+        assert_eq!((&at, &first), (&then.ends, &then.ends));
     }
 }

@@ -60,7 +60,7 @@ fn ask(
 ) -> Result<Vec<Start>, TransportError> {
     let committed = control.committed(partitions, ASK)?;
     let mut new_topics: BTreeMap<Arc<str>, bool> = BTreeMap::new();
-    let mut starts = Vec::with_capacity(partitions.len());
+    let mut decisions = Vec::with_capacity(partitions.len());
     let mut begun = BTreeMap::new();
     for (partition, committed) in partitions.iter().zip(committed) {
         let topic = &partition.topic;
@@ -75,31 +75,66 @@ fn ask(
                 if new && !unplaced {
                     // Those of other members, too: who finds some of the topic committed takes the others for
                     // partitions that were added, and reads them from their first record.
-                    for partition in all {
-                        let offset = edge(control, &partition, latest)?;
-                        begun.insert(partition, offset);
+                    for other in all {
+                        match edge(control, &other, latest) {
+                            Ok(offset) => {
+                                begun.insert(other, offset);
+                            }
+                            Err(error) if partitions.contains(&other) => return Err(error),
+                            Err(error) => {
+                                tracing::warn!(partition = %other, %error, "the start position of a new group on a partition of another member is not known; that member decides")
+                            }
+                        }
                     }
                 }
                 new
             }
         };
-        starts.push(match decide(committed, new, latest) {
+        decisions.push((new, latest, decide(committed, new, latest)));
+    }
+    let quicker = begin(control, &begun);
+    let mut starts = Vec::with_capacity(partitions.len());
+    for (partition, (new, latest, decision)) in partitions.iter().zip(decisions) {
+        let known = quicker.get(partition).or_else(|| begun.get(partition));
+        starts.push(match decision {
             Decision::Resume(offset) => Start::Offset(offset),
             Decision::FromBeginning if !new => Start::Beginning,
-            decision => Start::Offset(match begun.get(partition) {
+            _ => Start::Offset(match known {
                 Some(offset) => *offset,
-                None => edge(control, partition, decision == Decision::FromEnd)?,
+                None => edge(control, partition, latest)?,
             }),
         });
     }
-    let first_commits: Vec<_> = begun.into_iter().collect();
-    if !first_commits.is_empty()
-        && let Err(error) = control.commit_now(&first_commits, ASK)
-    {
-        // The positions hold for this run; only a crash before the first commit would decide anew.
+    Ok(starts)
+}
+
+/// Commits where a group begins; answers what another member, which begins at the same time, has committed first. That
+/// one may have read on from there already, and must not be set back. What cannot be committed holds for this run; only
+/// a crash before the first commit would decide anew.
+pub(super) fn begin(
+    control: &mut dyn Control,
+    begun: &BTreeMap<TopicPartition, i64>,
+) -> BTreeMap<TopicPartition, i64> {
+    if begun.is_empty() {
+        return BTreeMap::new();
+    }
+    let ids: Vec<TopicPartition> = begun.keys().cloned().collect();
+    let mut quicker = BTreeMap::new();
+    let committed = control.committed(&ids, ASK).and_then(|committed| {
+        let known = ids.into_iter().zip(committed);
+        quicker.extend(known.filter_map(|(id, offset)| Some((id, offset?))));
+        let mut first = begun.clone();
+        first.retain(|id, _| !quicker.contains_key(id));
+        let first: Vec<_> = first.into_iter().collect();
+        if first.is_empty() {
+            return Ok(());
+        }
+        control.commit_now(&first, ASK)
+    });
+    if let Err(error) = committed {
         tracing::warn!(%error, "cannot commit the start position of a new group yet");
     }
-    Ok(starts)
+    quicker
 }
 
 fn edge(
@@ -182,6 +217,17 @@ mod tests {
             [Start::Offset(6)],
             "it is no partition that was added"
         );
+    }
+
+    #[test]
+    fn who_is_quicker_is_not_set_back() {
+        let mut control = Fake::default();
+        let begun = BTreeMap::from([(id(0), 0), (id(1), 0)]);
+        // It has begun and read on since this member looked.
+        control.0.insert(id(0), 1_000);
+        let quicker = begin(&mut control, &begun);
+        assert_eq!(quicker, BTreeMap::from([(id(0), 1_000)]));
+        assert_eq!(control.0, BTreeMap::from([(id(0), 1_000), (id(1), 0)]));
     }
 
     #[test]

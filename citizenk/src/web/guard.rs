@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -113,7 +113,7 @@ impl Access {
                 return Err(Problem::new(
                     axum::http::StatusCode::MISDIRECTED_REQUEST,
                     format!(
-                        "this service is not known as `{name}`; if it is, name it with `App::http_host`"
+                        "this service is not known as `{name}`; if it is, name it with `App::http_host` or CITIZENK_HTTP_HOSTS"
                     ),
                 ));
             }
@@ -157,7 +157,8 @@ fn host_name(host: &str) -> String {
 fn same_site(headers: &HeaderMap, origins: &[String]) -> Result<(), Problem> {
     let refuse = || {
         Err(Problem::forbidden(
-            "a page of another site may not ask for this; if it may, name its origin with `App::http_origin`",
+            "a page of another site may not ask for this; if it may, name its origin with `App::http_origin` or \
+             CITIZENK_HTTP_ORIGINS",
         ))
     };
     let listed = headers.get(header::ORIGIN).is_some_and(|origin| {
@@ -177,18 +178,30 @@ fn same_site(headers: &HeaderMap, origins: &[String]) -> Result<(), Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(());
     };
-    let origin = origin.to_str().ok().and_then(|origin| {
-        let (_, host) = origin.split_once("://")?;
-        Some(host.to_ascii_lowercase())
-    });
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .map(str::to_ascii_lowercase);
-    if origin.is_some() && origin == host {
+    let Some((scheme, site)) = origin.to_str().ok().and_then(|o| o.split_once("://")) else {
+        return refuse();
+    };
+    let site = without_default_port(site, scheme);
+    // Behind a proxy the browser asked for another name; no page of another site can send that header unasked.
+    let asked = [header::HOST, HeaderName::from_static("x-forwarded-host")];
+    let own = asked
+        .iter()
+        .filter_map(|name| headers.get(name)?.to_str().ok());
+    let mut own = own.map(|host| without_default_port(host, scheme));
+    if own.any(|own| own == site) {
         Ok(())
     } else {
         refuse()
+    }
+}
+
+/// A host as browsers name it in an origin: in lower case, with its port only where the scheme has another.
+fn without_default_port(host: &str, scheme: &str) -> String {
+    let host = host.trim().to_ascii_lowercase();
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    match host.strip_suffix(port) {
+        Some(name) if !name.is_empty() => name.to_owned(),
+        _ => host,
     }
 }
 
@@ -206,7 +219,45 @@ pub(super) async fn check_host(
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn pages_of_this_service_are_known_behind_proxies() {
+        let pass = |headers: &[(&'static str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| {
+                let value = HeaderValue::from_str(value).unwrap();
+                (HeaderName::from_static(name), value)
+            });
+            let known = ["https://app.example".to_owned()];
+            same_site(&headers.collect(), &known).is_ok()
+        };
+        let origin = |origin, host| [("origin", origin), ("host", host)];
+        assert!(pass(&[("host", "a.example")]));
+        assert!(pass(&origin("http://a.example:8000", "A.example:8000")));
+        assert!(pass(&origin("http://a.example", "a.example:80")));
+        assert!(pass(&origin("https://a.example", "a.example:443")));
+        assert!(pass(&origin("https://app.example", "a.example")));
+        assert!(!pass(&origin("http://a.example", "a.example:443")));
+        assert!(!pass(&origin("http://evil.example", "a.example")));
+        assert!(!pass(&origin("null", "a.example")));
+        let behind = |outer| {
+            let [origin, host] = origin("http://a.example", "127.0.0.1:8000");
+            [origin, host, ("x-forwarded-host", outer)]
+        };
+        assert!(pass(&behind("a.example")));
+        assert!(!pass(&behind("b.example")));
+        let site = |site| {
+            [
+                ("origin", "http://a.example"),
+                ("host", "a.example"),
+                ("sec-fetch-site", site),
+            ]
+        };
+        assert!(pass(&site("same-origin")));
+        assert!(!pass(&site("same-site")) && !pass(&site("cross-site")));
+    }
 
     #[test]
     fn host_names_lose_port_case_and_dot() {

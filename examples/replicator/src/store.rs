@@ -320,7 +320,10 @@ impl Store {
         };
         let Ok(locked) = tokio::time::timeout(SAVES, waits).await else {
             let why = format!("another worker has been saving for {} s", SAVES.as_secs());
-            return Err(at(&path)(std::io::Error::other(why)));
+            return Err(at(&path)(std::io::Error::new(
+                std::io::ErrorKind::ResourceBusy,
+                why,
+            )));
         };
         let _lock = locked.then_some(file);
         Ok(Saving { _lock })

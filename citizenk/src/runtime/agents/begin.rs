@@ -4,22 +4,40 @@
 //! before the agent joins; where they count is settled when it has partitions.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{ASK, AgentHandle, AgentsError, ReadFrom};
-use crate::admin::AdminErrorKind;
+use crate::admin::{AdminErrorKind, GroupState, MemberDescription};
 use crate::runtime::crew::Crew;
-use crate::runtime::place::{self, Offsets, Place};
+use crate::runtime::place::{self, Offsets, Place, Then};
 use crate::runtime::plan::AgentPlan;
 use crate::transport::BrokerKind;
 
+/// How long a group may deal its partitions before an agent begins without knowing who had them; then the group is
+/// followed wherever it is.
+const REBALANCE: Duration = Duration::from_secs(10);
+const LOOKS: Duration = Duration::from_millis(200);
+
 impl Crew {
-    /// The ends of the topics that nobody else of the group reads, as of now. Where another member does, the group
-    /// has begun, and what waits there is nobody's to skip.
-    pub(super) async fn ends(&self, plan: &AgentPlan) -> Result<Offsets, AgentsError> {
-        let mut topics = self.topics_wanted(plan);
-        let elsewhere = self.read_elsewhere(plan).await?;
-        topics.retain(|topic| !elsewhere.contains(topic));
-        self.everywhere(ReadFrom::Latest, plan, topics).await
+    /// The ends of the agent's topics as of now, and those that another member reads: there the group has begun, and
+    /// what waits is nobody's to skip.
+    pub(super) async fn ends(&self, plan: &AgentPlan) -> Result<Then, AgentsError> {
+        let topics = self.topics_wanted(plan);
+        // First: who begins between the two is one of those that read it, and what comes after is not skipped.
+        let ends = self
+            .everywhere(ReadFrom::Latest, plan, topics.clone())
+            .await?;
+        let until = Instant::now() + REBALANCE;
+        let begun = loop {
+            match self.read_elsewhere(plan).await? {
+                Some(elsewhere) => break elsewhere,
+                None if Instant::now() >= until => break topics,
+                None => tokio::time::sleep(LOOKS).await,
+            }
+        };
+        Ok(Then { ends, begun })
     }
 
     /// The offsets of a position on all partitions there are, as of now.
@@ -36,21 +54,27 @@ impl Crew {
         Ok(found.map_err(|_| AgentsError::Ended)??)
     }
 
-    /// Topics of which other members of the agent's group have partitions and this worker has none.
-    async fn read_elsewhere(&self, plan: &AgentPlan) -> Result<BTreeSet<String>, AgentsError> {
+    /// Topics of which other members of the agent's group have partitions and this worker has none; `None`: the group
+    /// is dealing them, and does not tell of anybody's meanwhile.
+    async fn read_elsewhere(
+        &self,
+        plan: &AgentPlan,
+    ) -> Result<Option<BTreeSet<String>>, AgentsError> {
         let transport = &self.spec.clusters.of(plan.cluster)?.transport;
         // A broker inside the process describes no groups, and has no other members.
         let lone = transport.kind() == BrokerKind::Embedded;
         let Some(group) = plan.group.as_ref().filter(|_| !lone) else {
-            return Ok(BTreeSet::new());
+            return Ok(Some(BTreeSet::new()));
         };
         let Ok(admin) = self.spec.env.admin.on(plan.cluster) else {
             // There is such a cluster: it was found above.
-            return Ok(BTreeSet::new());
+            return Ok(Some(BTreeSet::new()));
         };
         let described = match admin.timeout(ASK).describe_group(group).await {
             Ok(described) => described,
-            Err(error) if error.kind == AdminErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) if error.kind == AdminErrorKind::NotFound => {
+                return Ok(Some(BTreeSet::new()));
+            }
             Err(error) => return Err(AgentsError::Group(error)),
         };
         let own = self.member_ids(plan.cluster, group);
@@ -58,15 +82,22 @@ impl Crew {
             .members
             .into_iter()
             .partition(|member| own.contains(&member.member_id));
-        let topics = |members: Vec<crate::admin::MemberDescription>| -> BTreeSet<String> {
-            let partitions = members.into_iter().flat_map(|member| member.partitions);
+        if described.state == GroupState::Rebalancing && !others.is_empty() {
+            return Ok(None);
+        }
+        let topics = |members: Vec<MemberDescription>| -> BTreeSet<String> {
+            let partitions = members.into_iter().flat_map(|member| {
+                member
+                    .partitions
+                    .into_iter()
+                    .chain(member.target.into_iter().flatten())
+            });
             partitions.map(|partition| partition.topic).collect()
         };
         let own = topics(own);
-        Ok(topics(others)
-            .into_iter()
-            .filter(|topic| !own.contains(topic))
-            .collect())
+        let mut elsewhere = topics(others);
+        elsewhere.retain(|topic| !own.contains(topic));
+        Ok(Some(elsewhere))
     }
 }
 
@@ -75,7 +106,7 @@ impl AgentHandle {
     pub(super) async fn begin(
         &self,
         from: ReadFrom,
-        since: Option<Offsets>,
+        since: Option<Then>,
     ) -> Result<(), AgentsError> {
         let place = since.map_or(Place::At(from), Place::Since);
         self.go_on(place).await
@@ -85,18 +116,21 @@ impl AgentHandle {
     pub(super) async fn come_late(
         &self,
         from: ReadFrom,
-        mut since: Option<Offsets>,
+        mut since: Option<Then>,
     ) -> Result<(), AgentsError> {
         loop {
             let ended = match &since {
                 None => {
                     let (plan, topics) = (&self.member.plan, self.crew.topics_of(&self.member));
                     let found = self.crew.everywhere(from.clone(), plan, topics).await;
-                    found.map(|offsets| since = Some(offsets))
+                    found.map(|ends| {
+                        let begun = BTreeSet::new();
+                        since = Some(Then { ends, begun });
+                    })
                 }
-                Some(offsets) => {
+                Some(then) => {
                     self.member.seat.until_owning(true).await;
-                    match self.go_on(Place::Since(offsets.clone())).await {
+                    match self.go_on(Place::Since(then.clone())).await {
                         Ok(()) => return Ok(()),
                         Err(error) => Err(error),
                     }

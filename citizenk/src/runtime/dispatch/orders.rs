@@ -16,7 +16,10 @@ use crate::record::TopicPartition;
 use crate::runtime::lane::inbox::Closing;
 use crate::runtime::seat::Spot;
 use crate::runtime::stall::StallWatch;
+use crate::runtime::start;
 use crate::transport::{Control, Start};
+
+type Positions = BTreeMap<TopicPartition, i64>;
 
 /// An agent's number in its group; never used again.
 pub(crate) type AgentNumber = usize;
@@ -53,9 +56,9 @@ pub(crate) enum Order {
     /// Reads on from these offsets; partitions not named go on where they stand. All or nothing.
     Resume {
         agent: AgentNumber,
-        positions: BTreeMap<TopicPartition, i64>,
+        positions: Positions,
         /// Positions the group does not have yet: committed now, also of partitions that others read.
-        first: BTreeMap<TopicPartition, i64>,
+        first: Positions,
         /// They are the ends: where others have read beyond meanwhile, the agent begins there.
         ends: bool,
         done: oneshot::Sender<Result<(), Behind>>,
@@ -102,6 +105,7 @@ pub(super) struct Leaving {
 impl Dispatcher {
     /// Does what was ordered since the last look.
     pub(super) fn obey(&mut self, control: &mut dyn Control) {
+        let (mut first_of, mut answers) = (Vec::new(), Vec::new());
         while let Some(order) = self.cx.orders.take() {
             match order {
                 Order::Attach(agent, done) => {
@@ -140,26 +144,36 @@ impl Dispatcher {
                     }
                     let resumed = self.resume_agent(control, agent, &positions);
                     if resumed.is_ok() {
-                        self.begin_group(control, first);
+                        first_of.push((agent, first));
                         // A crash finds the group where its agent began.
                         self.commits.hurry(Instant::now());
                     }
-                    let _ = done.send(resumed);
+                    answers.push((done, resumed));
                 }
             }
+        }
+        // Once for all: each is a request that this thread waits for.
+        self.begin_group(control, first_of);
+        for (done, resumed) in answers {
+            let _ = done.send(resumed);
         }
         self.let_go(control);
     }
 
-    /// The group begins here, on all partitions.
-    fn begin_group(&mut self, control: &mut dyn Control, first: BTreeMap<TopicPartition, i64>) {
-        if first.is_empty() || self.cx.group.is_none() {
+    /// The group begins here, on all partitions that no other agent of this worker reads already.
+    fn begin_group(&mut self, control: &mut dyn Control, first: Vec<(AgentNumber, Positions)>) {
+        if self.cx.group.is_none() {
             return;
         }
-        let offsets: Vec<_> = first.into_iter().collect();
-        if let Err(error) = control.commit_now(&offsets, super::COMMIT_TIMEOUT) {
-            tracing::warn!(group = self.cx.group, %error, "cannot commit the start position of a new group yet");
+        let mut begun = Positions::new();
+        for (agent, first) in first {
+            let others = |id: &TopicPartition| {
+                let state = self.partitions.get(id);
+                state.is_some_and(|state| state.lanes.iter().any(|lane| lane.agent != agent))
+            };
+            begun.extend(first.into_iter().filter(|(id, _)| !others(id)));
         }
+        start::begin(control, &begun);
     }
 
     /// Notes the partitions that are there already.

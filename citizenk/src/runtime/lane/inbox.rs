@@ -80,6 +80,9 @@ pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     records: AtomicUsize,
     bytes: AtomicUsize,
+    /// What came although it was full, since it last had room.
+    surplus_records: AtomicUsize,
+    surplus_bytes: AtomicUsize,
     closing: AtomicU8,
     /// Set by the dispatcher when it stopped fetching because of this inbox.
     starving: AtomicBool,
@@ -102,6 +105,8 @@ impl Inbox {
             queue: Mutex::default(),
             records: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            surplus_records: AtomicUsize::new(0),
+            surplus_bytes: AtomicUsize::new(0),
             closing: AtomicU8::new(0),
             starving: AtomicBool::new(false),
             capacity,
@@ -120,6 +125,14 @@ impl Inbox {
 
     /// Called by the dispatcher only, with the bytes of the chunk's keys and values.
     pub(crate) fn push(&self, chunk: Chunk, bytes: usize) {
+        if self.is_full() {
+            self.surplus_records
+                .fetch_add(chunk.len(), Ordering::Relaxed);
+            self.surplus_bytes.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.surplus_records.store(0, Ordering::Relaxed);
+            self.surplus_bytes.store(0, Ordering::Relaxed);
+        }
         self.records.fetch_add(chunk.len(), Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.lock().chunks.push_back((chunk, bytes));
@@ -131,12 +144,11 @@ impl Inbox {
             || self.bytes.load(Ordering::Relaxed) >= self.capacity.bytes
     }
 
-    /// Far more waits than should: what a consumer that only keeps its place in the group lets through, one poll after
-    /// the other.
+    /// As much again has come since it was full: what a consumer that only keeps its place in the group lets through,
+    /// one poll after the other.
     pub(crate) fn is_overfull(&self) -> bool {
-        let twice = |most: usize| most.saturating_mul(2);
-        self.records.load(Ordering::Relaxed) >= twice(self.capacity.records)
-            || self.bytes.load(Ordering::Relaxed) >= twice(self.capacity.bytes)
+        self.surplus_records.load(Ordering::Relaxed) >= self.capacity.records
+            || self.surplus_bytes.load(Ordering::Relaxed) >= self.capacity.bytes
     }
 
     /// Remembers that fetching waits for this inbox; `false` when there is room after all.
@@ -308,8 +320,13 @@ mod tests {
         assert_eq!(inbox(&[1]), (false, false));
         assert_eq!(inbox(&[1, 1, 1]), (true, false));
         assert_eq!(inbox(&[1, 1, 1, 1]), (true, true));
-        assert_eq!(inbox(&[199]), (true, false));
-        assert_eq!(inbox(&[200]), (true, true));
+        assert_eq!(
+            inbox(&[5_000]),
+            (true, false),
+            "one large chunk is no trickle"
+        );
+        assert_eq!(inbox(&[100, 99]), (true, false));
+        assert_eq!(inbox(&[100, 100]), (true, true));
     }
 
     #[test]

@@ -108,10 +108,12 @@ where
         // What was overtaken still starts: room may come only when its offset is done. And so does what another lane
         // waits for.
         let congested = shipping.is_congested();
-        if congested && shipping.is_before_meeting() {
+        if congested && shipping.is_awaited() {
             schedule.overtake_all();
         }
-        while closing == Closing::No && schedule.waiting() < look_ahead {
+        // Behind what is awaited nothing more is taken: all of what was taken may have to start.
+        while closing == Closing::No && schedule.waiting() < look_ahead && !shipping.is_at_meeting()
+        {
             let Some((chunk, bytes)) = inbox.pop() else {
                 break;
             };
@@ -128,7 +130,7 @@ where
                     },
                 );
             }
-            if congested && shipping.is_before_meeting() {
+            if congested && shipping.is_awaited() {
                 schedule.overtake_all();
             }
         }

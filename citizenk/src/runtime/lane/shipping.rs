@@ -325,13 +325,6 @@ impl Shipping {
             .is_some_and(|ledger| ledger.is_awaited())
     }
 
-    /// The same, and all that the lane has taken out of its inbox is awaited.
-    pub(crate) fn is_before_meeting(&self) -> bool {
-        self.ledger
-            .as_ref()
-            .is_some_and(|ledger| ledger.is_before_meeting())
-    }
-
     /// Whether the lane has come where another one waits for it: its span has to end here.
     pub(crate) fn is_at_meeting(&self) -> bool {
         self.ledger

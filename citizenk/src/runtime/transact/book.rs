@@ -47,6 +47,13 @@ impl Owned {
         let settled = self.lines.iter().map(|line| line.ack.position()).min()??;
         let beyond = |position: &i64| self.taken.is_none_or(|taken| taken < *position);
         if !beyond(&settled) {
+            // One that is full gets no more, and so the others none either to fill a batch with.
+            let is_stuck = |line: &Line| {
+                line.ledger.is_full() && line.ack.position().is_some_and(|at| beyond(&at))
+            };
+            if self.lines.len() > 1 && self.lines.iter().any(is_stuck) {
+                self.meet();
+            }
             return None;
         }
         let position = self.between_spans(settled).filter(beyond);

@@ -105,11 +105,6 @@ impl Ledger {
         meeting > NOWHERE && self.ack.position() < Some(meeting)
     }
 
-    /// Whether all that was taken out of the inbox lies before the meeting.
-    pub(crate) fn is_before_meeting(&self) -> bool {
-        self.is_awaited() && self.read.load(Ordering::SeqCst) <= self.meeting.load(Ordering::SeqCst)
-    }
-
     /// Whether the lane has read as far as it is awaited: its span has to end here.
     pub(crate) fn is_at_meeting(&self) -> bool {
         self.is_awaited() && self.read.load(Ordering::SeqCst) >= self.meeting.load(Ordering::SeqCst)

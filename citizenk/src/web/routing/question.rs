@@ -78,7 +78,9 @@ impl<K: Ord + Clone, T: Clone> Questions<K, T> {
             return (asking, true);
         }
         let now = Instant::now();
-        let begun = last.map_or(now, |last| now.max(last.begun + BETWEEN));
+        // One that ended before its turn, because all who waited had left, counts as of now: else each of them would
+        // put off the next.
+        let begun = last.map_or(now, |last| now.max(last.begun.min(now) + BETWEEN));
         let asking: Asking<T> = Box::pin(async move {
             tokio::time::sleep_until(begun).await;
             ask().await

@@ -29,6 +29,8 @@ const FRESH_COUNT: Duration = Duration::from_secs(60);
 const STRANGERS: usize = 100;
 /// How long a question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same where the answer is not needed.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How this worker finds and is found.
 #[derive(Clone)]
@@ -68,8 +70,8 @@ impl Neighbourhood {
 /// A group on a cluster.
 pub(super) type GroupName = (&'static str, String);
 
-/// A topic on a cluster.
-type TopicName = (&'static str, String);
+/// A topic that a group reads: another group has rebalances of its own.
+type TopicName = (GroupName, String);
 
 /// What was known at a time.
 #[derive(Debug)]
@@ -140,7 +142,7 @@ impl Workers {
         group: &GroupName,
         topic: &str,
     ) -> Result<u32, Problem> {
-        let name = (group.0, topic.to_owned());
+        let name = (group.clone(), topic.to_owned());
         let rebalances = self.rebalances(group);
         if let Some(known) = fresh(&self.counts, &name, rebalances, FRESH_COUNT) {
             return Ok(known.what);
@@ -148,7 +150,7 @@ impl Workers {
         let (workers, topic) = (self.clone(), name.clone());
         let ask = move || async move {
             let at = Instant::now();
-            let asked = workers.service.partitions(topic.0, topic.1.clone());
+            let asked = workers.service.partitions(topic.0.0, topic.1.clone());
             let what = match timeout(PATIENCE, asked).await {
                 Ok(count) => count?,
                 Err(_) => {
@@ -189,7 +191,8 @@ impl Workers {
     /// As [`Workers::members`], for who answers alone where nobody says who the others are: those that were known
     /// last, for as long as an answer counts.
     pub(super) async fn company(self: &Arc<Self>, group: &GroupName) -> Arc<Known<Vec<Member>>> {
-        match self.members(group, None).await {
+        let asked = timeout(SHORT_PATIENCE, self.members(group, None)).await;
+        match asked.unwrap_or_else(|_| Err(unknown("the broker takes its time"))) {
             Ok(known) => known,
             Err(problem) => {
                 tracing::debug!(group = group.1, %problem, "who the other workers are is not known");

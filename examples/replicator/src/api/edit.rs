@@ -1,5 +1,7 @@
 //! Mappings are added, changed, switched and told what to do.
 
+use std::time::Duration;
+
 use axum::http::HeaderMap;
 use citizenk::prelude::*;
 use schemars::JsonSchema;
@@ -53,7 +55,16 @@ pub(crate) async fn save(
     let _turn = engine.editing.lock().await;
     // Clusters are asked before others have to wait.
     let one = engine.one_cluster().await;
-    let saving = engine.store.saving().await.map_err(Problem::internal)?;
+    let saving = engine
+        .store
+        .saving()
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::ResourceBusy => {
+                Problem::unavailable("another worker is saving", Duration::from_secs(1))
+            }
+            _ => Problem::internal(error),
+        })?;
     let mut snapshot = engine.texts().map_err(Problem::internal)?;
     let there = engine.examined(snapshot.clone(), one);
     let text = if there.loaded.is_valid() {

@@ -39,7 +39,7 @@ use self::history::History;
 use self::replay::Replay;
 use self::run::{Phase, Run, lock};
 use self::sink::FileSink;
-use crate::store::{Snapshot, Store};
+use crate::store::{NOTHING, Snapshot, Store};
 
 /// What a run is known by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -397,8 +397,9 @@ impl Engine {
     /// Writes down what goes on where it is after a restart: what has begun, and what had begun before and waits
     /// or tries again.
     fn remember_active(&self) {
-        if self.config().version.is_empty() {
-            // Nothing was read yet, so nothing is switched off.
+        let config = self.config();
+        if config.version.is_empty() || config.snapshot.mappings == NOTHING {
+            // Nothing was read yet, or there was no file when the service started: nothing is switched off.
             return;
         }
         let _only = lock(&self.remembering);

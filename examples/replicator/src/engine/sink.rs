@@ -1,6 +1,6 @@
 //! A file that records are appended to: whole lines, whatever the disk does.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -106,6 +106,11 @@ fn opened(path: &Path) -> std::io::Result<File> {
         .read(true)
         .append(true)
         .open(folder::to_append(path)?)?;
+    // What another process writes must not be cut back here; where a volume knows no locks, nobody can tell.
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        let text = "another process writes this file; give each worker a WORKER_INDEX of its own";
+        return Err(std::io::Error::new(std::io::ErrorKind::ResourceBusy, text));
+    }
     mend(&mut file)?;
     Ok(file)
 }
@@ -215,6 +220,32 @@ mod tests {
         set(100, false);
         open.append(b"{\"n\":2}\n").expect("room");
         assert_eq!(text(), "{\"n\":1}\n{\"n\":2}\n");
+    }
+
+    #[test]
+    fn a_file_that_somebody_else_writes_is_left_alone() {
+        let path = std::env::temp_dir().join(format!("sink-shared-{}.json", std::process::id()));
+        let first = FileSink::new(&path);
+        first.append(b"{\"n\":1}\n").expect("appended");
+        // As another worker with the same index, while a line of the first is half there.
+        std::fs::write(&path, "{\"n\":1}\n{\"n\"").expect("written");
+        let second = FileSink::new(&path);
+        let refused = second
+            .append(b"{\"n\":2}\n")
+            .expect_err("locked")
+            .to_string();
+        assert!(refused.contains("another process writes"), "{refused}");
+        assert_eq!(
+            std::fs::read_to_string(&path).expect("there"),
+            "{\"n\":1}\n{\"n\""
+        );
+        drop(first);
+        second.append(b"{\"n\":2}\n").expect("appended");
+        assert_eq!(
+            std::fs::read_to_string(&path).expect("there"),
+            "{\"n\":1}\n{\"n\":2}\n"
+        );
+        std::fs::remove_file(path).expect("removed");
     }
 
     #[test]

@@ -66,10 +66,11 @@ export async function ask(call) {
   const headers = {};
   if (call.body !== undefined) headers["content-type"] = "application/json";
   if (call.version) headers["if-match"] = `"${call.version}"`;
+  const method = call.method ?? (call.body === undefined ? "GET" : "POST");
   let answer;
   try {
     answer = await fetch(address(call), {
-      method: call.method ?? (call.body === undefined ? "GET" : "POST"),
+      method,
       headers,
       body: call.body === undefined ? undefined : text(call),
       signal: call.signal,
@@ -80,6 +81,10 @@ export async function ask(call) {
     throw new Problem(0, "The service does not answer. It may be restarting; the page tries again by itself.");
   }
   const body = await answer.text();
+  const missing = answer.headers.get("citizenk-failed-workers");
+  if (missing && method !== "GET") {
+    dispatchEvent(new CustomEvent("partly", { detail: `Not all workers have done it: ${missing} did not answer, or refused.` }));
+  }
   if (answer.ok) return { text: body, version: (answer.headers.get("etag") ?? "").replaceAll('"', "") };
   let more = {};
   try {

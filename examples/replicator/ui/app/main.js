@@ -2,7 +2,7 @@
 
 import "../components/sparkline.js";
 import "../components/state-badge.js";
-import { toasts } from "../components/toast.js";
+import { toast, toasts } from "../components/toast.js";
 import { dialog } from "../components/dialog.js";
 import { store } from "../store/store.js";
 import { create } from "../views/edit.js";
@@ -96,6 +96,7 @@ class App extends HTMLElement {
     keys.shortcut("e", "Edit the mapping", () => param("mapping") && go({ tab: "edit" }, { push: true }));
     keys.shortcut("Escape", "Back to the table", () => (param("mapping") || param("new") || param("page")) && go(HOME, { push: true }));
     store.addEventListener("tick", () => this.#update());
+    addEventListener("partly", (event) => void toast(/** @type {CustomEvent<string>} */ (event).detail, { bad: true }));
     store.addEventListener("states", (event) => {
       const rows = /** @type {CustomEvent<import("../api/types.js").Row[]>} */ (event).detail;
       const grave = rows.filter((row) => ["error", "waiting", "disabled", "completed"].includes(row.state));
@@ -152,7 +153,7 @@ class App extends HTMLElement {
     say(this.#facts.rate.value, rate(sum((row) => row.rate_out)));
     say(this.#facts.lag.value, count(sum((row) => row.lag)));
     say(this.#facts.queue.value, count(sum((row) => row.queue)));
-    say(this.#facts.workers.value, `${store.stats.length} of ${service.worker[1]}`);
+    say(this.#facts.workers.value, `${store.stats.length} of ${Math.max(store.stats.length, service.worker[1])}`);
     const [runs, heard] = [store.running(service.version), store.stats.length];
     const where = runs < heard ? ` · on ${runs} of ${heard} workers` : "";
     say(this.#facts.version.value, `“${service.comment || "no comment"}”, ${duration(Date.now() - service.since)} ago${where}`);

@@ -12,6 +12,7 @@ const EVERY = 1000;
 const SLOWEST = 15_000;
 /** A stream that says nothing for so many ticks is dead, whatever the browser believes. */
 const SILENT_TICKS = 4;
+const LOOK_ROUND = 10;
 
 export class Source {
   /** @type {EventSource | undefined} */
@@ -21,6 +22,10 @@ export class Source {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #watch;
   #wait = EVERY;
+  /** Whether more than one worker was heard. */
+  #several = false;
+  #asking = false;
+  #ticks = 0;
   /** When the stream is tried again, and how much later then. */
   #again = 0;
   #later = EVERY;
@@ -56,7 +61,7 @@ export class Source {
     try {
       const [service, stats] = await Promise.all([ask({ path: "service" }), ask({ path: "stats", query: { all: 1 } })]);
       this.#wait = EVERY;
-      this.take({ service: read(service.text), stats: read(stats.text) });
+      this.#hear(read(service.text), read(stats.text));
       if (!this.#stream && Date.now() >= this.#again) this.#listen();
     } catch (error) {
       this.#lost();
@@ -65,6 +70,31 @@ export class Source {
     }
     clearTimeout(this.#timer);
     if (!document.hidden && !this.live) this.#timer = setTimeout(() => void this.refresh(), this.#wait);
+  }
+
+  /**
+   * @param {News["service"]} service
+   * @param {News["stats"]} stats Those of all workers.
+   */
+  #hear(service, stats) {
+    this.#several = stats.length > 1;
+    this.take({ service, stats });
+  }
+
+  /**
+   * The stream tells of the worker alone that serves it: where there are several, it says when to ask for all.
+   * @param {News["service"]} service
+   */
+  async #askAll(service) {
+    if (this.#asking) return;
+    this.#asking = true;
+    try {
+      this.#hear(service, read((await ask({ path: "stats", query: { all: 1 } })).text));
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.#asking = false;
+    }
   }
 
   #listen() {
@@ -77,7 +107,10 @@ export class Source {
       this.#later = EVERY;
       const news = read(event.data);
       this.#guard(news.service.stats_every_ms);
-      this.take(news);
+      this.#ticks += 1;
+      // Now and then it is looked whether others have come.
+      if (this.#several || this.#ticks % LOOK_ROUND === 0) void this.#askAll(news.service);
+      else this.take(news);
     });
     stream.addEventListener("error", () => {
       this.#lost();

@@ -47,6 +47,30 @@ test("U12 U16: a mapping's page says of each worker what it reads, how it is, an
   await shot("workers");
 });
 
+test("U12: all workers are shown while news come as a stream, which is that of one", async () => {
+  const heard = page.locator("dl.facts").getByText(/^\d+ of \d+$/);
+  const shown = [];
+  await page.route("**/api/stats*", async (route) => {
+    const answer = await route.fetch();
+    const [first] = await answer.json();
+    if (shown.length > 0 || (await heard.isVisible())) shown.push(await heard.textContent());
+    await route.fulfill({ response: answer, json: [first, { ...structuredClone(first), worker: 1 }] });
+  });
+  const stream = page.waitForRequest("**/api/events");
+  await open();
+  await stream;
+  await page.waitForFunction(() => document.querySelector("dl.facts")?.textContent?.includes("2 of 2"));
+  while (shown.filter((text) => text === "2 of 2").length < 5) await page.waitForResponse("**/api/stats*");
+  assert.deepEqual([...new Set(shown.slice(shown.indexOf("2 of 2")))], ["2 of 2"]);
+});
+
+test("U12: who pauses a mapping is told which workers have not done it", async () => {
+  await page.route("**/api/mappings/*/pause", (route) => route.fulfill({ headers: { "citizenk-failed-workers": "http://10.0.0.7:8000" }, json: { runs: 1 } }));
+  await open(`?mapping=${encodeURIComponent(CUSTOMERS)}`);
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await page.locator(".toasts").getByText(/^Not all workers have done it: http:\/\/10.0.0.7:8000/).waitFor();
+});
+
 test("U12: one worker alone has no table of workers", async () => {
   await open(`?mapping=${encodeURIComponent(CUSTOMERS)}`);
   await page.locator("line-chart").first().waitFor();
