@@ -75,6 +75,11 @@ impl Crew {
             Err(error) if error.kind == AdminErrorKind::NotFound => {
                 return Ok(Some(BTreeSet::new()));
             }
+            // A start is not refused for what an older broker cannot tell.
+            Err(error) if error.kind == AdminErrorKind::Unsupported => {
+                tracing::warn!(group, %error, "who else is in the group is not known; the agent begins at the end as of its start");
+                return Ok(Some(BTreeSet::new()));
+            }
             Err(error) => return Err(AgentsError::Group(error)),
         };
         let own = self.member_ids(plan.cluster, group);

@@ -100,6 +100,22 @@ test("Bad input, U25: clusters that are dead from the start are a state of their
   assert.ok(!seen.some((text) => text.includes(SECRET)));
 });
 
+test("Bad input: a source cluster that dies while a mapping runs is a state of its row, and the page goes on", async (t) => {
+  const clusters = await service(t);
+  const at = folder(t, [mapping("from there", { target_topic_name: "tenth" })]);
+  const own = await service(t, {
+    KAFKA_SOURCE_SERVER_URL: clusters.cluster("source"), KAFKA_TARGET_SERVER_URL: clusters.cluster("target"),
+    KAFKA_SOURCE_GROUP_NAME: "copies", FILE_DATA_PATH: at, CACULATE_STATS_EVERY_SECONDS: "1",
+  });
+  await open("", own.url);
+  await row("from there").locator("state-badge", { hasText: /running|idle/ }).waitFor({ timeout: 60_000 });
+  await clusters.stop();
+  await row("from there").locator("state-badge", { hasText: /waiting|error/ }).waitFor({ timeout: 90_000 });
+  await shot("died-cluster");
+  await row("from there").getByRole("link").click();
+  await page.locator(".card .note, .card .problem").getByText(/does not answer|acknowledged nothing/).first().waitFor();
+});
+
 test("Bad input: a service that has not taken its mappings yet says so, and does not ask for the first one", async () => {
   await change("stats*", (stats) => (stats[0].mappings = []));
   await change("service", (service) => (service.version = ""));
