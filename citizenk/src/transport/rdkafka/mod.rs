@@ -227,8 +227,13 @@ impl Transport for KafkaTransport {
         committed_only: bool,
         timeout: Duration,
     ) -> Result<Vec<Option<i64>>, TransportError> {
-        let client = self.light()?.client();
-        offsets::ask(client, topic, partitions, at, committed_only, timeout)
+        let light = self.light()?;
+        let client = if committed_only {
+            light.committed(&self.settings, self.contact.clone())?
+        } else {
+            light.client()
+        };
+        offsets::ask(client, topic, partitions, at, timeout)
     }
 
     fn admin(&self) -> Result<Arc<dyn AdminPort>, TransportError> {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -37,9 +37,15 @@ const HEAR: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Where a partition ends depends on what its client may read.
+const ALL: (&str, &str) = ("isolation.level", "read_uncommitted");
+const COMMITTED: (&str, &str) = ("isolation.level", "read_committed");
+
 #[derive(Debug)]
 pub(super) struct Admin {
     client: Arc<Client>,
+    /// Made when it is first asked: each client has threads and connections.
+    committed: Arc<OnceLock<Arc<Client>>>,
     stop: Arc<Stop>,
     /// Made at the first request, and anew when they are retired.
     calls: Mutex<Option<Arc<Calls>>>,
@@ -57,15 +63,17 @@ impl Admin {
         contact: Arc<Contact>,
         embedded: bool,
     ) -> Result<Self, TransportError> {
-        let client = Self::connect(settings, contact.clone(), None)?;
+        let client = Self::connect(settings, contact.clone(), ALL)?;
         let stop = Arc::new(Stop::default());
-        let watch = (client.clone(), stop.clone());
+        let committed = Arc::new(OnceLock::new());
+        let watch = (client.clone(), committed.clone(), stop.clone());
         std::thread::Builder::new()
             .name("ck-contact".to_owned())
-            .spawn(move || watch_contact(&watch.0, &contact, &watch.1, embedded))
+            .spawn(move || watch_contact(&watch.0, &watch.1, &contact, &watch.2, embedded))
             .map_err(|error| error::invalid("starting a thread", error.to_string()))?;
         Ok(Self {
             client,
+            committed,
             stop,
             calls: Mutex::new(None),
         })
@@ -75,11 +83,10 @@ impl Admin {
     fn connect(
         settings: &BTreeMap<String, String>,
         contact: Arc<Contact>,
-        group: Option<&str>,
+        own: (&str, &str),
     ) -> Result<Arc<Client>, TransportError> {
         let mut conf = Conf::new("cluster");
-        let mut own = vec![("log.queue", "true")];
-        own.extend(group.map(|group| ("group.id", group)));
+        let own = [("log.queue", "true"), own];
         conf.set_all(&[], settings, &BTreeMap::new(), &own, &[])?;
         security::install(&conf);
         let hooks = Hooks::new("admin", settings.get("bootstrap.servers"), contact);
@@ -105,6 +112,19 @@ impl Admin {
         &self.client
     }
 
+    /// To which partitions end before the first transaction that is still open.
+    pub(super) fn committed(
+        &self,
+        settings: &Settings,
+        contact: Arc<Contact>,
+    ) -> Result<&Client, TransportError> {
+        if let Some(client) = self.committed.get() {
+            return Ok(client);
+        }
+        let client = Self::connect(&settings.0, contact, COMMITTED)?;
+        Ok(self.committed.get_or_init(|| client))
+    }
+
     /// What administers the cluster.
     pub(super) fn port(
         &self,
@@ -116,7 +136,7 @@ impl Admin {
         let calls = match &*kept {
             Some(calls) if !calls.is_retired() => calls.clone(),
             Some(_) => {
-                let client = Self::connect(&settings.0, contact.clone(), None)?;
+                let client = Self::connect(&settings.0, contact.clone(), ALL)?;
                 Arc::new(Calls::start(client, true)?)
             }
             None => Arc::new(Calls::start(self.client.clone(), false)?),
@@ -147,7 +167,7 @@ impl KafkaAdmin {
     /// coordinator (librdkafka 2.12, issue 5040): it wants to tell its own group. This one has it, but never
     /// subscribes: no broker sees a member.
     fn calls_of(&self, group: &str) -> Result<Calls, TransportError> {
-        let client = Admin::connect(&self.settings.0, self.contact.clone(), Some(group))?;
+        let client = Admin::connect(&self.settings.0, self.contact.clone(), ("group.id", group))?;
         Calls::start(client, true)
     }
 
@@ -273,7 +293,7 @@ impl AdminPort for KafkaAdmin {
         }
         let client = self.calls.client().clone();
         blocking("asking for offsets", move || {
-            offsets::ask(&client, &topic, &partitions, at, false, timeout)
+            offsets::ask(&client, &topic, &partitions, at, timeout)
         })
     }
 }
@@ -296,11 +316,19 @@ impl Drop for Admin {
     }
 }
 
-fn watch_contact(client: &Arc<Client>, contact: &Contact, stop: &Stop, embedded: bool) {
+fn watch_contact(
+    client: &Arc<Client>,
+    committed: &OnceLock<Arc<Client>>,
+    contact: &Contact,
+    stop: &Stop,
+    embedded: bool,
+) {
     loop {
-        // SAFETY: the client is alive; nobody else polls it. Serves its log lines.
-        unsafe { rd::rd_kafka_poll(client.rk(), 0) };
-        drop(client.take_mail());
+        for client in std::iter::once(client).chain(committed.get()) {
+            // SAFETY: the client is alive; nobody else polls it. Serves its log lines.
+            unsafe { rd::rd_kafka_poll(client.rk(), 0) };
+            drop(client.take_mail());
+        }
         if contact.elapsed().is_none_or(|silent| silent >= SILENCE) {
             // The answer touches the contact by itself; that there is none is what silence means.
             let _ = probe(client, embedded);

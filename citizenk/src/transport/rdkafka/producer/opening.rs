@@ -123,6 +123,6 @@ fn leaders_answer(client: &Arc<Client>, topic: &str) -> Result<bool, TransportEr
     };
     let count = i32::try_from(found.partitions).unwrap_or(i32::MAX);
     let partitions: Vec<i32> = (0..count).collect();
-    offsets::ask(client, topic, &partitions, Spot::End, false, ASK)?;
+    offsets::ask(client, topic, &partitions, Spot::End, ASK)?;
     Ok(true)
 }

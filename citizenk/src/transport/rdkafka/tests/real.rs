@@ -4,6 +4,8 @@
 use std::time::SystemTime;
 
 use super::*;
+use crate::admin::NewTopic;
+use crate::transport::Spot;
 
 /// `None` outside the real-Kafka tier.
 pub(super) fn cluster() -> Option<KafkaTransport> {
@@ -146,4 +148,34 @@ fn topics_that_are_made_by_writing_have_every_record_in_its_place() {
             scope.spawn(move || many(thread));
         }
     });
+}
+
+#[test]
+fn the_ends_of_many_topics_that_are_new_to_a_client_are_asked_for_at_once() {
+    const TOPICS: usize = 300;
+    let Some(transport) = cluster() else { return };
+    let admin = transport.admin().expect("an admin client");
+    let names: Vec<String> = (0..TOPICS).map(|_| fresh("many")).collect();
+    let made = names.iter().map(|name| {
+        let topic = NewTopic::new(name.as_str()).partitions(1);
+        admin.create_topic(topic, false, PATIENCE)
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime");
+    for made in runtime.block_on(futures_util::future::join_all(made)) {
+        made.expect("created");
+    }
+    for _ in 0..5 {
+        let fresh = cluster().expect("the same");
+        std::thread::scope(|scope| {
+            for name in &names {
+                let fresh = &fresh;
+                scope.spawn(move || {
+                    fresh.topics(Some(name), PATIENCE).expect("known");
+                    let ends = fresh.offsets(name, &[0], Spot::End, false, PATIENCE);
+                    assert_eq!(ends.expect("an answer"), [Some(0)], "{name}");
+                });
+            }
+        });
+    }
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::admin::{AdminErrorKind, ResetTo};
 use crate::config::TopicNames;
 use crate::runtime::clusters::Clusters;
+use crate::transport::Spot;
 use crate::transport::transaction::{Ended, TransactionFault};
 
 /// The group's committed offset of partition 0.
@@ -52,6 +53,15 @@ fn a_commit_is_read_with_its_offsets_and_an_abort_is_not() {
 
     worker.begin();
     let results = worker.send(1..6);
+    for result in results.wait(5) {
+        result.expect("delivered");
+    }
+    // Six, and where the abort ended; of an open transaction only who reads all sees the end.
+    let end = |committed_only| {
+        let end = transport.offsets(&out, &[0], Spot::End, committed_only, PATIENCE);
+        end.expect("an end")
+    };
+    assert_eq!((end(true), end(false)), (vec![Some(7)], vec![Some(12)]));
     worker
         .offsets(&input, 5, &group.metadata())
         .expect("offsets");
