@@ -9,6 +9,8 @@ import { Source } from "./source.js";
 const POINTS = 60;
 /** In milliseconds: no answer takes so long. */
 const FAR = 60_000;
+/** In milliseconds: a past that could not be had is asked for again after so long, and not with every tick. */
+const AGAIN = 60_000;
 
 /** @param {Row} row */
 export const keyOf = (row) => JSON.stringify([row.name, row.source_topic_name, row.target_topic_name]);
@@ -27,7 +29,8 @@ class Store extends EventTarget {
   /** What went wrong last. */
   trouble = "";
   #heard = Date.now();
-  #asked = new Set();
+  /** From when on the past of a mapping may be asked for. @type {Map<string, number>} */
+  #asked = new Map();
   #drawn = 0;
   #source = new Source(
     (news) => {
@@ -110,8 +113,8 @@ class Store extends EventTarget {
    * @param {Row} row
    */
   async remember(row) {
-    if (this.#asked.has(row.name) || !row.enabled) return;
-    this.#asked.add(row.name);
+    if (!row.enabled || Date.now() < (this.#asked.get(row.name) ?? 0)) return;
+    this.#asked.set(row.name, Infinity);
     try {
       /** @type {import("../api/types.js").PairHistory[]} */
       const pairs = await get({ path: `mappings/${part(row.name)}/history`, query: { minutes: 5 } });
@@ -120,8 +123,8 @@ class Store extends EventTarget {
         if (this.rows.has(key)) this.trends.set(key, pair.samples.slice(-POINTS).map((sample) => sample.rate_out));
       }
     } catch {
-      // The trend grows tick by tick instead; the next one may ask again.
-      this.#asked.delete(row.name);
+      // The trend grows tick by tick instead.
+      this.#asked.set(row.name, Date.now() + AGAIN);
     }
   }
 

@@ -14,12 +14,14 @@ const ROUNDS = 5;
 
 /**
  * The service with so many mappings instead of its own, all of them others every second, told as it tells: by a stream
- * of events. What is not news is what the real one answers.
+ * of events. What is neither news nor their past is what the real one answers.
+ * @param {{ remembers?: boolean }} how Whether their past is told, or refused.
  */
-async function many(t) {
+async function many(t, { remembers = true } = {}) {
   const get = async (path) => (await fetch(new URL(path, URL_))).json();
   const [[real], service] = await Promise.all([get("api/stats?all=1"), get("api/service")]);
   const [base] = real.mappings;
+  const [past] = await get(`api/mappings/${encodeURIComponent(base.name)}/history?minutes=5`);
   const begun = Date.now();
   const stats = (tick) => [
     {
@@ -39,12 +41,24 @@ async function many(t) {
       })),
     },
   ];
+  /** How often the past of a mapping was asked for. */
+  const asked = new Map();
   let tick = 0;
   let told = () => {};
   let news = new Promise((done) => (told = done));
   const answer = async (request, response) => {
     const { pathname } = new URL(request.url, URL_);
     if (pathname === "/api/stats") return response.end(JSON.stringify(stats(tick)));
+    const at = /^\/api\/mappings\/mapping%20(\d+)\/history$/.exec(pathname)?.[1];
+    if (at) {
+      asked.set(at, (asked.get(at) ?? 0) + 1);
+      if (!remembers) {
+        response.statusCode = 503;
+        response.setHeader("content-type", "application/problem+json");
+        return response.end(JSON.stringify({ status: 503, detail: "not now" }));
+      }
+      return response.end(JSON.stringify([{ ...past, source: `source-${Number(at)}`, target: `target-${Number(at)}` }]));
+    }
     if (pathname !== "/api/events") {
       const real = await fetch(new URL(request.url, URL_));
       for (const name of ["content-type", "content-security-policy", "etag"]) if (real.headers.has(name)) response.setHeader(name, real.headers.get(name));
@@ -73,7 +87,7 @@ async function many(t) {
   await page.getByRole("rowheader", { name: "mapping 0000" }).waitFor();
   // The first ticks also ask for the past of each row in sight, and scripts are compiled.
   await reach(5);
-  return { reach, now: () => tick };
+  return { reach, now: () => tick, asked };
 }
 
 /** Threads and their work, without what other programs do meanwhile: CPU time, in milliseconds. */
@@ -134,8 +148,8 @@ const mark = () => page.evaluate(() => void performance.mark("here"));
 
 test("U2: a thousand mappings that change every second cost at most 16 ms of scripting a tick", async (t) => {
   const ticks = await many(t);
-  const seen = [];
-  for (let round = 0; round < ROUNDS && !(Math.min(...seen) <= 16); round += 1) {
+  let cost = Infinity;
+  for (let round = 0; round < ROUNDS && cost > 16; round += 1) {
     const trace = new Trace(page);
     await trace.begin();
     await mark();
@@ -145,11 +159,20 @@ test("U2: a thousand mappings that change every second cost at most 16 ms of scr
     const longest = Math.max(...trace.tasks());
     t.diagnostic(`scripting for a tick: ${told(each)} ms; the longest task ${longest.toFixed(1)} ms`);
     assert.ok(each.length >= TICKS - 2 && Math.min(...each) > 1, `every tick is seen: ${told(each)}`);
-    seen.splice(0, seen.length, ...each);
+    cost = median(each);
   }
-  // What else runs on the machine only adds to a tick: the shortest tells most of the page itself.
-  assert.ok(Math.min(...seen) <= 16, `${told(seen)} ms`);
+  assert.ok(cost <= 16, `${cost} ms`);
 });
+
+for (const remembers of [true, false]) {
+  test(`U2: the past of a row in sight is asked for once${remembers ? "" : ", and where it cannot be had not with every tick"}`, async (t) => {
+    const ticks = await many(t, { remembers });
+    await ticks.reach(ticks.now() + 3);
+    const times = [...ticks.asked.values()];
+    assert.ok(times.length > 10 && times.length < 100, `${times.length} rows`);
+    assert.deepEqual(times.filter((often) => often > 1), []);
+  });
+}
 
 test("U2: a thousand mappings scroll without a task over 50 ms, and only rows in sight are drawn", async (t) => {
   await many(t);
