@@ -221,3 +221,33 @@ fn a_modules_prefix_stands_before_its_routes_and_prefixes_nest() {
         app.stop().await.unwrap();
     });
 }
+
+fn of_a_region(key: &[u8], partitions: u32) -> u32 {
+    u32::from(key.strip_prefix(b"region:").unwrap()[0]) % partitions
+}
+
+fn of_a_country(key: &[u8], partitions: u32) -> u32 {
+    u32::from(key.strip_prefix(b"country:").unwrap()[0]) % partitions
+}
+
+#[test]
+fn partitioners_that_take_no_key_are_refused_where_they_have_to_be_told_apart() {
+    let sends = |partitioner| DONE.partitioner(citizenk::Partitioner::Custom(partitioner));
+    let agent = |name: &str, done: &Topic<u32, u32>| {
+        citizenk::Agent::builder::<Event<u32>>(name)
+            .topic(&ORDERS)
+            .sends(done)
+            .handle(async |_: Event<u32>, _: Outbox| ())
+    };
+    let (regions, countries) = (sends(of_a_region), sends(of_a_country));
+    let app = App::new("a")
+        .agent(agent("by-region", &regions))
+        .agent(agent("by-country", &countries));
+    let refused = app.check().unwrap_err().to_string();
+    for part in ["by-country", "`done`", "panics on every key", "let it give"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    // One constant is one function.
+    let app = App::new("a").agent(agent("one", &regions));
+    app.agent(agent("two", &regions)).check().unwrap();
+}

@@ -427,6 +427,12 @@ impl Checks<'_> {
                 topic.name
             );
             self.issue(component, message);
+        } else if known.partitioner.is_untold(topic.partitioner) {
+            let message = format!(
+                "uses topic `{}` with a custom partitioner that panics on every key it is tried with, so it cannot be told from the one the topic has elsewhere; let it give each key a partition, also one of another form",
+                topic.name
+            );
+            self.issue(component, message);
         } else if known.partitioner != topic.partitioner {
             let message = format!(
                 "uses topic `{}` with partitioner {:?}, elsewhere it has {:?}; use one constant",
