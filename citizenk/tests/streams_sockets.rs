@@ -305,6 +305,20 @@ async fn a_client_that_floods_its_way_in_is_told_why_it_has_to_go() {
     running.stop().await;
 }
 
+/// The code of the close frame among what a server sent: the rest of its head, then frames without masks.
+fn code_of(sent: &[u8]) -> Option<u16> {
+    let head = sent.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+    let mut frames = sent.get(head + 4..)?;
+    while let [kind, length @ 0..=125, rest @ ..] = frames {
+        let (payload, next) = rest.split_at_checked(usize::from(*length))?;
+        if *kind == 0x88 {
+            return Some(u16::from_be_bytes(payload.get(..2)?.try_into().ok()?));
+        }
+        frames = next;
+    }
+    None
+}
+
 /// A client's frame: head, mask of zeros, payload.
 fn frame(head: &[u8], payload: &[u8]) -> Vec<u8> {
     [head, &[0; 4], payload].concat()
@@ -322,15 +336,15 @@ async fn frames_that_mean_no_good_end_the_connection_and_no_other() {
     let pings: Vec<u8> = std::iter::repeat_n(frame(&[0x89, 0x80], b""), 200)
         .flatten()
         .collect();
-    for (what, bytes) in [
-        ("a gigabyte declared", huge),
-        ("many fragments", fragments),
-        ("no UTF-8", frame(&[0x81, 0x82], b"\xff\xfe")),
-        ("pings without end", pings),
-        ("a frame without mask", vec![0x81, 0x01, b'x']),
-        ("a reserved bit", frame(&[0xc1, 0x81], b"x")),
-        ("an unknown kind", frame(&[0x83, 0x81], b"x")),
-        ("a fragmented ping", frame(&[0x09, 0x80], b"")),
+    for (what, code, bytes) in [
+        ("a gigabyte declared", 1009, huge),
+        ("many fragments", 1009, fragments),
+        ("no UTF-8", 1007, frame(&[0x81, 0x82], b"\xff\xfe")),
+        ("pings without end", 1008, pings),
+        ("a frame without mask", 1002, vec![0x81, 0x01, b'x']),
+        ("a reserved bit", 1002, frame(&[0xc1, 0x81], b"x")),
+        ("an unknown kind", 1002, frame(&[0x83, 0x81], b"x")),
+        ("a fragmented ping", 1002, frame(&[0x09, 0x80], b"")),
     ] {
         let mut stream = TcpStream::connect(&running.address).await.unwrap();
         stream
@@ -346,6 +360,7 @@ async fn frames_that_mean_no_good_end_the_connection_and_no_other() {
         let mut rest = Vec::new();
         let ended = timeout(LIMIT, stream.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "{what} is let go on");
+        assert_eq!(code_of(&rest), Some(code), "{what}: {rest:?}");
     }
     let mut sender = running.socket("/in").await;
     let note = serde_json::json!({ "n": 1 });
