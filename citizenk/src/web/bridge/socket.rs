@@ -69,9 +69,11 @@ async fn serve(mut socket: Socket, mut cursor: Cursor, shutdown: Shutdown) {
     let mut pulse = Pulse::new(&socket, WELCOME);
     let mut pings = interval_at(Instant::now() + PING, PING);
     let hello = greeting(cursor.topic(), cursor.at()).to_string();
+    let begun = Instant::now();
     if give(&mut socket, &metrics, hello.into()).await.is_err() {
         return;
     }
+    pulse.unheard(begun);
     let (left, code, text) = loop {
         tokio::select! {
             biased;
@@ -85,9 +87,11 @@ async fn serve(mut socket: Socket, mut cursor: Cursor, shutdown: Shutdown) {
                 }
                 if let Message::Text(text) = message {
                     let echo = echo(&text).to_string();
+                    let begun = Instant::now();
                     if give(&mut socket, &metrics, echo.into()).await.is_err() {
                         return;
                     }
+                    pulse.unheard(begun);
                 }
             }
             _ = pings.tick() => {
@@ -100,9 +104,11 @@ async fn serve(mut socket: Socket, mut cursor: Cursor, shutdown: Shutdown) {
             }
             step = cursor.step() => match step {
                 Step::Items(items) => {
+                    let begun = Instant::now();
                     if give_all(&mut socket, &metrics, items).await.is_err() {
                         return;
                     }
+                    pulse.unheard(begun);
                 }
                 // The reason is in the log; it may name what is no client's business.
                 Step::Ended => break (None, 1012, "the topic is read no more; come again"),

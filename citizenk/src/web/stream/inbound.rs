@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::time::{interval_at, timeout};
+use tokio::time::{Instant, interval_at, timeout};
 
 use super::admitted;
 use super::socket::{PING, Pulse, Socket, accept};
@@ -196,7 +196,7 @@ where
     let stopping = shutdown.wait();
     tokio::pin!(stopping);
     let mut pulse = Pulse::new(&socket, WELCOME);
-    let mut pings = interval_at(tokio::time::Instant::now() + PING, PING);
+    let mut pings = interval_at(Instant::now() + PING, PING);
     let (code, text) = loop {
         let message = tokio::select! {
             biased;
@@ -221,13 +221,14 @@ where
         };
         // What it sends is what it is here for, and each message waits for the answer of the one before.
         pulse.alive();
+        let begun = Instant::now();
         let answer = match AssertUnwindSafe(take(bytes)).catch_unwind().await {
             Ok(Ok(accepted)) => accepted.to_string(),
             Ok(Err(refused)) => problem_text(refused).await,
             Err(_) => problem_text(Problem::internal("a handler panicked").into_response()).await,
         };
         match timeout(CLIENTS_PATIENCE, socket.send(Message::Text(answer.into()))).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => pulse.unheard(begun),
             Ok(Err(_)) | Err(_) => return,
         }
     };
@@ -250,44 +251,28 @@ async fn problem_text(answer: Response) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::stream::socket::served;
     use axum::body::Bytes;
     use futures_util::{SinkExt as _, StreamExt as _};
-    use hyper::body::Incoming;
-    use hyper::server::conn::http1;
-    use hyper::service::service_fn;
-    use hyper_util::rt::TokioIo;
     use tokio::io::DuplexStream;
-    use tokio::time::{Instant, advance};
+    use tokio::time::{advance, sleep};
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::Message as Frame;
 
-    /// A client of an endpoint that takes everything.
-    async fn client(shutdown: Shutdown) -> WebSocketStream<DuplexStream> {
-        let (here, there) = tokio::io::duplex(64 * 1024);
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let shutdown = shutdown.clone();
-            async move {
-                let (mut parts, _) = request.into_parts();
-                let answered = accept(&mut parts, LARGEST, move |socket, _| {
-                    serve(socket, shutdown, |_| async { Ok(json!("taken")) })
-                });
-                let answer = answered.await.unwrap_or_else(IntoResponse::into_response);
-                Ok::<_, std::convert::Infallible>(answer)
-            }
-        });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(here), service);
-        tokio::spawn(connection.with_upgrades());
-        let (client, _) = tokio_tungstenite::client_async("ws://localhost/in", there)
-            .await
-            .unwrap();
-        client
+    /// A client of an endpoint that takes everything, after a while.
+    async fn client(shutdown: Shutdown, after: Duration) -> WebSocketStream<DuplexStream> {
+        let take = move |_| async move {
+            sleep(after).await;
+            Ok(json!("taken"))
+        };
+        served(move |socket, _| serve(socket, shutdown.clone(), take)).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_without_a_sign_of_life_has_to_go_within_a_minute() {
         let (shutdown, _running) = Shutdown::pair();
-        let mut silent = client(shutdown.clone()).await;
-        let mut lively = client(shutdown).await;
+        let mut silent = client(shutdown.clone(), Duration::ZERO).await;
+        let mut lively = client(shutdown, Duration::ZERO).await;
         // It reads, and so answers pings.
         let lives = tokio::spawn(async move {
             let begun = Instant::now();
@@ -325,5 +310,23 @@ mod tests {
         }
         assert_eq!(pings, 2);
         assert_eq!(lives.await.unwrap(), "\"taken\"");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_waits_for_its_answer_is_not_silent() {
+        let (shutdown, _running) = Shutdown::pair();
+        let mut client = client(shutdown, Duration::from_secs(90)).await;
+        for _ in 0..3 {
+            client.send(Frame::Text("slow".into())).await.unwrap();
+            loop {
+                match client.next().await.unwrap().unwrap() {
+                    Frame::Text(text) => break assert_eq!(text.as_str(), "\"taken\""),
+                    Frame::Ping(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            // It is asked for a sign of life, and gives one.
+            assert!(matches!(client.next().await, Some(Ok(Frame::Ping(_)))));
+        }
     }
 }

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::Request;
 use axum::extract::ws::{Message, Utf8Bytes};
 use axum::response::Response;
-use tokio::time::{interval_at, timeout};
+use tokio::time::{Instant, interval_at, timeout};
 
 use super::socket::{PING, Pulse, Socket, accept};
 use super::{Client, FrameId, Gap, LeaveReason, Problem, Step, StreamSpec};
@@ -40,7 +40,7 @@ async fn serve(mut socket: Socket, mut client: Client, envelope: bool) {
     let stopping = shutdown.wait();
     tokio::pin!(stopping);
     let mut pulse = Pulse::new(&socket, WELCOME);
-    let mut pings = interval_at(tokio::time::Instant::now() + PING, PING);
+    let mut pings = interval_at(Instant::now() + PING, PING);
     let (reason, code, text) = loop {
         tokio::select! {
             biased;
@@ -62,8 +62,9 @@ async fn serve(mut socket: Socket, mut client: Client, envelope: bool) {
                 Step::TooSlow => break (LeaveReason::Slow, 1013, "too slow"),
                 Step::Next { gap, frames } => {
                     let messages = messages(&client, gap, frames, envelope);
+                    let begun = Instant::now();
                     match give(&mut socket, &client, messages).await {
-                        Given::All => {}
+                        Given::All => pulse.unheard(begun),
                         Given::Gone => return,
                         Given::TooLate => {
                             // Its buffers are full, so it could not be told either.
@@ -125,4 +126,55 @@ async fn give(socket: &mut Socket, client: &Client, messages: Vec<Bytes>) -> Giv
         }
     }
     Given::All
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+    use tokio::time::sleep;
+    use tokio_tungstenite::tungstenite::Message as Frame;
+
+    use super::*;
+    use crate::extract::Shutdown;
+    use crate::fanout::{SlowClient, Streams};
+    use crate::telemetry::Metrics;
+    use crate::web::stream::socket::served;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_its_time_for_a_value_is_not_silent() {
+        let (shutdown, _running) = Shutdown::pair();
+        let stream = Streams::new(Metrics::new()).stream("live");
+        let values = stream.clone();
+        let mut client = served(move |socket, envelope| {
+            let client = Client {
+                subscriber: values.subscribe(SlowClient::DropOldest(8), None),
+                wants: None,
+                shutdown: shutdown.clone(),
+                metrics: values.metrics().clone(),
+                _counted: values.metrics().client(ClientKind::Websocket),
+            };
+            serve(socket, client, envelope)
+        })
+        .await;
+        sleep(Duration::from_millis(1)).await;
+        let large = format!("\"{}\"", "x".repeat(200_000));
+        for round in 0..3 {
+            stream.publish(None, large.clone().into(), None);
+            // More than the pipe holds: the write waits until the client reads, in time for one value.
+            sleep(Duration::from_secs(59)).await;
+            loop {
+                match client.next().await.unwrap().unwrap() {
+                    Frame::Text(text) => break assert_eq!(text.len(), large.len()),
+                    Frame::Ping(_) => {}
+                    other => panic!("round {round}: {other:?}"),
+                }
+            }
+        }
+        // Now it takes nothing, and says nothing.
+        stream.publish(None, large.into(), None);
+        sleep(Duration::from_secs(61)).await;
+        while let Some(Ok(frame)) = client.next().await {
+            assert!(!matches!(frame, Frame::Text(_)), "it was let go on");
+        }
+    }
 }

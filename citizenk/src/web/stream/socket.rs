@@ -199,6 +199,12 @@ impl Pulse {
         self.heard = Instant::now();
     }
 
+    /// Nobody has asked or listened since then: what a client takes its time for is no silence, and a write that waited
+    /// for it and went through shows that it took something. One that went through at once shows nothing.
+    pub(in crate::web) fn unheard(&mut self, since: Instant) {
+        self.heard = Instant::now().min(self.heard + since.elapsed());
+    }
+
     /// A message came; whether that may go on.
     pub(in crate::web) fn heard(&mut self) -> bool {
         self.alive();
@@ -252,6 +258,33 @@ where
         serve(Socket::Real(Box::new(socket)), envelope).await;
         drop(place);
     }))
+}
+
+/// A client of `serve`, over a pipe that holds 64 KiB.
+#[cfg(test)]
+pub(super) async fn served<F>(
+    serve: impl Fn(Socket, bool) -> F + Clone + Send + Sync + 'static,
+) -> tokio_tungstenite::WebSocketStream<tokio::io::DuplexStream>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (here, there) = tokio::io::duplex(64 * 1024);
+    let service = hyper::service::service_fn(move |request| {
+        let serve = serve.clone();
+        async move {
+            let (mut parts, _) = hyper::Request::<hyper::body::Incoming>::into_parts(request);
+            let answer = accept(&mut parts, 256 * 1024, serve).await;
+            let answer = answer.unwrap_or_else(IntoResponse::into_response);
+            Ok::<_, std::convert::Infallible>(answer)
+        }
+    });
+    let here = hyper_util::rt::TokioIo::new(here);
+    let connection = hyper::server::conn::http1::Builder::new().serve_connection(here, service);
+    tokio::spawn(connection.with_upgrades());
+    let (client, _) = tokio_tungstenite::client_async("ws://localhost/", there)
+        .await
+        .expect("a websocket");
+    client
 }
 
 /// Whether a request asks for a websocket.
