@@ -23,6 +23,12 @@ use crate::policy::Guarantee;
 use crate::record::TopicPartition;
 
 mod begin;
+mod elsewhere;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use begin::Inquiries;
 
 /// Where an agent reads on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

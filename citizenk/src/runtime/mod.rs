@@ -12,6 +12,7 @@ pub(crate) mod dispatch;
 pub(crate) mod engine;
 mod fan;
 pub(crate) mod heart;
+mod joint;
 pub(crate) mod lane;
 pub(crate) mod limits;
 mod place;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::agents::ReadFrom;
 use super::plan::AgentPlan;
 use crate::record::TopicPartition;
-use crate::transport::{ConsumerHandle, Spot, Transport, TransportError};
+use crate::transport::{ConsumerHandle, Spot, TopicMetadata, Transport, TransportError};
 
 pub(super) type Offsets = BTreeMap<TopicPartition, i64>;
 
@@ -170,19 +170,78 @@ pub(super) fn everywhere(
     let Some(spot) = spot(from) else {
         return Ok(Offsets::new());
     };
-    let mut all = Offsets::new();
-    for topic in topics {
-        for found in transport.topics(Some(topic), ASK)? {
-            let count = i32::try_from(found.partitions).unwrap_or(i32::MAX);
-            let partitions: Vec<i32> = (0..count).collect();
-            let offsets = transport.offsets(&found.name, &partitions, spot, false, ASK)?;
-            let named = partitions.into_iter().zip(offsets);
-            all.extend(named.filter_map(|(partition, offset)| {
-                Some((TopicPartition::new(found.name.as_str(), partition), offset?))
-            }));
+    at(&partitions(topics, transport)?, spot, transport)
+}
+
+/// All there are of the topics, in one request.
+fn partitions(
+    topics: &BTreeSet<String>,
+    transport: &dyn Transport,
+) -> Result<Vec<TopicPartition>, TransportError> {
+    let only = match topics.len() {
+        0 => return Ok(Vec::new()),
+        1 => topics.first().map(String::as_str),
+        _ => None,
+    };
+    let mut found = transport.topics(only, ASK)?;
+    found.retain(|topic| topics.contains(&topic.name));
+    let of = |topic: TopicMetadata| {
+        let count = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
+        let name: Arc<str> = topic.name.into();
+        (0..count).map(move |partition| TopicPartition::new(name.clone(), partition))
+    };
+    Ok(found.into_iter().flat_map(of).collect())
+}
+
+fn at(
+    ids: &[TopicPartition],
+    spot: Spot,
+    transport: &dyn Transport,
+) -> Result<Offsets, TransportError> {
+    let offsets = transport.offsets(ids, spot, false, ASK)?;
+    let found = ids.iter().zip(offsets);
+    Ok(found
+        .filter_map(|(id, offset)| Some((id.clone(), offset?)))
+        .collect())
+}
+
+/// The ends of several agents' topics.
+#[derive(Clone, Debug)]
+pub(super) struct Ends {
+    /// How many topics were asked for.
+    topics: usize,
+    /// One topic that cannot be asked spoils it for all.
+    ends: Result<Arc<Offsets>, TransportError>,
+}
+
+impl Ends {
+    pub(super) fn ask(
+        topics: &BTreeSet<String>,
+        transport: &dyn Transport,
+    ) -> Result<Self, TransportError> {
+        let ids = partitions(topics, transport)?;
+        Ok(Self {
+            topics: topics.len(),
+            ends: at(&ids, Spot::End, transport).map(Arc::new),
+        })
+    }
+
+    /// Those of these topics; `None`: another topic than these may be why there is no answer.
+    pub(super) fn of(&self, topics: &BTreeSet<String>) -> Result<Option<Offsets>, TransportError> {
+        match &self.ends {
+            Ok(ends) => {
+                let of = |topic: &String| {
+                    let name: Arc<str> = topic.as_str().into();
+                    let all = TopicPartition::new(name.clone(), 0);
+                    let all = all..=TopicPartition::new(name, i32::MAX);
+                    ends.range(all).map(|(id, end)| (id.clone(), *end))
+                };
+                Ok(Some(topics.iter().flat_map(of).collect()))
+            }
+            Err(error) if self.topics == topics.len() => Err(error.clone()),
+            Err(_) => Ok(None),
         }
     }
-    Ok(all)
 }
 
 #[cfg(test)]
@@ -211,6 +270,28 @@ mod tests {
         let places = [(id(0), 5), (id(1), 5), (id(2), 8), (id(3), 5), (id(4), 2)];
         assert_eq!(at, Offsets::from(places));
         assert_eq!(first, Offsets::from([(id(0), 5)]));
+    }
+
+    #[test]
+    fn of_what_agents_asked_together_each_takes_its_own() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let at = |topic, partition| TopicPartition::new(topic, partition);
+        let all = Offsets::from([(at("s", 0), 1), (at("t", 0), 2), (at("t", 1), 3)]);
+        let asked = |ends| Ends { topics: 2, ends };
+        let known = asked(Ok(Arc::new(all)));
+        let own = Offsets::from([(at("t", 0), 2), (at("t", 1), 3)]);
+        assert_eq!(known.of(&names(&["t"])), Ok(Some(own)));
+        // Whose topic it was is not known: who asked for some of them asks again for these alone.
+        let error = TransportError {
+            context: "s".to_owned(),
+            code: "LEADER_NOT_AVAILABLE".to_owned(),
+            message: "no leader".to_owned(),
+            retriable: true,
+            fatal: false,
+        };
+        let failed = asked(Err(error.clone()));
+        assert_eq!(failed.of(&names(&["t"])), Ok(None));
+        assert_eq!(failed.of(&names(&["s", "t"])), Err(error));
     }
 
     #[test]

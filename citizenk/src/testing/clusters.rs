@@ -41,6 +41,11 @@ impl TestApp {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> &MemoryCluster {
+        &self.cluster
+    }
+
     pub(super) fn memories(&self) -> impl Iterator<Item = (&'static str, &MemoryCluster)> {
         let others = self.others.iter().map(|(name, cluster)| (*name, cluster));
         std::iter::once((DEFAULT_CLUSTER, &self.cluster)).chain(others)

@@ -397,13 +397,12 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
         only: Option<&str>,
         timeout: Duration,
     ) -> Result<Vec<TopicMetadata>, TransportError>;
-    /// The offsets of partitions of one topic, in their order; `None` where no record is so young. Without a
-    /// consumer, where [`ConsumerHandle::offsets`] asks with one; the embedded broker cannot tell times. Blocks
-    /// the thread.
+    /// The offsets of partitions, also of several topics, in their order; `None` where no record is so young. Without
+    /// a consumer, where [`ConsumerHandle::offsets`] asks with one; the embedded broker cannot tell times. Fails as a
+    /// whole. Blocks the thread.
     fn offsets(
         &self,
-        topic: &str,
-        partitions: &[i32],
+        partitions: &[TopicPartition],
         at: Spot,
         committed_only: bool,
         timeout: Duration,

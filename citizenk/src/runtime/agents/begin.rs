@@ -3,15 +3,21 @@
 //! In: the position, who else reads the group's topics. Out: the offsets of the position as of the call, taken
 //! before the agent joins; where they count is settled when it has partitions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
+use super::elsewhere::{Own, elsewhere};
 use super::{ASK, AgentHandle, AgentsError, ReadFrom};
-use crate::admin::{AdminErrorKind, GroupState, MemberDescription};
+use crate::admin::{AdminError, AdminErrorKind, GroupDescription};
+use crate::error::TransportError;
 use crate::runtime::crew::Crew;
-use crate::runtime::place::{self, Offsets, Place, Then};
+use crate::runtime::joint::Joint;
+use crate::runtime::place::{self, Ends, Offsets, Place, Then};
 use crate::runtime::plan::AgentPlan;
 use crate::transport::BrokerKind;
 
@@ -20,15 +26,41 @@ use crate::transport::BrokerKind;
 const REBALANCE: Duration = Duration::from_secs(10);
 const LOOKS: Duration = Duration::from_millis(200);
 
+/// What agents that start at once ask their clusters together.
+#[derive(Default)]
+pub(in crate::runtime) struct Inquiries(Mutex<BTreeMap<&'static str, Arc<Inquiry>>>);
+
+#[derive(Default)]
+struct Inquiry {
+    /// By topic.
+    ends: Joint<String, Option<Result<Ends, TransportError>>>,
+    /// By group.
+    groups: Joint<String, Arc<BTreeMap<String, Described>>>,
+}
+
+/// A group, and what this worker is called in it; `None`: the app has ended.
+type Described = Option<Result<(GroupDescription, Own), AdminError>>;
+
+impl fmt::Debug for Inquiries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inquiries(..)")
+    }
+}
+
+impl Inquiries {
+    fn on(&self, cluster: &'static str) -> Arc<Inquiry> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(cluster).or_default().clone()
+    }
+}
+
 impl Crew {
     /// The ends of the agent's topics as of now, and those that another member reads: there the group has begun, and
     /// what waits is nobody's to skip.
-    pub(super) async fn ends(&self, plan: &AgentPlan) -> Result<Then, AgentsError> {
-        let topics = self.topics_wanted(plan);
+    pub(super) async fn ends(self: &Arc<Self>, plan: &AgentPlan) -> Result<Then, AgentsError> {
+        let topics = place::own_topics(plan, self.topics_wanted(plan));
         // First: who begins between the two is one of those that read it, and what comes after is not skipped.
-        let ends = self
-            .everywhere(ReadFrom::Latest, plan, topics.clone())
-            .await?;
+        let ends = self.ends_of(plan, &topics).await?;
         let until = Instant::now() + REBALANCE;
         let begun = loop {
             match self.read_elsewhere(plan).await? {
@@ -38,6 +70,30 @@ impl Crew {
             }
         };
         Ok(Then { ends, begun })
+    }
+
+    /// The ends of these topics as of now, asked for with those of all agents that start meanwhile.
+    async fn ends_of(
+        self: &Arc<Self>,
+        plan: &AgentPlan,
+        topics: &BTreeSet<String>,
+    ) -> Result<Offsets, AgentsError> {
+        let transport = self.spec.clusters.of(plan.cluster)?.transport.clone();
+        let handle = self.spec.handle.clone();
+        let ask = |topics: BTreeSet<String>| async move {
+            let ask = move || Ends::ask(&topics, &*transport);
+            handle.spawn_blocking(ask).await.ok()
+        };
+        let asked = self.inquiries.on(plan.cluster);
+        let asked = asked.ends.ask(&self.spec.handle, topics.clone(), ask);
+        let ends = asked.await.flatten().ok_or(AgentsError::Ended)??;
+        match ends.of(topics)? {
+            Some(ends) => Ok(ends),
+            None => {
+                self.everywhere(ReadFrom::Latest, plan, topics.clone())
+                    .await
+            }
+        }
     }
 
     /// The offsets of a position on all partitions there are, as of now.
@@ -57,7 +113,7 @@ impl Crew {
     /// Topics of which other members of the agent's group have partitions and this worker has none; `None`: the group
     /// is dealing them, and does not tell of anybody's meanwhile.
     async fn read_elsewhere(
-        &self,
+        self: &Arc<Self>,
         plan: &AgentPlan,
     ) -> Result<Option<BTreeSet<String>>, AgentsError> {
         let transport = &self.spec.clusters.of(plan.cluster)?.transport;
@@ -66,43 +122,44 @@ impl Crew {
         let Some(group) = plan.group.as_ref().filter(|_| !lone) else {
             return Ok(Some(BTreeSet::new()));
         };
-        let Ok(admin) = self.spec.env.admin.on(plan.cluster) else {
-            // There is such a cluster: it was found above.
-            return Ok(Some(BTreeSet::new()));
+        let (crew, cluster) = (self.clone(), plan.cluster);
+        let ask = move |groups: BTreeSet<String>| async move {
+            let described = groups.iter().map(|group| crew.describe(cluster, group));
+            let described = join_all(described).await;
+            Arc::new(groups.into_iter().zip(described).collect())
         };
-        let described = match admin.timeout(ASK).describe_group(group).await {
-            Ok(described) => described,
-            Err(error) if error.kind == AdminErrorKind::NotFound => {
-                return Ok(Some(BTreeSet::new()));
-            }
+        let asked = self.inquiries.on(cluster);
+        let asked = asked.groups.ask(&self.spec.handle, [group.clone()], ask);
+        let described = asked.await.ok_or(AgentsError::Ended)?;
+        // Whoever waits for a request is in it.
+        let described = described.get(group).and_then(Option::as_ref);
+        match described.ok_or(AgentsError::Ended)? {
+            Ok((described, own)) => Ok(elsewhere(described, own)),
+            Err(error) if error.kind == AdminErrorKind::NotFound => Ok(Some(BTreeSet::new())),
             // A start is not refused for what an older broker cannot tell.
             Err(error) if error.kind == AdminErrorKind::Unsupported => {
                 tracing::warn!(group, %error, "who else is in the group is not known; the agent begins at the end as of its start");
-                return Ok(Some(BTreeSet::new()));
+                Ok(Some(BTreeSet::new()))
             }
-            Err(error) => return Err(AgentsError::Group(error)),
-        };
-        let own = self.member_ids(plan.cluster, group);
-        let (own, others): (Vec<_>, Vec<_>) = described
-            .members
-            .into_iter()
-            .partition(|member| own.contains(&member.member_id));
-        if described.state == GroupState::Rebalancing && !others.is_empty() {
-            return Ok(None);
+            Err(error) => Err(AgentsError::Group(error.clone())),
         }
-        let topics = |members: Vec<MemberDescription>| -> BTreeSet<String> {
-            let partitions = members.into_iter().flat_map(|member| {
-                member
-                    .partitions
-                    .into_iter()
-                    .chain(member.target.into_iter().flatten())
-            });
-            partitions.map(|partition| partition.topic).collect()
+    }
+
+    /// `None`: the app has ended.
+    async fn describe(self: &Arc<Self>, cluster: &'static str, group: &str) -> Described {
+        // There is such a cluster: it was found when the agent was planned.
+        let admin = self.spec.env.admin.on(cluster).ok()?;
+        let described = match admin.timeout(ASK).describe_group(group).await {
+            Ok(described) => described,
+            Err(error) => return Some(Err(error)),
         };
-        let own = topics(own);
-        let mut elsewhere = topics(others);
-        elsewhere.retain(|topic| !own.contains(topic));
-        Ok(Some(elsewhere))
+        let (crew, name) = (self.clone(), group.to_owned());
+        // The clients are asked, which may take them a while.
+        let named = move || Own {
+            members: crew.member_ids(cluster, &name),
+        };
+        let own = self.spec.handle.spawn_blocking(named).await.ok()?;
+        Some(Ok((described, own)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Starts the consumer of a team.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,8 +89,8 @@ impl Crew {
         Ok(Group { status, handle })
     }
 
-    /// What the coordinator calls the consumers of a group that run here.
-    pub(in crate::runtime) fn member_ids(&self, cluster: &str, group: &str) -> Vec<String> {
+    /// What the coordinator calls the consumers of a group that run here. Blocks: the client is asked.
+    pub(in crate::runtime) fn member_ids(&self, cluster: &str, group: &str) -> BTreeSet<String> {
         let of_group =
             |team: &&Team| team.key.cluster == cluster && team.key.group.as_deref() == Some(group);
         let running: Vec<Group> = {

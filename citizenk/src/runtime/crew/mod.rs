@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::error::{BuildError, RunError};
 use crate::lifecycle::PartitionHooks;
 use crate::policy::Guarantee;
-use crate::runtime::agents::AgentsError;
+use crate::runtime::agents::{AgentsError, Inquiries};
 use crate::runtime::dispatch::GroupAgent;
 use crate::runtime::dispatch::orders::{Order, Orders};
 use crate::runtime::engine::{EngineSpec, Group, PlannedAgent, on_cluster};
@@ -64,6 +64,7 @@ pub(crate) struct Crew {
     sender: Arc<Sender>,
     hooks: PartitionHooks,
     gates: BTreeMap<String, watch::Sender<bool>>,
+    pub(in crate::runtime) inquiries: Inquiries,
 }
 
 impl std::fmt::Debug for Crew {
@@ -97,6 +98,7 @@ impl Crew {
             sender,
             hooks,
             gates,
+            inquiries: Inquiries::default(),
         }
     }
 

@@ -235,8 +235,10 @@ impl Job {
         }
         let level = self.reads.settings.get("isolation.level");
         let committed_only = level.is_none_or(|level| level != "read_uncommitted");
+        let ids = partitions.iter();
+        let ids = ids.map(|partition| TopicPartition::new(self.topic.clone(), *partition));
         transport
-            .offsets(&self.topic, partitions, at, committed_only, ANSWER)
+            .offsets(&ids.collect::<Vec<_>>(), at, committed_only, ANSWER)
             .map_err(|error| self.failed(error))
     }
 }

@@ -37,6 +37,8 @@ impl MemoryAdmin {
         ask: impl FnOnce(&mut State) -> Result<T, TransportError>,
     ) -> AdminReply<T> {
         let answer = self.shared.with(|state| {
+            #[cfg(test)]
+            state.note(context);
             state.reachable(context)?;
             ask(state)
         });
@@ -247,7 +249,9 @@ impl AdminPort for MemoryAdmin {
         _timeout: Duration,
     ) -> AdminReply<Vec<Option<i64>>> {
         self.answer("asking for offsets", |state| {
-            state.offsets(&topic, &partitions, at)
+            let partitions = partitions.into_iter();
+            let ids = partitions.map(|partition| TopicPartition::new(topic.as_str(), partition));
+            state.offsets(&ids.collect::<Vec<_>>(), at)
         })
     }
 }
@@ -300,7 +304,9 @@ fn describe_group(name: &str, group: &Group) -> GroupDescription {
 
 impl State {
     /// What the coordinator calls a consumer; `None` without a group.
-    pub(super) fn member_id(&self, id: MemberId) -> Option<String> {
+    pub(super) fn member_id(&mut self, id: MemberId) -> Option<String> {
+        #[cfg(test)]
+        self.note("member id");
         let key = &self.consumers.get(&id)?.group;
         let group = self
             .groups
@@ -396,19 +402,17 @@ impl State {
 
     pub(super) fn offsets(
         &self,
-        topic: &str,
-        partitions: &[i32],
+        partitions: &[TopicPartition],
         at: Spot,
     ) -> Result<Vec<Option<i64>>, TransportError> {
-        let offset = |partition: &i32| {
-            let id = TopicPartition::new(topic, *partition);
-            let marks = self.watermarks(&id)?;
+        let offset = |id: &TopicPartition| {
+            let marks = self.watermarks(id)?;
             Ok(match at {
                 Spot::Beginning => Some(marks.low),
                 Spot::End => Some(marks.high),
                 Spot::Time(time) => {
-                    let log = self.topics.get(topic);
-                    log.and_then(|log| log.at_time(*partition, time))
+                    let log = self.topics.get(&id.topic);
+                    log.and_then(|log| log.at_time(id.partition, time))
                 }
             })
         };

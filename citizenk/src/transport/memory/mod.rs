@@ -300,6 +300,13 @@ impl MemoryCluster {
         self.shared.with(|state| state.permits())
     }
 
+    /// The threads on which this was asked for, in order, since the last look.
+    #[cfg(test)]
+    pub(crate) fn asked(&self, what: &str) -> Vec<std::thread::ThreadId> {
+        self.shared
+            .with(|state| state.noted.remove(what).unwrap_or_default())
+    }
+
     // Settling.
 
     /// Records accepted from producers and not reported: under way, held or waiting for the broker.
@@ -379,6 +386,8 @@ impl Transport for MemoryTransport {
         _timeout: Duration,
     ) -> Result<Vec<TopicMetadata>, TransportError> {
         self.cluster.shared.with(|state| {
+            #[cfg(test)]
+            state.note("topics");
             state.reachable("topics")?;
             let logs = state.topics.values();
             Ok(logs
@@ -393,15 +402,16 @@ impl Transport for MemoryTransport {
 
     fn offsets(
         &self,
-        topic: &str,
-        partitions: &[i32],
+        partitions: &[TopicPartition],
         at: Spot,
         _committed_only: bool,
         _timeout: Duration,
     ) -> Result<Vec<Option<i64>>, TransportError> {
-        self.cluster
-            .shared
-            .with(|state| state.offsets(topic, partitions, at))
+        self.cluster.shared.with(|state| {
+            #[cfg(test)]
+            state.note("offsets");
+            state.offsets(partitions, at)
+        })
     }
 
     fn admin(&self) -> Result<Arc<dyn AdminPort>, TransportError> {

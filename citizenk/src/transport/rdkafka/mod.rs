@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::admin::AdminPort;
+use crate::record::TopicPartition;
 use crate::transport::oauth::Tokens;
 use crate::transport::transaction::{TransactionSpec, Transactions};
 use crate::transport::{
@@ -221,8 +222,7 @@ impl Transport for KafkaTransport {
 
     fn offsets(
         &self,
-        topic: &str,
-        partitions: &[i32],
+        partitions: &[TopicPartition],
         at: Spot,
         committed_only: bool,
         timeout: Duration,
@@ -233,7 +233,7 @@ impl Transport for KafkaTransport {
         } else {
             light.client()
         };
-        offsets::ask(client, topic, partitions, at, timeout)
+        offsets::ask(client, partitions, at, timeout)
     }
 
     fn admin(&self) -> Result<Arc<dyn AdminPort>, TransportError> {

@@ -8,6 +8,7 @@ use super::client::Client;
 use super::conf::millis;
 use super::error;
 use super::list::List;
+use crate::record::TopicPartition;
 use crate::transport::{Spot, TransportError};
 
 /// Between two tries.
@@ -18,15 +19,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// written counts for [`Spot::End`] where the client has `isolation.level=read_uncommitted`.
 pub(super) fn ask(
     client: &Client,
-    topic: &str,
-    partitions: &[i32],
+    partitions: &[TopicPartition],
     at: Spot,
     timeout: Duration,
 ) -> Result<Vec<Option<i64>>, TransportError> {
     let until = Instant::now() + timeout;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        match once(client, topic, partitions, at, left) {
+        match once(client, partitions, at, left) {
             Err(error) if error.retriable && left > 2 * PAUSE => {
                 tracing::debug!(%error, "asking again");
                 std::thread::park_timeout(PAUSE);
@@ -36,13 +36,24 @@ pub(super) fn ask(
     }
 }
 
+fn asking(partitions: &[TopicPartition]) -> String {
+    let mut topics: Vec<&str> = partitions.iter().map(|id| &*id.topic).collect();
+    topics.dedup();
+    match &topics[..] {
+        [first, _, ..] => format!(
+            "asking for offsets of `{first}` and {} other topics",
+            topics.len() - 1
+        ),
+        topics => format!("asking for offsets of `{}`", topics.concat()),
+    }
+}
+
 /// Not by `rd_kafka_ListOffsets`: its search for the leaders begins on the calling thread and goes on, on librdkafka's
 /// own, with every answer about any topic. Both may then free the same request (2.12.1): with a thousand topics asked
 /// for at once it ended the process in one of two runs. This call waits for the leaders by itself.
 fn once(
     client: &Client,
-    topic: &str,
-    partitions: &[i32],
+    partitions: &[TopicPartition],
     at: Spot,
     timeout: Duration,
 ) -> Result<Vec<Option<i64>>, TransportError> {
@@ -58,17 +69,15 @@ fn once(
     };
     let mut list = List::with_capacity(partitions.len());
     for partition in partitions {
-        list.add_named(topic, *partition, at);
+        list.add(partition, at);
     }
     // SAFETY: client and list are alive; the answers are written into the list, in its order.
     let code =
         unsafe { rd::rd_kafka_offsets_for_times(client.rk(), list.as_ptr(), millis(timeout)) };
-    error::check(code, || format!("asking for offsets of `{topic}`"))?;
-    let entries = list.entries().iter();
-    let offsets = entries.map(|entry| {
-        error::check(entry.err, || {
-            format!("asking for the offsets of {topic}/{}", entry.partition)
-        })?;
+    error::check(code, || asking(partitions))?;
+    let answers = list.entries().iter().zip(partitions);
+    let offsets = answers.map(|(entry, id)| {
+        error::check(entry.err, || format!("asking for the offsets of {id}"))?;
         Ok(Some(entry.offset).filter(|offset| *offset >= 0))
     });
     offsets.collect()

@@ -95,6 +95,9 @@ pub(super) struct State {
     activity: u64,
     next_id: u64,
     clock: (Instant, i64),
+    /// What was asked for, with the threads it was asked on.
+    #[cfg(test)]
+    pub(super) noted: BTreeMap<String, Vec<std::thread::ThreadId>>,
 }
 
 impl Default for State {
@@ -119,11 +122,19 @@ impl Default for State {
                 Instant::now(),
                 wall.map_or(0, |since| since.as_millis() as i64),
             ),
+            #[cfg(test)]
+            noted: BTreeMap::new(),
         }
     }
 }
 
 impl State {
+    #[cfg(test)]
+    pub(super) fn note(&mut self, what: &str) {
+        let noted = self.noted.entry(what.to_owned()).or_default();
+        noted.push(std::thread::current().id());
+    }
+
     pub(super) fn bump(&mut self) {
         self.activity += 1;
     }

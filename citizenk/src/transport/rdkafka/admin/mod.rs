@@ -293,7 +293,10 @@ impl AdminPort for KafkaAdmin {
         }
         let client = self.calls.client().clone();
         blocking("asking for offsets", move || {
-            offsets::ask(&client, &topic, &partitions, at, timeout)
+            let topic: Arc<str> = topic.into();
+            let ids = partitions.into_iter();
+            let ids = ids.map(|partition| TopicPartition::new(topic.clone(), partition));
+            offsets::ask(&client, &ids.collect::<Vec<_>>(), at, timeout)
         })
     }
 }

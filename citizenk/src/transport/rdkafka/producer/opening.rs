@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::super::client::{Client, lock};
 use super::super::offsets;
 use super::Shared;
+use crate::record::TopicPartition;
 use crate::transport::{Spot, TransportError};
 
 /// A cluster that cannot be reached or has no such topic is left to librdkafka, which has limits of its own.
@@ -122,7 +123,8 @@ fn leaders_answer(client: &Arc<Client>, topic: &str) -> Result<bool, TransportEr
         return Ok(false);
     };
     let count = i32::try_from(found.partitions).unwrap_or(i32::MAX);
-    let partitions: Vec<i32> = (0..count).collect();
-    offsets::ask(client, topic, &partitions, Spot::End, ASK)?;
+    let topic: Arc<str> = topic.into();
+    let ids = (0..count).map(|partition| TopicPartition::new(topic.clone(), partition));
+    offsets::ask(client, &ids.collect::<Vec<_>>(), Spot::End, ASK)?;
     Ok(true)
 }

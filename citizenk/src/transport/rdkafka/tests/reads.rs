@@ -153,3 +153,40 @@ fn a_bounded_read_ends_at_marks_aborts_and_open_transactions() {
         assert!(start.elapsed() < PATIENCE, "the end does not move on");
     }
 }
+
+/// As agents do that start at once.
+#[test]
+fn the_ends_of_many_topics_are_one_question() {
+    const TOPICS: usize = 200;
+    const LIST_OFFSETS: i16 = 2;
+    let transport = broker();
+    for number in 0..TOPICS {
+        let name = format!("t{number:03}");
+        transport.create_topic(&name, 2).expect("created");
+    }
+    fill(&transport, "t007", 1, 0..7);
+    fill(&transport, "t190", 0, 0..3);
+    let ids = |topic: usize| {
+        let name: Arc<str> = format!("t{topic:03}").into();
+        (0..2).map(move |partition| TopicPartition::new(name.clone(), partition))
+    };
+    let ids: Vec<TopicPartition> = (0..TOPICS).flat_map(ids).collect();
+    let broker = transport.embedded.as_ref().expect("embedded");
+    count_requests(broker);
+    let ends = Transport::offsets(&transport, &ids, Spot::End, false, PATIENCE);
+    let asked = requests(broker);
+    assert_eq!(asked.get(&LIST_OFFSETS), Some(&1), "{asked:?}");
+    let known = |id: &TopicPartition| match (&*id.topic, id.partition) {
+        ("t007", 1) => Some(7),
+        ("t190", 0) => Some(3),
+        _ => Some(0),
+    };
+    let wanted: Vec<Option<i64>> = ids.iter().map(known).collect();
+    assert_eq!(ends.expect("answered"), wanted);
+    // What does not exist spoils it for all.
+    let missing = [ids[0].clone(), TopicPartition::new("t007", 2)];
+    let limit = Duration::from_millis(300);
+    let refused = Transport::offsets(&transport, &missing, Spot::End, false, limit);
+    let refused = refused.expect_err("refused").to_string();
+    assert!(refused.contains("t007"), "{refused}");
+}

@@ -172,7 +172,8 @@ fn the_ends_of_many_topics_that_are_new_to_a_client_are_asked_for_at_once() {
                 let fresh = &fresh;
                 scope.spawn(move || {
                     fresh.topics(Some(name), PATIENCE).expect("known");
-                    let ends = fresh.offsets(name, &[0], Spot::End, false, PATIENCE);
+                    let id = TopicPartition::new(name.as_str(), 0);
+                    let ends = fresh.offsets(&[id], Spot::End, false, PATIENCE);
                     assert_eq!(ends.expect("an answer"), [Some(0)], "{name}");
                 });
             }

@@ -58,7 +58,8 @@ fn a_commit_is_read_with_its_offsets_and_an_abort_is_not() {
     }
     // Six, and where the abort ended; of an open transaction only who reads all sees the end.
     let end = |committed_only| {
-        let end = transport.offsets(&out, &[0], Spot::End, committed_only, PATIENCE);
+        let id = TopicPartition::new(out.as_str(), 0);
+        let end = transport.offsets(&[id], Spot::End, committed_only, PATIENCE);
         end.expect("an end")
     };
     assert_eq!((end(true), end(false)), (vec![Some(7)], vec![Some(12)]));
