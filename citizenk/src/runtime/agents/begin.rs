@@ -65,7 +65,15 @@ impl Crew {
         let begun = loop {
             match self.read_elsewhere(plan).await? {
                 Some(elsewhere) => break elsewhere,
-                None if Instant::now() >= until => break topics,
+                None if Instant::now() >= until => {
+                    tracing::warn!(
+                        agent = plan.spec.name,
+                        group = plan.group,
+                        after = ?REBALANCE,
+                        "the group still deals its partitions, and who had them is not known; the agent goes on where the group is"
+                    );
+                    break topics;
+                }
                 None => tokio::time::sleep(LOOKS).await,
             }
         };

@@ -1,13 +1,14 @@
 //! What starts ask their cluster, on the in-memory log.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
 use crate::prelude::*;
 use crate::testing::{TestApp, block_on};
-use crate::{Agent, AgentDef, ReadFrom};
+use crate::{Agent, AgentDef, AgentHandle, ReadFrom};
 
 const ORDERS: Topic<u32> = Topic::json("orders");
 const REFUNDS: Topic<u32> = Topic::json("refunds");
@@ -93,4 +94,107 @@ fn a_start_asks_its_clients_on_a_thread_that_may_block() {
         }
         app.stop().await.unwrap();
     });
+}
+
+/// Two workers, of which the first reads nothing for now; a rebalance is under way that waits for its call to end.
+async fn dealing(seen: &Seen, gate: &Arc<Semaphore>) -> TestApp {
+    let (say, waits) = (seen.clone(), gate.clone());
+    let app = move || {
+        let first = reader("first", &ORDERS, &say, &waits);
+        App::new("deals")
+            .drain(Duration::from_secs(30))
+            .topic(&REFUNDS)
+            .agent(first)
+    };
+    let app = TestApp::new(app)
+        .workers(2)
+        .partitions(&ORDERS, 2)
+        .partitions(&REFUNDS, 1)
+        .start()
+        .await
+        .unwrap();
+    push(&app, &ORDERS, 0..1);
+    push(&app, &REFUNDS, 10..20);
+    app.settle().await;
+    app.rebalance().await;
+    app
+}
+
+fn start(
+    app: &TestApp,
+    seen: &Seen,
+) -> tokio::task::JoinHandle<Result<AgentHandle, crate::AgentsError>> {
+    let (agents, late) = (app.agents(), reader("late", &REFUNDS, seen, &open()));
+    tokio::spawn(async move { agents.start_from(late, ReadFrom::Latest).await })
+}
+
+#[test]
+fn a_start_waits_for_a_group_that_deals_its_partitions() {
+    block_on(async {
+        let (seen, gate) = (Seen::default(), Arc::new(Semaphore::new(0)));
+        let app = dealing(&seen, &gate).await;
+        let starting = start(&app, &seen);
+        app.advance("9s").await;
+        assert!(app.agents().get("late").is_none(), "who reads is not known");
+        gate.add_permits(100);
+        app.advance("1s").await;
+        assert!(app.agents().get("late").is_some());
+        starting.await.unwrap().unwrap();
+        push(&app, &REFUNDS, 20..22);
+        app.settle().await;
+        assert_eq!(*seen.lock().unwrap(), [0, 20, 21]);
+        app.stop().await.unwrap();
+    });
+}
+
+/// The log is that of the command line.
+#[cfg(feature = "cli")]
+mod logged {
+    use std::io::Write;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_start_does_not_wait_for_ever_for_a_group_that_deals_its_partitions() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _listening = tracing::subscriber::set_default(subscriber);
+        block_on(async {
+            let (seen, gate) = (Seen::default(), Arc::new(Semaphore::new(0)));
+            let app = dealing(&seen, &gate).await;
+            let starting = start(&app, &seen);
+            app.advance("9s").await;
+            assert!(app.agents().get("late").is_none());
+            app.advance("2s").await;
+            assert!(app.agents().get("late").is_some(), "it begins all the same");
+            let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            let line = said.lines().find(|line| line.contains("still deals"));
+            let line = line.expect("a warning");
+            for part in ["WARN", "agent=\"late\"", "group=\"deals\"", "after=10s"] {
+                assert!(line.contains(part), "{part}: {line}");
+            }
+            gate.add_permits(100);
+            app.settle().await;
+            starting.await.unwrap().unwrap();
+            app.stop().await.unwrap();
+        });
+    }
 }

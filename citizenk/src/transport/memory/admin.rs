@@ -272,13 +272,16 @@ fn member_id(client_id: &str, id: MemberId) -> String {
 
 fn state_of(group: &Group) -> GroupState {
     match group.members().next() {
+        Some(_) if group.is_dealing() => GroupState::Rebalancing,
         Some(_) => GroupState::Stable,
         None => GroupState::Empty,
     }
 }
 
+/// As of a group of the classic protocol: while it deals its partitions, it does not tell whose they are.
 fn describe_group(name: &str, group: &Group) -> GroupDescription {
     let members = group.members();
+    let told = !group.is_dealing();
     GroupDescription {
         group: name.to_owned(),
         state: state_of(group),
@@ -294,6 +297,7 @@ fn describe_group(name: &str, group: &Group) -> GroupDescription {
                 partitions: group
                     .owned(id)
                     .iter()
+                    .filter(|_| told)
                     .map(|p| PartitionId::new(&*p.topic, p.partition))
                     .collect(),
                 target: None,

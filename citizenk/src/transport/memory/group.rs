@@ -356,6 +356,11 @@ impl Group {
             .map(|member| (member.id, member.client_id.as_str()))
     }
 
+    /// Whether partitions have yet to go to whom they are meant for.
+    pub(super) fn is_dealing(&self) -> bool {
+        self.owners != self.target || !self.release.is_empty()
+    }
+
     /// Whether the member is on its way out.
     pub(super) fn is_leaving(&self, id: MemberId) -> bool {
         self.members
