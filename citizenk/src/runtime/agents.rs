@@ -232,7 +232,8 @@ impl Agents {
     ///
     /// [`ReadFrom::Latest`] is the end as of this call, however long it takes until partitions come, or what the
     /// group has committed by then where that is ahead. Where another worker reads the topic with the group and this
-    /// one does not yet, the group has begun: this agent goes on where it is and skips nothing. While the group deals its partitions
+    /// one does not yet, the group has begun: this agent goes on where it is and skips nothing. What a static member
+    /// (`group.instance.id`) left listed when it was stopped is no other worker. While the group deals its partitions
     /// this is not known, and waited for, ten seconds at most; then the group is followed. Positions that the
     /// group did not have are committed before this answers, those of all partitions.
     ///

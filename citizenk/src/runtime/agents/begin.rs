@@ -16,6 +16,7 @@ use super::{ASK, AgentHandle, AgentsError, ReadFrom};
 use crate::admin::{AdminError, AdminErrorKind, GroupDescription};
 use crate::error::TransportError;
 use crate::runtime::crew::Crew;
+use crate::runtime::crew::consumer::own_instances;
 use crate::runtime::joint::Joint;
 use crate::runtime::place::{self, Ends, Offsets, Place, Then};
 use crate::runtime::plan::AgentPlan;
@@ -165,9 +166,19 @@ impl Crew {
         // The clients are asked, which may take them a while.
         let named = move || Own {
             members: crew.member_ids(cluster, &name),
+            instances: crew.instances(cluster),
         };
         let own = self.spec.handle.spawn_blocking(named).await.ok()?;
         Some(Ok((described, own)))
+    }
+
+    /// The static members that this worker is on the cluster, if it is one.
+    fn instances(&self, cluster: &str) -> BTreeSet<String> {
+        let cluster = self.spec.clusters.of(cluster);
+        cluster.map_or_else(
+            |_| BTreeSet::new(),
+            |cluster| own_instances(&cluster.consumer_settings),
+        )
     }
 }
 

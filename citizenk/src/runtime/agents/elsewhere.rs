@@ -11,6 +11,8 @@ use crate::admin::{GroupDescription, GroupState, MemberDescription};
 pub(super) struct Own {
     /// By the coordinator, now.
     pub(super) members: BTreeSet<String>,
+    /// As static members, also before this start.
+    pub(super) instances: BTreeSet<String>,
 }
 
 /// Topics of which other members have partitions and this worker has none; `None`: the group is dealing them, and does
@@ -20,6 +22,13 @@ pub(super) fn elsewhere(group: &GroupDescription, own: &Own) -> Option<BTreeSet<
         .members
         .iter()
         .partition(|member| own.members.contains(&member.member_id));
+    // What a static member had before it was started anew stays listed until it joins again. It reads nothing, and
+    // nobody else reads it meanwhile.
+    let gone = |member: &MemberDescription| {
+        let instance = member.instance_id.as_ref();
+        instance.is_some_and(|instance| own.instances.contains(instance))
+    };
+    let others: Vec<_> = others.into_iter().filter(|other| !gone(other)).collect();
     if group.state == GroupState::Rebalancing && !others.is_empty() {
         return None;
     }
@@ -67,9 +76,11 @@ mod tests {
         }
     }
 
-    fn own(members: &[&str]) -> Own {
+    fn own(members: &[&str], instances: &[&str]) -> Own {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Own {
-            members: members.iter().map(|name| (*name).to_owned()).collect(),
+            members: names(members),
+            instances: names(instances),
         }
     }
 
@@ -87,8 +98,11 @@ mod tests {
             joining,
         ];
         let group = group(GroupState::Stable, members);
-        assert_eq!(elsewhere(&group, &own(&["b"])), found(&["t", "w"]));
-        assert_eq!(elsewhere(&group, &own(&[])), found(&["t", "u", "v", "w"]));
+        assert_eq!(elsewhere(&group, &own(&["b"], &[])), found(&["t", "w"]));
+        assert_eq!(
+            elsewhere(&group, &own(&[], &["x"])),
+            found(&["t", "u", "v", "w"])
+        );
     }
 
     #[test]
@@ -96,9 +110,23 @@ mod tests {
         let members = || vec![member("a", None, &[]), member("b", None, &[])];
         let of = |state| group(state, members());
         let dealing = of(GroupState::Rebalancing);
-        assert_eq!(elsewhere(&dealing, &own(&["a"])), None);
-        assert_eq!(elsewhere(&dealing, &own(&["a", "b"])), found(&[]));
+        assert_eq!(elsewhere(&dealing, &own(&["a"], &[])), None);
+        assert_eq!(elsewhere(&dealing, &own(&["a", "b"], &[])), found(&[]));
         let stable = of(GroupState::Stable);
-        assert_eq!(elsewhere(&stable, &own(&["a"])), found(&[]));
+        assert_eq!(elsewhere(&stable, &own(&["a"], &[])), found(&[]));
+    }
+
+    #[test]
+    fn a_static_member_that_comes_back_is_not_somebody_else() {
+        let own = own(&[], &["worker-1"]);
+        let before = || member("old", Some("worker-1"), &["t"]);
+        let lone = group(GroupState::Stable, vec![before()]);
+        assert_eq!(elsewhere(&lone, &own), found(&[]));
+        let lone = group(GroupState::Rebalancing, vec![before()]);
+        assert_eq!(elsewhere(&lone, &own), found(&[]));
+        // Others have begun to read the topic, whatever it had of it.
+        let other = member("other", Some("worker-2"), &["t"]);
+        let shared = group(GroupState::Stable, vec![before(), other]);
+        assert_eq!(elsewhere(&shared, &own), found(&["t"]));
     }
 }

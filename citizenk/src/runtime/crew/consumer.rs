@@ -16,6 +16,7 @@ use crate::runtime::status::GroupStatus;
 use crate::transport::{ConsumerSpec, TransportError};
 
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
+const INSTANCE: &str = "group.instance.id";
 
 impl Crew {
     /// The team's consumer, with the agents it begins with.
@@ -103,6 +104,13 @@ impl Crew {
     }
 }
 
+/// The static members that this worker is, if it is one.
+pub(in crate::runtime) fn own_instances(settings: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let both = [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce].into_iter();
+    both.filter_map(|guarantee| member_settings(settings, guarantee).remove(INSTANCE))
+        .collect()
+}
+
 /// A static member's name is for one member: agents of both guarantees in one group have a consumer each, which would
 /// fence one another.
 fn member_settings(
@@ -111,7 +119,7 @@ fn member_settings(
 ) -> BTreeMap<String, String> {
     let mut settings = settings.clone();
     if guarantee == Guarantee::ExactlyOnce
-        && let Some(instance) = settings.get_mut("group.instance.id")
+        && let Some(instance) = settings.get_mut(INSTANCE)
     {
         instance.push_str("-exactly-once");
     }
@@ -133,5 +141,9 @@ mod tests {
         };
         assert_eq!(name(Guarantee::AtLeastOnce), "worker-3");
         assert_eq!(name(Guarantee::ExactlyOnce), "worker-3-exactly-once");
+        let settings = [("group.instance.id".to_owned(), "worker-3".to_owned())];
+        let both = ["worker-3", "worker-3-exactly-once"].map(str::to_owned);
+        assert_eq!(own_instances(&settings.into()), both.into());
+        assert_eq!(own_instances(&BTreeMap::new()), BTreeSet::new());
     }
 }

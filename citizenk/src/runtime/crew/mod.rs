@@ -26,7 +26,7 @@ use crate::runtime::seat::{AgentState, Seat};
 use crate::runtime::status::GroupStatus;
 use crate::transport::{ConsumerHandle, TransportError};
 
-mod consumer;
+pub(in crate::runtime) mod consumer;
 mod team;
 
 pub(in crate::runtime) use self::team::Member;
