@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use replicator_domain::config::Effective;
 use replicator_domain::env::Options;
+use replicator_domain::unified::unified;
 use replicator_domain::{Issue, is_file_name};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,43 @@ impl Snapshot {
             add(text);
         }
         format!("{hash:016x}")
+    }
+
+    /// Replaces a text; `None` takes it away.
+    pub(crate) fn put(&mut self, which: &Which, text: Option<&str>) {
+        let (texts, name) = match which {
+            Which::Mappings => {
+                text.unwrap_or(NOTHING).clone_into(&mut self.mappings);
+                return;
+            }
+            Which::Template(name) => (&mut self.templates, name),
+            Which::TopicMapping(name) => (&mut self.topic_mappings, name),
+        };
+        match text {
+            Some(text) => texts.insert(name.clone(), text.to_owned()),
+            None => texts.remove(name),
+        };
+    }
+
+    /// What makes these texts the other ones, for `patch`.
+    pub(crate) fn diff(&self, after: &Self) -> String {
+        let mut diff = unified("mappings.json", Some(&self.mappings), Some(&after.mappings));
+        for (folder, before, after) in [
+            ("templates", &self.templates, &after.templates),
+            (
+                "topic_mappings",
+                &self.topic_mappings,
+                &after.topic_mappings,
+            ),
+        ] {
+            let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            for name in names {
+                let [before, after] = [before, after].map(|texts| texts.get(name));
+                let file = format!("{folder}/{name}.json");
+                diff += &unified(&file, before.map(String::as_str), after.map(String::as_str));
+            }
+        }
+        diff
     }
 }
 
@@ -89,6 +127,9 @@ pub(crate) type Written = Vec<(PathBuf, Option<(Option<SystemTime>, u64)>)>;
 
 /// A mapping file that was never there.
 pub(crate) const NOTHING: &str = "{}";
+
+/// So many changes are taken back to find out what a version was.
+const FAR_BACK: usize = 50;
 
 /// Of the texts of one page of versions.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -471,6 +512,19 @@ impl Store {
         }
         // The name is what it is asked for by.
         Ok(Some(Version { id, ..version }))
+    }
+
+    /// The texts that had this version, as far as what was saved leads back from these.
+    pub(crate) fn back_to(&self, version: &str, mut texts: Snapshot) -> Option<Snapshot> {
+        for id in self.ids().ok()?.into_iter().take(FAR_BACK) {
+            // Without a link that cannot be read no older version is met.
+            let kept = self.version(id).ok().flatten()?;
+            texts.put(&kept.which, kept.text.as_deref());
+            if texts.version() == version {
+                return Some(texts);
+            }
+        }
+        None
     }
 
     fn active_file(&self) -> PathBuf {

@@ -17,6 +17,7 @@ pub mod record;
 pub mod replay;
 pub mod sample;
 pub mod transform;
+pub mod unified;
 pub mod values;
 
 pub use config::{Loaded, Mapping, MappingFile, Pair, is_file_name, load};

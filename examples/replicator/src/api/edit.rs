@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::look::unknown;
 use super::{Change, Tagged, refused, writable};
 use crate::domain::config::{MappingFile, Origin};
+use crate::domain::diff::diff;
 use crate::domain::replay::Speed;
 use crate::domain::{Issue, Mapping};
 use crate::engine::{Config, Engine};
@@ -68,31 +69,18 @@ pub(crate) async fn save(
     let mut snapshot = engine.texts().map_err(Problem::internal)?;
     let there = engine.examined(snapshot.clone(), one);
     let text = if there.loaded.is_valid() {
-        change.matches(&there.version)?;
+        let matches = change.matches(&there.version);
+        matches.map_err(|problem| told(engine, problem, change, &there))?;
         edit(&there)?
     } else {
         // What is on disk and not in use, a mistake by hand, is not overwritten without a word.
-        change
-            .matches("*")
-            .map_err(|_| replaces(&there.loaded.issues).with("on_disk", there.version.as_str()))?;
+        change.matches("*").map_err(|_| {
+            let problem = replaces(&there.loaded.issues).with("on_disk", there.version.as_str());
+            told(engine, problem, change, &there)
+        })?;
         edit(&engine.config())?
     };
-    match (&which, &text) {
-        (Which::Mappings, Some(text)) => snapshot.mappings.clone_from(text),
-        (Which::Mappings, None) => NOTHING.clone_into(&mut snapshot.mappings),
-        (Which::Template(name), Some(text)) => {
-            snapshot.templates.insert(name.clone(), text.clone());
-        }
-        (Which::Template(name), None) => {
-            snapshot.templates.remove(name);
-        }
-        (Which::TopicMapping(name), Some(text)) => {
-            snapshot.topic_mappings.insert(name.clone(), text.clone());
-        }
-        (Which::TopicMapping(name), None) => {
-            snapshot.topic_mappings.remove(name);
-        }
-    }
+    snapshot.put(&which, text.as_deref());
     // Without a mapping file what was there goes on.
     let text = text.or_else(|| (which == Which::Mappings).then(|| NOTHING.to_owned()));
     let examined = engine.examined(snapshot, one);
@@ -117,6 +105,22 @@ pub(crate) async fn save(
     // What was saved: another worker may have gone on from there.
     let version = examined.version;
     Ok(Tagged(version.clone(), Saved { version, issues }))
+}
+
+/// The refusal, with what has changed since the version that its sender has seen.
+fn told(engine: &Engine, problem: Problem, change: &Change<'_>, there: &Config) -> Problem {
+    let tag = change.tag();
+    let seen = tag.and_then(|tag| engine.texts_of(tag, &there.snapshot));
+    let Some(seen) = seen else {
+        // It is too old, or none of ours.
+        return problem.with("diff", serde_json::Value::Null);
+    };
+    let problem = problem.with("diff", seen.diff(&there.snapshot));
+    if !there.loaded.is_valid() {
+        return problem;
+    }
+    let changes = diff(&engine.examined(seen, None).loaded, &there.loaded);
+    problem.with("changes", serde_json::to_value(changes).unwrap_or_default())
 }
 
 fn replaces(issues: &[Issue]) -> Problem {

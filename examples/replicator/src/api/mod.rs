@@ -56,13 +56,15 @@ impl Change<'_> {
         }
     }
 
+    /// The version it is made of, as it says.
+    pub(crate) fn tag(&self) -> Option<&str> {
+        let given = self.headers.get(IF_MATCH)?.to_str().ok()?;
+        Some(given.trim().trim_start_matches("W/").trim_matches('"'))
+    }
+
     /// Whether it is made of this version, which is the newest.
     pub(crate) fn matches(&self, version: &str) -> Result<(), Problem> {
-        let given = self
-            .headers
-            .get(IF_MATCH)
-            .and_then(|value| value.to_str().ok());
-        match given.map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"')) {
+        match self.tag() {
             Some(tag) if tag == version || tag == "*" => Ok(()),
             Some(tag) => {
                 let detail = "somebody else has changed the configuration; look at it again";

@@ -21,7 +21,7 @@ mod sink;
 mod trouble;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
@@ -132,6 +132,9 @@ pub(crate) struct GroupInfo {
     pub(crate) looked_at: Option<i64>,
 }
 
+/// So many configurations are remembered.
+const FORMER: usize = 20;
+
 /// How long a cluster may take to answer before the mappings that need it wait.
 const ASK: Duration = Duration::from_secs(5);
 
@@ -144,6 +147,8 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     tools: OnceLock<Tools>,
     config: RwLock<Arc<Config>>,
+    /// What counted before, the newest last: somebody may be about to change it.
+    former: Mutex<VecDeque<Snapshot>>,
     /// What is wrong with the files as they are, while an older configuration runs.
     refused: Mutex<Option<(String, Vec<Issue>)>>,
     pub(crate) runs: Mutex<BTreeMap<RunKey, Live>>,
@@ -187,6 +192,7 @@ impl Engine {
             options,
             tools: OnceLock::new(),
             config: RwLock::default(),
+            former: Mutex::default(),
             refused: Mutex::default(),
             away: Mutex::default(),
             runs: Mutex::default(),
@@ -213,6 +219,32 @@ impl Engine {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Goes on with another configuration, and remembers the one before.
+    fn take(&self, config: Config) {
+        let before = self.config();
+        let mut former = lock(&self.former);
+        if former.len() >= FORMER {
+            former.pop_front();
+        }
+        former.push_back(before.snapshot.clone());
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// The texts as they were in a version; `now` is what they have become. `None`: nobody knows any more.
+    pub(crate) fn texts_of(&self, version: &str, now: &Snapshot) -> Option<Snapshot> {
+        let before = self.config();
+        if before.version == version {
+            return Some(before.snapshot.clone());
+        }
+        let former = lock(&self.former).clone();
+        let known = former
+            .into_iter()
+            .rev()
+            .find(|one| one.version() == version);
+        // Also what was seen of another worker, or before a restart.
+        known.or_else(|| self.store.back_to(version, now.clone()))
     }
 
     pub(crate) fn refused(&self) -> Option<(String, Vec<Issue>)> {
@@ -350,8 +382,7 @@ impl Engine {
                             comment = config.loaded.file.comment,
                             "configuration"
                         );
-                        *self.config.write().unwrap_or_else(PoisonError::into_inner) =
-                            Arc::new(config);
+                        self.take(config);
                         changed = true;
                     } else {
                         if version == before.version {
