@@ -114,3 +114,44 @@ async fn each_worker_answers_for_all_and_a_pause_reaches_them() -> citizenk::Res
     assert_eq!(workers(&app, 1).await.len(), 1);
     Ok(app.stop().await?)
 }
+
+#[tokio::test]
+async fn without_a_group_workers_share_the_partitions() -> citizenk::Result<()> {
+    let mut all = Vec::new();
+    for (index, own) in [("0", [0, 2]), ("1", [1, 3])] {
+        let folder = Folder::new();
+        folder.mappings(&json!([mapping("a", "A", "B")]));
+        let shares = [("WORKER_INDEX", index), ("WORKER_COUNT", "2")];
+        let app = start(&folder, &shares).await;
+        create(&app, "source", &["A"], 4).await;
+        create(&app, "target", &["B"], 4).await;
+        running(&app, "a").await;
+        for n in 0..40 {
+            let (partition, value) = (n % 4, n.to_string());
+            let topic = app.topic(&source("A"));
+            topic.push_to(partition, None, value.as_bytes(), citizenk::Headers::new());
+        }
+        app.settle().await;
+        let mut copied = values(&app, &target("B"));
+        assert_eq!(copied.len(), 20, "worker {index}: {copied:?}");
+        all.append(&mut copied);
+        app.advance("2s").await;
+        let row = row(&app, "a").await;
+        assert_eq!(
+            (&row["assignments"], &row["source_count"], &row["lag"]),
+            (&json!(own), &json!(20), &json!(0)),
+            "{row}"
+        );
+        let partitions: Vec<Value> = app.get("/api/mappings/a/partitions").await.json();
+        let told = partitions.iter().map(|one| &one["partition"]);
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            own.map(|own| json!(own)).each_ref()
+        );
+        app.stop().await?;
+    }
+    // Each record by one of them.
+    all.sort_by_key(|value| value.parse::<u32>().expect("a number"));
+    assert!((0..40).map(|n| n.to_string()).eq(all));
+    Ok(())
+}

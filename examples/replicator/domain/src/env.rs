@@ -39,14 +39,48 @@ pub struct Options {
     pub colour: Option<String>,
     /// Whether this worker runs files; `None`: if it is worker 0.
     pub run_files: Option<bool>,
-    /// This worker's number among those without a group.
+    /// This worker's number.
     pub worker_index: u32,
-    /// How many there are.
+    /// How many workers there are.
     pub worker_count: u32,
     /// Whether the two clusters are given.
     pub has_source: bool,
     /// See `has_source`.
     pub has_target: bool,
+}
+
+/// Which of a topic's partitions a worker copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    index: u32,
+    count: u32,
+}
+
+impl Share {
+    /// All that it is given.
+    pub const ALL: Self = Self { index: 0, count: 1 };
+
+    /// Whether this one is among them.
+    #[must_use]
+    pub fn has(self, partition: i32) -> bool {
+        u32::try_from(partition).is_ok_and(|partition| partition % self.count == self.index)
+    }
+}
+
+impl Options {
+    /// In a group the broker deals partitions out. Without one every worker is given all of them and leaves those
+    /// that are another's.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        match self.group {
+            Some(_) => Share::ALL,
+            None => Share {
+                index: self.worker_index,
+                // Checked when it was read.
+                count: self.worker_count.max(1),
+            },
+        }
+    }
 }
 
 /// Variables of `citizenk` that come with the options.
@@ -196,6 +230,16 @@ pub fn translate(vars: &Vars) -> Result<Translated, Vec<String>> {
         reader
             .errors
             .push("WORKER_INDEX: it is below WORKER_COUNT, and begins with 0".to_owned());
+    }
+    let peers = reader.get("CITIZENK_PEERS").unwrap_or_default();
+    let others = peers
+        .split(',')
+        .filter(|url| !url.trim().is_empty())
+        .count()
+        > 1;
+    if others && options.group.is_none() && options.worker_count == 1 {
+        let message = "CITIZENK_PEERS names several workers, and without KAFKA_SOURCE_GROUP_NAME each of them would copy everything: set WORKER_COUNT, and WORKER_INDEX on each";
+        reader.errors.push(message.to_owned());
     }
     if reader.errors.is_empty() {
         Ok((options, out))
@@ -375,6 +419,29 @@ mod tests {
     }
 
     #[test]
+    fn without_a_group_each_partition_is_of_one_worker() {
+        let share = |index: &str, group: &str| {
+            let pairs = [
+                ("WORKER_INDEX", index),
+                ("WORKER_COUNT", "3"),
+                ("KAFKA_SOURCE_GROUP_NAME", group),
+            ];
+            translate(&vars(&pairs)).expect("valid").0.share()
+        };
+        let shares = ["0", "1", "2"].map(|index| share(index, ""));
+        for partition in 0..20 {
+            let owners = shares.iter().filter(|share| share.has(partition));
+            assert_eq!(owners.count(), 1, "{partition}");
+        }
+        assert_eq!(share("1", "g"), Share::ALL);
+        let peers = ("CITIZENK_PEERS", "http://a:1,http://b:1");
+        for more in [("KAFKA_SOURCE_GROUP_NAME", "g"), ("WORKER_COUNT", "2")] {
+            assert!(translate(&vars(&[peers, more])).is_ok(), "{more:?}");
+        }
+        assert_eq!(translate(&vars(&[])).expect("valid").0.share(), Share::ALL);
+    }
+
+    #[test]
     fn mistakes_name_the_variable_and_no_secret() {
         for (pairs, part) in [
             (
@@ -417,6 +484,10 @@ mod tests {
             (
                 &[("WORKER_INDEX", "2"), ("WORKER_COUNT", "2")],
                 "WORKER_INDEX: it is below",
+            ),
+            (
+                &[("CITIZENK_PEERS", "http://a:1, http://b:1")],
+                "CITIZENK_PEERS names several workers",
             ),
         ] {
             let errors = translate(&vars(pairs)).expect_err(part);

@@ -178,7 +178,12 @@ impl Engine {
             .target_is_file
             .then(|| self.sink(&self.store.target(&key.pair.target)));
         Live {
-            run: Arc::new(Run::new(key.pair.clone(), rules, sink)),
+            run: Arc::new(Run::new(
+                key.pair.clone(),
+                self.options.share(),
+                rules,
+                sink,
+            )),
             history: Arc::default(),
             replay: None,
             task: Arc::default(),

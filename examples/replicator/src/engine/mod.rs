@@ -92,7 +92,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// The partitions it has, with the next offset that is not settled.
+    /// The partitions it copies, with the next offset that is not settled.
     pub(crate) fn positions(&self) -> BTreeMap<i32, Option<i64>> {
         let status = self.agent.get().map(AgentHandle::status);
         let partitions = status
@@ -101,6 +101,7 @@ impl Live {
         partitions
             .unwrap_or_default()
             .into_iter()
+            .filter(|(at, _)| self.run.share.has(at.partition))
             .map(|(at, next)| (at.partition, next))
             .collect()
     }

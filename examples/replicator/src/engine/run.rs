@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use citizenk::prelude::*;
 use citizenk::{RawRecord, RawRecords};
+use replicator_domain::env::Share;
 use replicator_domain::transform::{Buffers, NoSuchPartition};
 use replicator_domain::{Mapping, Outcome, Pair, Record, Transform};
 
@@ -113,6 +114,8 @@ impl Rules {
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) pair: Pair,
+    /// Records of other partitions are another worker's.
+    pub(super) share: Share,
     rules: RwLock<Arc<Rules>>,
     pub(crate) counters: Counters,
     phase: Mutex<Phase>,
@@ -134,9 +137,10 @@ impl replicator_domain::Headers for Raw<'_> {
 }
 
 impl Run {
-    pub(crate) fn new(pair: Pair, rules: Rules, sink: Option<Arc<FileSink>>) -> Self {
+    pub(crate) fn new(pair: Pair, share: Share, rules: Rules, sink: Option<Arc<FileSink>>) -> Self {
         Self {
             pair,
+            share,
             rules: RwLock::new(Arc::new(rules)),
             counters: Counters::default(),
             phase: Mutex::new(Phase::Starting),
@@ -242,6 +246,9 @@ impl Run {
     ) -> citizenk::Result<()> {
         let first = records.iter().next();
         let (partition, offset) = first.map_or((0, 0), |first| (first.partition(), first.offset()));
+        if !self.share.has(partition) {
+            return Ok(());
+        }
         let last = records.iter().last().map_or(offset, |last| last.offset());
         let handled = self.copy(records, out, target, now);
         let mut troubles = lock(&self.troubles);
@@ -548,7 +555,7 @@ pub(super) mod tests {
             from: "source/A".to_owned(),
             to: "target/B".to_owned(),
         };
-        Run::new(pair, rules, None)
+        Run::new(pair, Share::ALL, rules, None)
     }
 
     #[test]
