@@ -182,3 +182,55 @@ async fn a_replay_that_is_over_is_led_back() -> citizenk::Result<()> {
     assert_eq!(values(&app, &target("B")), twice);
     Ok(app.stop().await?)
 }
+
+#[tokio::test]
+async fn a_cluster_that_does_not_answer_is_named_and_is_no_empty_topic() -> citizenk::Result<()> {
+    let (_folder, app) = copying(json!({})).await;
+    let empty = app.get("/api/messages?topic=A&from=earliest").await;
+    assert_eq!(
+        (empty.status, &empty.json::<Value>()["messages"]),
+        (200, &json!([]))
+    );
+    for partition in [0, 1] {
+        let topic = app.topic(&source("A"));
+        topic.push_to(partition, None, b"{}", citizenk::Headers::new());
+    }
+    app.settle().await;
+    let unanswered = async |path: &str| {
+        let answer = app.get(path).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.body);
+        let problem: Value = answer.json();
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        let says = detail.contains("the source cluster does not answer");
+        assert!(says && problem["cluster"] == "source", "{path}: {problem}");
+    };
+    // It takes requests and answers none.
+    let withhold = |partition: i32, held: bool| {
+        let until = held.then_some(citizenk::testing::Withheld::ForEver);
+        app.withhold(&source("A"), partition, until);
+    };
+    withhold(0, true);
+    let some = app.get("/api/messages?topic=A&from=earliest").await;
+    let found: Value = some.json();
+    assert_eq!(
+        (some.status, &found["scanned"], &found["timed_out"]),
+        (200, &json!(1), &json!(true)),
+        "what was found is answered: {found}"
+    );
+    withhold(1, true);
+    unanswered("/api/messages?topic=A&from=earliest&timeout_ms=2000").await;
+    unanswered("/api/messages?topic=A").await;
+    withhold(0, false);
+    withhold(1, false);
+    // It is gone.
+    app.cluster_available("source", false);
+    unanswered("/api/messages?topic=A").await;
+    let test = json!({ "expression": "key", "topic": "A" });
+    let tried = app.post("/api/filter-test", &test).await;
+    assert!(
+        tried.status == 503 && tried.body.contains("the source cluster does not answer"),
+        "{}",
+        tried.body
+    );
+    Ok(app.stop().await?)
+}

@@ -8,7 +8,7 @@ use axum::http::header::ACCEPT;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use citizenk::prelude::*;
-use citizenk::{Position, Read, Reader};
+use citizenk::{Position, Read, ReadError, Reader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -145,6 +145,21 @@ pub(crate) fn shown(bytes: Option<&[u8]>) -> Option<String> {
 /// Of the records of one answer, whatever limit was asked for.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
+/// Nothing at all was read of a cluster.
+fn silent(cluster: &str, why: impl std::fmt::Display) -> Problem {
+    let detail = format!("the {cluster} cluster does not answer: {why}");
+    Problem::unavailable(detail, Duration::from_secs(5)).with("cluster", cluster)
+}
+
+/// Why a read gave nothing.
+fn nothing(cluster: &str, error: ReadError) -> Problem {
+    match &error {
+        ReadError::Silent { .. } => silent(cluster, error),
+        ReadError::Transport { source, .. } if source.retriable => silent(cluster, error),
+        _ => error.into(),
+    }
+}
+
 /// The last records of a topic.
 pub(crate) async fn last(
     reader: &Reader,
@@ -161,7 +176,8 @@ pub(crate) async fn last(
         .patience(Duration::from_secs(5))
         .stream()
         .all();
-    Ok(read.await?.iter().map(Taken::of).collect())
+    let found = read.await.map_err(|error| nothing(cluster, error))?;
+    Ok(found.iter().map(Taken::of).collect())
 }
 
 fn read(reader: &Reader, wanted: &Wanted, live: bool) -> Result<Read<Option<RawBytes>>, Problem> {
@@ -210,7 +226,8 @@ fn read(reader: &Reader, wanted: &Wanted, live: bool) -> Result<Read<Option<RawB
 
 /// Records of a topic of either cluster. No group is joined and nothing is committed.
 ///
-/// With `Accept: text/event-stream` they come as they are written, until the client goes.
+/// What was found when the time is over is answered with `timed_out`; 503, when that is nothing because the cluster
+/// does not answer. With `Accept: text/event-stream` they come as they are written, until the client goes.
 #[citizenk::route(get = "/messages")]
 pub(crate) async fn messages(
     State(_engine): State<Engine>,
@@ -261,7 +278,8 @@ pub(crate) async fn messages(
             .into_response());
     }
     let begun = tokio::time::Instant::now();
-    let end = begun + Duration::from_millis(wanted.timeout_ms.clamp(1, 60_000));
+    let patience = Duration::from_millis(wanted.timeout_ms.clamp(1, 60_000));
+    let end = begun + patience;
     let limit = wanted.limit.clamp(1, 10_000);
     let mut found = Messages {
         messages: Vec::new(),
@@ -275,6 +293,11 @@ pub(crate) async fn messages(
     let (mut scratch, mut bytes) = (Scratch::default(), 0);
     loop {
         let event = match tokio::time::timeout_at(end, stream.next()).await {
+            Err(_) if found.scanned == 0 => {
+                let topic = &wanted.topic;
+                let why = format!("no record of `{topic}` came within {patience:?}");
+                return Err(silent(&wanted.cluster, why));
+            }
             Err(_) => {
                 found.timed_out = true;
                 break;
@@ -282,7 +305,12 @@ pub(crate) async fn messages(
             Ok(None) => break,
             Ok(Some(Ok(event))) => event,
             Ok(Some(Err(error))) if !error.is_final() => continue,
-            Ok(Some(Err(error))) => return Err(error.into()),
+            // What came is not kept back for what does not.
+            Ok(Some(Err(ReadError::Silent { .. }))) if found.scanned > 0 => {
+                found.timed_out = true;
+                break;
+            }
+            Ok(Some(Err(error))) => return Err(nothing(&wanted.cluster, error)),
         };
         found.scanned += 1;
         let taken = Taken::of(&event);
