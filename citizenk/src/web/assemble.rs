@@ -9,13 +9,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{Extensions, Method};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{Extensions, Method, Uri};
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
 
 use super::asyncapi;
 use super::auto::{self, Context, DocsPage};
@@ -217,11 +218,32 @@ impl WebPlan {
         if config.prefix.is_empty() {
             all
         } else {
-            Router::new()
-                .nest(&config.prefix, all)
-                .fallback(errors::outside(config.prefix.clone()))
+            let prefix = config.prefix.clone();
+            let below = Router::new()
+                .nest(&prefix, all)
+                .fallback(errors::outside(prefix.clone()));
+            // Proxies add a slash. It is answered and not sent back to them, who would add it again.
+            let root = below.clone();
+            below.route(
+                &format!("{}/", config.prefix),
+                any(move |request| root.oneshot(at(&prefix, request))),
+            )
         }
     }
+}
+
+/// The request as one for this path.
+fn at(path: &str, mut request: Request) -> Request {
+    let mut parts = request.uri().clone().into_parts();
+    let target = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    parts.path_and_query = target.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 fn annotated(routes: &[RouteDef]) -> Router {

@@ -289,7 +289,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_page_finds_its_files_behind_a_prefix_too() -> citizenk::Result<()> {
-        for (prefix, shell) in [("", "/"), ("/below/it", "/below/it")] {
+        for (prefix, shell) in [
+            ("", "/"),
+            ("/below/it", "/below/it"),
+            ("/below/it", "/below/it/"),
+        ] {
             let app = TestApp::new(|| App::new("page").routes(routes()));
             let app = app.env("CITIZENK_PREFIX", prefix).start().await?;
             let shell = app.get(shell).await;

@@ -118,6 +118,37 @@ fn a_route_of_a_module_moves_behind_its_prefix() {
 }
 
 #[tokio::test]
+async fn the_root_below_a_prefix_may_have_a_slash() {
+    let root = |axum::extract::RawQuery(query): axum::extract::RawQuery,
+                path: axum::extract::NestedPath| async move {
+        format!("{} {}", path.as_str(), query.unwrap_or_default())
+    };
+    let router = Parts {
+        config: WebConfig {
+            prefix: "/a/b".into(),
+            ..WebConfig::default()
+        },
+        routers: vec![Router::new().route("/", axum::routing::get(root)).into()],
+        ..Parts::default()
+    }
+    .router();
+    for path in ["/a/b", "/a/b/"] {
+        let answer = get(&router, &format!("{path}?x=1")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.text.as_str()),
+            (200, "/a/b x=1"),
+            "{path}"
+        );
+        let refused = post(&router, path, "").await;
+        refused.problem(405);
+        assert_eq!(refused.header("allow"), "GET,HEAD");
+    }
+    for path in ["/a/b/c/", "/a", "/"] {
+        get(&router, path).await.problem(404);
+    }
+}
+
+#[tokio::test]
 async fn routers_and_layers_of_the_service_are_served() {
     let plain = Router::new()
         .route(
