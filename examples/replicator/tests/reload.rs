@@ -164,3 +164,58 @@ async fn switching_one_loses_doubles_and_pauses_nothing_of_others() -> citizenk:
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_change_while_a_cluster_is_away_counts_for_what_runs_and_else_when_it_is_back()
+-> citizenk::Result<()> {
+    let folder = Folder::new();
+    folder.mappings(&json!([mapping("a", "A", "B"), mapping("off", "A", "C")]));
+    let app = start(&folder, &SELDOM).await;
+    create(&app, "source", &["A", "X"], 1).await;
+    create(&app, "target", &["B", "C", "Y"], 1).await;
+    for name in ["a", "off"] {
+        running(&app, name).await;
+    }
+    let push =
+        |topic: &str, value: &str| app.topic(&source(topic)).push_raw(None, value.as_bytes());
+
+    // The target is away: what is read meanwhile is copied by the rules there are now.
+    app.cluster_available("target", false);
+    let filtered = with(
+        mapping("a", "A", "B"),
+        json!({ "valid_jmespath": "value.n > `1`" }),
+    );
+    folder.mappings(&json!([filtered, mapping("new", "X", "Y")]));
+    app.advance("200ms").await;
+    app.settle().await;
+    for value in [r#"{"n":1}"#, r#"{"n":2}"#] {
+        push("A", value);
+    }
+    app.settle().await;
+    app.cluster_available("target", true);
+    running(&app, "a").await;
+    app.settle().await;
+    assert_eq!(values(&app, &target("B")), [r#"{"n":2}"#]);
+    assert!(values(&app, &target("C")).is_empty(), "it was switched off");
+    // What had to wait for it begins within seconds, however seldom the files are read.
+    app.advance("6s").await;
+    app.settle().await;
+    push("X", "1");
+    app.settle().await;
+    assert_eq!(values(&app, &target("Y")), ["1"]);
+
+    // So it is with the source.
+    app.cluster_available("source", false);
+    folder.mappings(&json!([mapping("a", "A", "B"), mapping("late", "A", "C")]));
+    app.advance("200ms").await;
+    app.settle().await;
+    app.cluster_available("source", true);
+    app.advance("6s").await;
+    app.settle().await;
+    push("A", r#"{"n":0}"#);
+    app.settle().await;
+    assert_eq!(values(&app, &target("B")), [r#"{"n":2}"#, r#"{"n":0}"#]);
+    assert_eq!(values(&app, &target("C")), [r#"{"n":0}"#]);
+    assert_eq!(values(&app, &target("Y")), ["1"]);
+    Ok(app.stop().await?)
+}

@@ -40,6 +40,18 @@ fn transform(mapping: &Mapping, config: &Config, source: &str) -> Transform {
     }
 }
 
+fn rules(config: &Arc<Config>, mapping: &Mapping, pair: &Pair, counts: (i32, i32)) -> Rules {
+    Rules {
+        config: config.clone(),
+        mapping: mapping.clone(),
+        transform: transform(mapping, config, &pair.source),
+        source_count: counts.0,
+        target_count: counts.1,
+        from: format!("source/{}", pair.source),
+        to: format!("target/{}", pair.target),
+    }
+}
+
 /// Whether the new mapping is done by the run there is, with other rules.
 fn goes_on(before: &Mapping, after: &Mapping) -> bool {
     before.source_is_file == after.source_is_file
@@ -110,6 +122,17 @@ impl Engine {
             self.remember_active();
             return;
         }
+        // A cluster that does not answer holds up no rule: what runs goes on copying.
+        for (key, live) in self.live().into_iter().filter(|(_, live)| live.started) {
+            let before = live.run.rules();
+            if let Some(mapping) = wanted.get(&key)
+                && !Arc::ptr_eq(&before.config, &config)
+            {
+                let counts = (before.source_count, before.target_count);
+                live.run
+                    .set_rules(rules(&config, mapping, &key.pair, counts));
+            }
+        }
         let sources = self.topics("source", self.options.has_source);
         let targets = self.topics("target", self.options.has_target);
         let (sources, targets) = tokio::join!(sources, targets);
@@ -126,15 +149,7 @@ impl Engine {
             {
                 continue;
             }
-            let rules = Rules {
-                config: config.clone(),
-                mapping: mapping.clone(),
-                transform: transform(mapping, &config, &key.pair.source),
-                source_count,
-                target_count,
-                from: format!("source/{}", key.pair.source),
-                to: format!("target/{}", key.pair.target),
-            };
+            let rules = rules(&config, mapping, &key.pair, (source_count, target_count));
             match known {
                 Some(live) if live.started => {
                     if ready.is_ok() {
@@ -158,6 +173,20 @@ impl Engine {
         }
         self.begin(fresh, &active).await;
         self.remember_active();
+    }
+
+    /// Whether something is looked for that nobody tells of when it is there: a cluster, a topic, a file.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.live().into_iter().any(|(_, live)| match live.started {
+            true => lock(&live.run.troubles).waits().is_some(),
+            false => self.replays() || !live.run.rules().mapping.source_is_file,
+        })
+    }
+
+    /// Whether files are replayed here.
+    fn replays(&self) -> bool {
+        let options = &self.options;
+        options.run_files.unwrap_or(options.worker_index == 0)
     }
 
     /// The file that is written, which another mapping may write too.
@@ -287,10 +316,7 @@ impl Engine {
     /// Files that start together share the time of the first record of all.
     fn replay(&self, files: Vec<(RunKey, Live)>) {
         let Ok(tools) = self.tools() else { return };
-        let mine = self
-            .options
-            .run_files
-            .unwrap_or(self.options.worker_index == 0);
+        let mine = self.replays();
         let origin = (
             tokio::time::Instant::now(),
             tools.clock.now().timestamp_millis(),

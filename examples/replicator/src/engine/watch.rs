@@ -99,10 +99,11 @@ impl Engine {
         while !shutdown.is_stopping() {
             let taken = self.store.written();
             self.reload().await;
-            let turn = match lock(&self.away).since.is_empty() {
-                true => self.options.read_every,
-                // What stays away counts in time.
-                false => self.options.read_every.min(AWAY),
+            let away = !lock(&self.away).since.is_empty();
+            let turn = match away || self.is_waiting() {
+                false => self.options.read_every,
+                // What stays away counts in time, and so does what comes back.
+                true => self.options.read_every.min(AWAY),
             };
             let turn = tokio::time::sleep(turn);
             tokio::select! {
