@@ -115,6 +115,9 @@ pub(crate) struct FlatRow {
     pub(crate) time_ms: i64,
     /// As in [`Stats`].
     pub(crate) worker: u32,
+    /// The same as a text, which charts label rows with: `worker 0`.
+    #[serde(default)]
+    pub(crate) worker_name: String,
     /// The row.
     #[serde(flatten)]
     pub(crate) row: Row,
@@ -273,6 +276,7 @@ impl Stats {
             time_iso: self.time_iso.clone(),
             time_ms: self.time_ms,
             worker: self.worker,
+            worker_name: format!("worker {}", self.worker),
             row,
         };
         self.mappings.into_iter().map(row).collect()

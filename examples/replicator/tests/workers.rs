@@ -82,7 +82,11 @@ async fn each_worker_answers_for_all_and_a_pause_reaches_them() -> citizenk::Res
         assert!(counts.len() == 2 && !counts.contains(&0), "{counts:?}");
         assert_eq!(counts.iter().sum::<u64>(), 40);
         let flat = app.request_to(worker, "GET", "/api/stats/flat", &[], None);
-        assert_eq!(flat.await.json::<Vec<Value>>().len(), 2);
+        let flat: Vec<Value> = flat.await.json();
+        assert_eq!(flat.len(), 2);
+        for row in &flat {
+            assert_eq!(row["worker_name"], format!("worker {}", row["worker"]));
+        }
         let own = app.request_to(worker, "GET", "/api/stats/self", &[], None);
         assert_eq!(
             own.await.json::<Value>()["mappings"]

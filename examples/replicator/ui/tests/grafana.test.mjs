@@ -72,6 +72,16 @@ test("Grafana: the dashboard is imported with one data source, one address, and 
   for (const [at, one] of panels.entries()) for (const other of panels.slice(at + 1)) assert.ok(!cross(one.gridPos, other.gridPos), `${one.title} and ${other.title}`);
 });
 
+test("Grafana: panels with a row for each mapping and worker name the worker; a bar's label is made of texts", () => {
+  const wanted = { table: ["worker", "number"], bargauge: ["worker_name", "string"] };
+  const shown = panels.filter(({ type }) => type in wanted);
+  assert.ok(shown.length >= 4);
+  for (const { title, type, targets } of shown) {
+    const [selector, kind] = wanted[type];
+    for (const { columns } of targets) assert.equal(columns.find((column) => column.selector === selector)?.type, kind, title);
+  }
+});
+
 test("Grafana: the service answers each query of the dashboard with the columns and types it asks for", async () => {
   for (const { title, query } of queries) {
     assert.ok(query.url.startsWith("${url}/"), title);
