@@ -223,6 +223,7 @@ impl Resolver<'_> {
             connections: self.parse(connections, "http.connections", parse_count),
         };
         self.check_access(&http);
+        self.check_peers(&http);
         let registries = registry::resolve(
             file.registries,
             self.env,
@@ -381,6 +382,22 @@ impl Resolver<'_> {
                 "{}: the token has fewer than {SHORT_TOKEN} characters and can be guessed",
                 token.source
             ));
+        }
+    }
+
+    /// A worker that does not know which peer it is would ask itself, and count itself twice.
+    fn check_peers(&mut self, http: &HttpSettings) {
+        let (Some(peers), None) = (&http.peers, &http.advertised_url) else {
+            return;
+        };
+        let address = &http.address.value;
+        let host = address.host.parse::<std::net::IpAddr>();
+        if host.is_ok_and(|host| host.is_unspecified()) {
+            let variable = env::ADVERTISED_URL;
+            let message = format!(
+                "a worker that serves `{address}` cannot tell which of them it is; set {variable} to its own address, as it stands in the list"
+            );
+            self.errors.push(peers.source.error("peers", message));
         }
     }
 }

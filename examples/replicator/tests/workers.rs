@@ -4,6 +4,7 @@
 
 mod common;
 
+use citizenk::testing::TestApp;
 use common::*;
 use serde_json::{Value, json};
 
@@ -54,7 +55,7 @@ async fn each_worker_answers_for_all_and_a_pause_reaches_them() -> citizenk::Res
     folder.mappings(&json!([mapping("a", "A", "B")]));
     let mut app = start_workers(&folder, &[("KAFKA_SOURCE_GROUP_NAME", "g")], 2).await;
     // Nobody has joined the group yet: who is asked answers alone.
-    let workers = async |app: &citizenk::testing::TestApp, worker: usize| -> Vec<Value> {
+    let workers = async |app: &TestApp, worker: usize| -> Vec<Value> {
         let answer = app.request_to(worker, "GET", "/api/stats", &[], None);
         answer.await.json()
     };
@@ -76,7 +77,12 @@ async fn each_worker_answers_for_all_and_a_pause_reaches_them() -> citizenk::Res
     }
     app.settle().await;
     for worker in [0, 1] {
+        app.forwarded();
         let both = workers(&app, worker).await;
+        // It asks the other one and not itself.
+        let asked = app.forwarded().into_iter().map(|(url, _)| url);
+        let other = TestApp::url_of(1 - worker);
+        assert_eq!(asked.collect::<Vec<_>>(), [other]);
         let counts = both.iter().map(|one| &one["mappings"][0]["source_count"]);
         let counts: Vec<u64> = counts.filter_map(Value::as_u64).collect();
         assert!(counts.len() == 2 && !counts.contains(&0), "{counts:?}");
@@ -116,6 +122,28 @@ async fn each_worker_answers_for_all_and_a_pause_reaches_them() -> citizenk::Res
     app.cluster_available("source", true);
     app.advance("11s").await;
     assert_eq!(workers(&app, 1).await.len(), 1);
+    Ok(app.stop().await?)
+}
+
+#[tokio::test]
+async fn without_a_group_a_worker_asks_the_peers_and_not_itself() -> citizenk::Result<()> {
+    let folder = Folder::new();
+    folder.mappings(&json!([mapping("a", "A", "B")]));
+    let urls = [0, 1].map(TestApp::url_of);
+    let (options, _) = options(&folder, &[("WORKER_COUNT", "2")]);
+    let app = TestApp::new(move || replicator::app(options.clone()))
+        .workers(2)
+        // As it may be written by hand.
+        .env("CITIZENK_PEERS", &format!(" {}/, {} ", urls[0], urls[1]))
+        .start()
+        .await?;
+    for worker in [0, 1] {
+        app.forwarded();
+        let stats = app.request_to(worker, "GET", "/api/stats", &[], None).await;
+        assert_eq!(stats.json::<Vec<Value>>().len(), 2);
+        let asked = app.forwarded().into_iter().map(|(url, _)| url);
+        assert_eq!(asked.collect::<Vec<_>>(), [urls[1 - worker].clone()]);
+    }
     Ok(app.stop().await?)
 }
 

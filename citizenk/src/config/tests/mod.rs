@@ -425,6 +425,32 @@ fn slips_are_warnings() {
 }
 
 #[test]
+fn a_worker_knows_which_peer_it_is() {
+    let peers = (
+        "CITIZENK_PEERS",
+        "http://10.0.0.1:8000,http://10.0.0.2:8000",
+    );
+    let own = ("CITIZENK_ADVERTISED_URL", "http://10.0.0.1:8000");
+    let at = |http: &str| Flags {
+        http: some(http),
+        ..offline()
+    };
+    for http in ["0.0.0.0:8000", "[::]:8000"] {
+        assert_eq!(
+            errors(at(http), &[peers], ""),
+            [format!(
+                "CITIZENK_PEERS: a worker that serves `{http}` cannot tell which of them it is; set \
+                 CITIZENK_ADVERTISED_URL to its own address, as it stands in the list"
+            )]
+        );
+        for vars in [&[peers, own][..], &[own], &[]] {
+            assert!(Settings::resolve(at(http), &env(vars), None).is_ok());
+        }
+    }
+    assert!(Settings::resolve(at("10.0.0.1:8000"), &env(&[peers]), None).is_ok());
+}
+
+#[test]
 fn who_may_change_something() {
     let access = |http: &str, token: Option<&str>, open: bool| {
         let flags = Flags {

@@ -11,7 +11,7 @@ use citizenk::admin::NewTopic;
 use citizenk::prelude::*;
 use citizenk::testing::TestApp;
 use replicator::KeyBytes;
-use replicator::domain::env::translate;
+use replicator::domain::env::{Translated, translate};
 use serde_json::{Value, json};
 
 pub(crate) type Raw = Topic<RawBytes, KeyBytes>;
@@ -86,6 +86,16 @@ pub(crate) async fn start_workers(
     more: &[(&str, &str)],
     workers: usize,
 ) -> TestApp {
+    let (options, _) = options(folder, more);
+    TestApp::new(move || replicator::app(options.clone()))
+        .workers(workers)
+        .start()
+        .await
+        .unwrap()
+}
+
+/// What these variables say, with clusters in memory.
+pub(crate) fn options(folder: &Folder, more: &[(&str, &str)]) -> Translated {
     let mut vars = BTreeMap::from([
         (
             "FILE_DATA_PATH".to_owned(),
@@ -101,12 +111,7 @@ pub(crate) async fn start_workers(
         more.iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
     );
-    let (options, _) = translate(&vars).unwrap();
-    TestApp::new(move || replicator::app(options.clone()))
-        .workers(workers)
-        .start()
-        .await
-        .unwrap()
+    translate(&vars).unwrap()
 }
 
 pub(crate) async fn create(app: &TestApp, cluster: &str, names: &[&str], partitions: u32) {
