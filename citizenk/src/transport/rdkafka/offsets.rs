@@ -49,8 +49,8 @@ fn asking(partitions: &[TopicPartition]) -> String {
 }
 
 /// Not by `rd_kafka_ListOffsets`: its search for the leaders begins on the calling thread and goes on, on librdkafka's
-/// own, with every answer about any topic. Both may then free the same request (2.12.1): with a thousand topics asked
-/// for at once it ended the process in one of two runs. This call waits for the leaders by itself.
+/// own, with every answer about any topic. Both may then free the same request (2.12.1). This call waits for the leaders
+/// by itself.
 fn once(
     client: &Client,
     partitions: &[TopicPartition],

@@ -1,22 +1,23 @@
 //! Requests of administration under way.
 //!
 //! In: a request, and what makes an answer of librdkafka's result. Out: the answer, to the future that
-//! waits for it. One thread per transport waits on a queue of their own, so that no consuming thread
+//! waits for it. One thread per client waits on a queue of their own, so that no consuming thread
 //! ever serves one; it ends when nobody can ask any more and every request was answered, which each is
 //! after its timeout at the latest.
 
+use std::collections::HashMap;
 use std::ffi::{c_char, c_void};
-use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use std::{fmt, ptr};
 
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_admin_op_t as Op;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use tokio::sync::oneshot;
 
-use super::super::client::Client;
+use super::super::client::{Client, lock};
 use super::super::conf::millis;
 use super::super::error;
 use crate::admin::AdminReply;
@@ -25,10 +26,10 @@ use crate::transport::TransportError;
 /// librdkafka's own bound.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// A wait ends by itself after this time, and goes on.
-const WAIT_MS: i32 = 60_000;
+const WAIT: Duration = Duration::from_secs(60);
 
-/// Makes the answer of a result event, which it must not keep.
-type Answer = Box<dyn FnOnce(*mut rd::rd_kafka_event_t) + Send>;
+/// Makes the answer of a result event, which it must not keep; `None`: there was none in time.
+type Answer = Box<dyn FnOnce(Option<*mut rd::rd_kafka_event_t>) + Send>;
 
 /// What asks; the thread ends after the last of these is dropped.
 #[derive(Debug)]
@@ -41,10 +42,42 @@ struct Shared {
     queue: *mut rd::rd_kafka_queue_t,
     stopped: AtomicBool,
     retired: AtomicBool,
-    pending: AtomicUsize,
-    /// Nobody else serves what the client has to say.
-    alone: bool,
+    waiting: Mutex<Waiting>,
+    /// Nobody else's.
     client: Arc<Client>,
+}
+
+/// Requests without an answer, by a number of their own.
+#[derive(Default)]
+struct Waiting {
+    last: usize,
+    all: HashMap<usize, Request>,
+}
+
+struct Request {
+    /// When it is given up here; `None`: librdkafka does so.
+    until: Option<Instant>,
+    answer: Answer,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Waiting({})", self.all.len())
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, request: Request) -> usize {
+        self.last += 1;
+        self.all.insert(self.last, request);
+        self.last
+    }
+
+    fn due(&mut self, now: Instant) -> Vec<Request> {
+        let is_due = |_: &usize, request: &mut Request| request.until.is_some_and(|at| at <= now);
+        let due = self.all.extract_if(is_due);
+        due.map(|(_, request)| request).collect()
+    }
 }
 
 // SAFETY: librdkafka's queues may be used from any thread; the rest is atomic or shareable itself.
@@ -94,16 +127,14 @@ impl Drop for Options {
 }
 
 impl Calls {
-    /// `alone`: the client is nobody else's.
-    pub(super) fn start(client: Arc<Client>, alone: bool) -> Result<Self, TransportError> {
+    pub(super) fn start(client: Arc<Client>) -> Result<Self, TransportError> {
         // SAFETY: the client is alive; the queue is destroyed before it.
         let queue = unsafe { rd::rd_kafka_queue_new(client.rk()) };
         let shared = Arc::new(Shared {
             queue,
             stopped: AtomicBool::new(false),
             retired: AtomicBool::new(false),
-            pending: AtomicUsize::new(0),
-            alone,
+            waiting: Mutex::default(),
             client,
         });
         let serving = shared.clone();
@@ -138,7 +169,9 @@ impl Calls {
         start: impl FnOnce(&Start),
         read: impl FnOnce(*mut rd::rd_kafka_event_t) -> Result<T, TransportError> + Send + 'static,
     ) -> AdminReply<T> {
-        let options = match self.options(&context, op, wishes, timeout) {
+        let until = asks_a_coordinator(op).then(|| Instant::now() + timeout);
+        let ends_there = if until.is_some() { LONGEST } else { timeout };
+        let options = match self.options(&context, op, wishes, ends_there) {
             Ok(options) => options,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
@@ -146,25 +179,28 @@ impl Calls {
         let lost = context.clone();
         let client = self.shared.client.clone();
         let on_result: Answer = Box::new(move |event| {
-            // SAFETY: the event lives until this returns; its texts are terminated.
-            let result = unsafe {
-                match rd::rd_kafka_event_error(event) {
-                    error::OK => read(event),
-                    code => {
-                        let text = error::text(rd::rd_kafka_event_error_string(event));
-                        Err(with_reason(
-                            &client,
-                            error::with_message(context, code, text),
-                        ))
+            let result = match event {
+                // SAFETY: the event lives until this returns; its texts are terminated.
+                Some(event) => unsafe {
+                    match rd::rd_kafka_event_error(event) {
+                        error::OK => read(event),
+                        code => {
+                            let text = error::text(rd::rd_kafka_event_error_string(event));
+                            Err(error::with_message(context, code, text))
+                        }
                     }
-                }
+                },
+                None => Err(error::error(context, Code::RD_KAFKA_RESP_ERR__TIMED_OUT)),
             };
             // Whoever asked may have gone away.
-            let _ = answer.send(result);
+            let _ = answer.send(result.map_err(|error| with_reason(&client, error)));
         });
-        self.shared.pending.fetch_add(1, Ordering::AcqRel);
-        let opaque = Box::into_raw(Box::new(on_result)).cast::<c_void>();
-        // SAFETY: the options are alive; the opaque comes back once, with the result (see `serve`).
+        let number = lock(&self.shared.waiting).add(Request {
+            until,
+            answer: on_result,
+        });
+        let opaque = ptr::without_provenance_mut::<c_void>(number);
+        // SAFETY: the options are alive; the opaque is a number, never looked through.
         unsafe { rd::rd_kafka_AdminOptions_set_opaque(options.0, opaque) };
         start(&Start {
             rk: self.shared.client.rk(),
@@ -172,6 +208,11 @@ impl Calls {
             queue: self.shared.queue,
         });
         drop(options);
+        if until.is_some() {
+            // Whoever waits may have to wait less.
+            // SAFETY: the queue lives in `shared`.
+            unsafe { rd::rd_kafka_queue_yield(self.shared.queue) }
+        }
         Box::pin(async move {
             answered.await.unwrap_or_else(|_| {
                 let code = Code::RD_KAFKA_RESP_ERR__DESTROY;
@@ -241,32 +282,60 @@ fn with_reason(client: &Client, mut error: TransportError) -> TransportError {
     error
 }
 
+/// Whether the request goes to the coordinator of a group.
+///
+/// When the time of such a request is over, librdkafka frees it, but still sends it when its coordinator comes back,
+/// which ends the program (2.12.1, issue 4605). So its time is never over there: it is given up here, and goes with
+/// its client.
+fn asks_a_coordinator(op: Op) -> bool {
+    matches!(
+        op,
+        Op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS
+            | Op::RD_KAFKA_ADMIN_OP_DELETEGROUPS
+            | Op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS
+            | Op::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS
+    )
+}
+
+impl Shared {
+    /// How long until the first request has to be given up; `None`: there is nothing to wait for any more.
+    fn wait(&self) -> Option<Duration> {
+        let waiting = lock(&self.waiting);
+        if waiting.all.is_empty() && self.stopped.load(Ordering::Acquire) {
+            return None;
+        }
+        let first = waiting.all.values().filter_map(|request| request.until);
+        let left = first
+            .min()
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        Some(left.map_or(WAIT, |left| left.min(WAIT)))
+    }
+}
+
 fn serve(shared: &Shared) {
-    loop {
-        let idle = shared.pending.load(Ordering::Acquire) == 0;
-        if idle && shared.stopped.load(Ordering::Acquire) {
-            return;
-        }
-        // SAFETY: the queue is alive; only this thread polls it.
-        let event = unsafe { rd::rd_kafka_queue_poll(shared.queue, WAIT_MS) };
-        if shared.alone {
-            // SAFETY: the client is alive; polling is allowed on any thread. Serves its log lines.
-            unsafe { rd::rd_kafka_poll(shared.client.rk(), 0) };
-            drop(shared.client.take_mail());
-        }
-        if event.is_null() {
-            continue;
-        }
-        // SAFETY: the event is ours. Only requests of `call` use this queue: the opaque is the box that
-        // it made, and each request has one result.
-        unsafe {
-            let opaque = rd::rd_kafka_event_opaque(event).cast::<Answer>();
-            if !opaque.is_null() {
-                let answer = Box::from_raw(opaque);
-                answer(event);
-                shared.pending.fetch_sub(1, Ordering::AcqRel);
+    while let Some(wait) = shared.wait() {
+        // SAFETY: the queue is alive; only this thread polls it. A millisecond more, so that what is due is due.
+        let event =
+            unsafe { rd::rd_kafka_queue_poll(shared.queue, millis(wait).saturating_add(1)) };
+        // SAFETY: the client is alive; polling is allowed on any thread. Serves its log lines.
+        unsafe { rd::rd_kafka_poll(shared.client.rk(), 0) };
+        drop(shared.client.take_mail());
+        if !event.is_null() {
+            // SAFETY: the event is ours, alive until it is destroyed, once; only requests of `call` use this queue.
+            unsafe {
+                let number = rd::rd_kafka_event_opaque(event).addr();
+                // What was given up is nobody's.
+                let request = lock(&shared.waiting).all.remove(&number);
+                if let Some(request) = request {
+                    (request.answer)(Some(event));
+                }
+                rd::rd_kafka_event_destroy(event);
             }
-            rd::rd_kafka_event_destroy(event);
+        }
+        let due = lock(&shared.waiting).due(Instant::now());
+        for request in due {
+            shared.retired.store(true, Ordering::Release);
+            (request.answer)(None);
         }
     }
 }

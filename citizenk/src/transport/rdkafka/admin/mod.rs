@@ -135,11 +135,12 @@ impl Admin {
         let mut kept = lock(&self.calls);
         let calls = match &*kept {
             Some(calls) if !calls.is_retired() => calls.clone(),
-            Some(_) => {
-                let client = Self::connect(&settings.0, contact.clone(), ALL)?;
-                Arc::new(Calls::start(client, true)?)
-            }
-            None => Arc::new(Calls::start(self.client.clone(), false)?),
+            // Not the light client: what is given up ends with its own.
+            _ => Arc::new(Calls::start(Self::connect(
+                &settings.0,
+                contact.clone(),
+                ALL,
+            )?)?),
         };
         *kept = Some(calls.clone());
         Ok(KafkaAdmin {
@@ -168,7 +169,7 @@ impl KafkaAdmin {
     /// subscribes: no broker sees a member.
     fn calls_of(&self, group: &str) -> Result<Calls, TransportError> {
         let client = Admin::connect(&self.settings.0, self.contact.clone(), ("group.id", group))?;
-        Calls::start(client, true)
+        Calls::start(client)
     }
 
     fn not_embedded<T: Send + 'static>(what: &str) -> AdminReply<T> {

@@ -192,3 +192,29 @@ fn a_groups_coordinator_that_moved_is_found() {
     move_to(6, PATIENCE).expect("moved");
     answered();
 }
+
+/// librdkafka sends what was given up, once a coordinator is back, and ends the program with it (issue 4605).
+#[test]
+fn a_coordinator_may_come_back_when_nobody_waits_for_its_answer_any_more() {
+    let embedded = broker();
+    let settings = map(&[("bootstrap.servers", embedded.bootstrap_servers())]);
+    let transport = KafkaTransport::new(settings).expect("nothing is connected yet");
+    let broker = embedded.embedded.as_ref().expect("embedded");
+    let admin = Transport::admin(&transport).expect("starts");
+    wait(admin.topics(PATIENCE)).expect("connected");
+    broker.set_down(true);
+    for group in ["a", "b", "c"] {
+        let asked = Instant::now();
+        let reply = admin.describe_group(group.to_owned(), Duration::from_millis(200));
+        let error = wait(reply).expect_err("nobody is there");
+        assert_eq!(error.code, "_TIMED_OUT", "{error}");
+        assert!(error.retriable, "{error}");
+        assert!(asked.elapsed() >= Duration::from_millis(200));
+    }
+    broker.set_down(false);
+    // The same client, and a new one: the embedded broker describes no groups, which both are told.
+    for admin in [admin, Transport::admin(&transport).expect("starts")] {
+        let error = wait(admin.describe_group("d".to_owned(), PATIENCE)).expect_err("not there");
+        assert_ne!(error.code, "_TIMED_OUT", "{error}");
+    }
+}
