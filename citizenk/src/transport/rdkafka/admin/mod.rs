@@ -1,9 +1,9 @@
-//! The light client of a cluster: it administers, and keeps `last_contact` true when no other client has
-//! anything to say.
+//! The light client of a cluster, which keeps `last_contact` true when no other client has anything to say, and those
+//! beside it that are made when they are needed: one that administers, one that sees only what is committed.
 //!
 //! In: the cluster's settings, then requests (`topics`, `configs`, `groups`; what is under way is owned by
-//! `calls`). Out: answers; touches of the contact. The thread that looks at the contact sleeps on a
-//! condition and ends when the transport is dropped.
+//! `calls`). Out: answers; touches of the contact. The thread that looks at the contact, and lets go of a client with
+//! requests that were given up, sleeps on a condition and ends when the transport is dropped.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -42,17 +42,16 @@ const ALL: (&str, &str) = ("isolation.level", "read_uncommitted");
 const COMMITTED: (&str, &str) = ("isolation.level", "read_committed");
 
 #[derive(Debug)]
-pub(super) struct Admin {
-    client: Arc<Client>,
+pub(super) struct Admin(Arc<Clients>);
+
+/// What the thread that looks at the contact has, too.
+#[derive(Debug)]
+struct Clients {
+    light: Arc<Client>,
     /// Made when it is first asked: each client has threads and connections.
-    committed: Arc<OnceLock<Arc<Client>>>,
-    stop: Arc<Stop>,
+    committed: OnceLock<Arc<Client>>,
     /// Made at the first request, and anew when they are retired.
     calls: Mutex<Option<Arc<Calls>>>,
-}
-
-#[derive(Debug, Default)]
-struct Stop {
     stopped: Mutex<bool>,
     changed: Condvar,
 }
@@ -63,20 +62,19 @@ impl Admin {
         contact: Arc<Contact>,
         embedded: bool,
     ) -> Result<Self, TransportError> {
-        let client = Self::connect(settings, contact.clone(), ALL)?;
-        let stop = Arc::new(Stop::default());
-        let committed = Arc::new(OnceLock::new());
-        let watch = (client.clone(), committed.clone(), stop.clone());
+        let clients = Arc::new(Clients {
+            light: Self::connect(settings, contact.clone(), ALL)?,
+            committed: OnceLock::new(),
+            calls: Mutex::new(None),
+            stopped: Mutex::new(false),
+            changed: Condvar::new(),
+        });
+        let watched = clients.clone();
         std::thread::Builder::new()
             .name("ck-contact".to_owned())
-            .spawn(move || watch_contact(&watch.0, &watch.1, &contact, &watch.2, embedded))
+            .spawn(move || watch_contact(&watched, &contact, embedded))
             .map_err(|error| error::invalid("starting a thread", error.to_string()))?;
-        Ok(Self {
-            client,
-            committed,
-            stop,
-            calls: Mutex::new(None),
-        })
+        Ok(Self(clients))
     }
 
     /// Without a group, or of one that it never joins.
@@ -99,17 +97,17 @@ impl Admin {
         only: Option<&str>,
         timeout: Duration,
     ) -> Result<Vec<TopicMetadata>, TransportError> {
-        let asked = self.client.metadata(only, timeout);
+        let asked = self.0.light.metadata(only, timeout);
         if asked.is_err() {
             // The reason waits to be heard.
             // SAFETY: the client is alive; polling is allowed on any thread.
-            unsafe { rd::rd_kafka_poll(self.client.rk(), super::conf::millis(HEAR)) };
+            unsafe { rd::rd_kafka_poll(self.0.light.rk(), super::conf::millis(HEAR)) };
         }
         asked
     }
 
     pub(super) fn client(&self) -> &Arc<Client> {
-        &self.client
+        &self.0.light
     }
 
     /// To which partitions end before the first transaction that is still open.
@@ -118,11 +116,12 @@ impl Admin {
         settings: &Settings,
         contact: Arc<Contact>,
     ) -> Result<&Client, TransportError> {
-        if let Some(client) = self.committed.get() {
+        let committed = &self.0.committed;
+        if let Some(client) = committed.get() {
             return Ok(client);
         }
         let client = Self::connect(&settings.0, contact, COMMITTED)?;
-        Ok(self.committed.get_or_init(|| client))
+        Ok(committed.get_or_init(|| client))
     }
 
     /// What administers the cluster.
@@ -132,7 +131,7 @@ impl Admin {
         contact: Arc<Contact>,
         embedded: Option<Arc<EmbeddedBroker>>,
     ) -> Result<KafkaAdmin, TransportError> {
-        let mut kept = lock(&self.calls);
+        let mut kept = lock(&self.0.calls);
         let calls = match &*kept {
             Some(calls) if !calls.is_retired() => calls.clone(),
             // Not the light client: what is given up ends with its own.
@@ -315,30 +314,27 @@ fn blocking<T: Send + 'static>(
 
 impl Drop for Admin {
     fn drop(&mut self) {
-        *lock(&self.stop.stopped) = true;
-        self.stop.changed.notify_all();
+        *lock(&self.0.stopped) = true;
+        self.0.changed.notify_all();
     }
 }
 
-fn watch_contact(
-    client: &Arc<Client>,
-    committed: &OnceLock<Arc<Client>>,
-    contact: &Contact,
-    stop: &Stop,
-    embedded: bool,
-) {
+fn watch_contact(clients: &Clients, contact: &Contact, embedded: bool) {
     loop {
-        for client in std::iter::once(client).chain(committed.get()) {
+        for client in std::iter::once(&clients.light).chain(clients.committed.get()) {
             // SAFETY: the client is alive; nobody else polls it. Serves its log lines.
             unsafe { rd::rd_kafka_poll(client.rk(), 0) };
             drop(client.take_mail());
         }
+        // Also where nobody asks again: what was given up must not outlast the time it has in librdkafka.
+        let retired = lock(&clients.calls).take_if(|calls| calls.is_retired());
+        drop(retired);
         if contact.elapsed().is_none_or(|silent| silent >= SILENCE) {
             // The answer touches the contact by itself; that there is none is what silence means.
-            let _ = probe(client, embedded);
+            let _ = probe(&clients.light, embedded);
         }
-        let stopped = lock(&stop.stopped);
-        let (stopped, _) = stop
+        let stopped = lock(&clients.stopped);
+        let (stopped, _) = clients
             .changed
             .wait_timeout_while(stopped, LOOK_EVERY, |stopped| !*stopped)
             .unwrap_or_else(PoisonError::into_inner);
