@@ -207,6 +207,7 @@ impl Engine {
             .target_is_file
             .then(|| self.sink(&self.store.target(&key.pair.target)));
         Live {
+            name: key.name().into(),
             run: Arc::new(Run::new(
                 key.pair.clone(),
                 self.options.share(),

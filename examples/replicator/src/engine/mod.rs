@@ -79,6 +79,8 @@ pub(crate) struct Config {
 /// A run and what carries it.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
+    /// As its key says; a thousand keys are not asked again with each start.
+    name: Arc<str>,
     pub(crate) run: Arc<Run>,
     pub(crate) history: Arc<Mutex<History>>,
     pub(crate) replay: Option<Arc<Replay>>,
@@ -437,10 +439,9 @@ impl Engine {
         let _only = lock(&self.remembering);
         let known = self.store.active();
         let active: BTreeSet<String> = lock(&self.runs)
-            .iter()
-            .map(|(key, live)| (key.name(), live))
-            .filter(|(name, live)| live.placed.load(Ordering::Relaxed) || known.contains(name))
-            .map(|(name, _)| name)
+            .values()
+            .filter(|live| live.placed.load(Ordering::Relaxed) || known.contains(&*live.name))
+            .map(|live| live.name.to_string())
             .collect();
         if active != known
             && let Err(error) = self.store.save_active(&active)
