@@ -488,7 +488,8 @@ impl AgentHandle {
     }
 
     /// Stops the agent: started calls end and are committed, what waits is read by whoever comes next.
-    /// Its topics are read no more, unless another agent of the group reads them.
+    /// Its topics are read no more, unless another agent of the group reads them; within 100 ms the group lets go
+    /// of them. The last agent of a consumer waits until that has left.
     ///
     /// # Errors
     /// [`AgentsError::Eager`] before anything was done; [`AgentsError::CutOff`] where calls did not end

@@ -29,13 +29,20 @@ fn an_agent_comes_and_goes_beside_another() {
         assert_eq!(app.committed(&REFUNDS).values().sum::<i64>(), 40);
         assert_eq!(late.status().partitions.len(), 4);
 
+        let begun = Instant::now();
         late.stop().await.unwrap();
+        let took = begun.elapsed();
+        assert!(
+            took < Duration::from_millis(100),
+            "{took:?}: the others are not waited for"
+        );
         assert_eq!(late.status().state, AgentState::Stopped);
         assert!(late.status().partitions.is_empty());
         flow(&app, &REFUNDS, 40..50).await;
         flow(&app, &ORDERS, 40..50).await;
         assert_eq!(seen.take(), said("static", 40..50));
         assert_eq!(app.committed(&REFUNDS).values().sum::<i64>(), 40);
+        app.advance("100ms").await;
         assert!(app.owned_by(0).iter().all(|p| &*p.topic == "orders"));
 
         // Again: from where it stopped.
@@ -72,8 +79,16 @@ fn twenty_starts_are_one_change_of_the_subscription() {
             .await
             .into_iter()
             .for_each(Result::unwrap);
-        assert_eq!(changes(&stats(&app).await), Some(2));
         assert_eq!(agents.all().len(), 1);
+        app.advance("100ms").await;
+        assert_eq!(changes(&stats(&app).await), Some(2));
+        // Gone and back before the group has let go: nothing changes.
+        let again = agents.start(reader("again", &["topic-0"], &seen)).await;
+        again.unwrap().stop().await.unwrap();
+        let back = agents.start(reader("back", &["topic-0"], &seen)).await;
+        app.advance("100ms").await;
+        assert_eq!(changes(&stats(&app).await), Some(3));
+        back.unwrap().stop().await.unwrap();
         app.stop().await.unwrap();
     });
 }

@@ -27,6 +27,7 @@ use crate::runtime::status::GroupStatus;
 use crate::transport::{ConsumerHandle, TransportError};
 
 pub(in crate::runtime) mod consumer;
+mod look;
 mod team;
 
 pub(in crate::runtime) use self::team::Member;
@@ -36,8 +37,6 @@ use self::team::{Key, Known, Team, eager, topics};
 const WINDOW: Duration = Duration::from_millis(100);
 /// Without a group nothing moves; only that many changes at once need not be many.
 const LONE_WINDOW: Duration = Duration::from_millis(5);
-/// How often topics are looked for that match a pattern.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 const ASK: Duration = Duration::from_secs(5);
 /// How long the start waits for the first look: a cluster that is down must not hold up the others.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
@@ -350,7 +349,11 @@ impl Crew {
                     Ok(())
                 }
                 Ok(None) => Ok(()),
-                Err(error) => Err(error),
+                Err(error) => {
+                    // Not everyone whose change it is waits for it.
+                    tracing::warn!(%error, "the subscription was not changed; the next change tries again");
+                    Err(error)
+                }
             };
             done.send_replace(Some(result));
         });
@@ -394,8 +397,8 @@ impl Crew {
             }
             // A client must subscribe to something; a pattern may match nothing yet.
             _ if list.is_empty() || unchanged => Ok(None),
-            // Nobody would stop it.
-            None if over => Ok(None),
+            // A client that begins is stopped by nobody, and one that runs is about to close.
+            _ if over => Ok(None),
             Some(group) => {
                 let subscribed = group.handle.subscribe(&list);
                 if subscribed.is_ok() {
@@ -492,12 +495,13 @@ impl Crew {
         Some(self.change(team))
     }
 
-    /// Takes the agent out of the books.
+    /// Takes the agent out of the books. Answers what the last one waits for: that its consumer leaves; of others
+    /// the topics are let go in their time.
     pub(in crate::runtime) fn dismiss(self: &Arc<Self>, member: &Member) -> Option<Change> {
         let mut inner = self.lock();
         let known = std::mem::take(&mut inner.known);
         let team = inner.teams.iter_mut().find(|team| team.has(member));
-        let change = team.and_then(|team| {
+        let leaves = team.and_then(|team| {
             team.waiting.retain(|agent| agent.number != member.number);
             team.members.retain(|other| other.number != member.number);
             let wanted: BTreeSet<String> = team
@@ -505,65 +509,12 @@ impl Crew {
                 .iter()
                 .flat_map(|member| topics(&member.plan, &known))
                 .collect();
-            (wanted != team.subscribed || team.members.is_empty()).then(|| self.change(team))
+            let alone = team.members.is_empty();
+            let change = (wanted != team.subscribed || alone).then(|| self.change(team));
+            change.filter(|_| alone)
         });
         inner.known = known;
-        change
-    }
-
-    /// Asks the cluster which topics there are; answers whether they are others than before.
-    pub(in crate::runtime) async fn look_for_topics(
-        &self,
-        cluster: &'static str,
-    ) -> Result<bool, TransportError> {
-        let transport = self.spec.clusters.of(cluster)?.transport.clone();
-        let asked = move || transport.topics(None, ASK);
-        let all = self.spec.handle.spawn_blocking(asked).await;
-        let all = all.unwrap_or_else(|_| Ok(Vec::new()))?;
-        let known: BTreeSet<String> = all
-            .into_iter()
-            .map(|topic| topic.name)
-            // The broker's own.
-            .filter(|name| !name.starts_with("__"))
-            .collect();
-        let mut inner = self.lock();
-        let before = inner.known.insert(cluster, known);
-        Ok(before.as_ref() != inner.known.get(cluster))
-    }
-
-    async fn look(self: &Arc<Self>, cluster: &'static str) {
-        match self.look_for_topics(cluster).await {
-            Ok(true) => self.match_patterns(),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(cluster, %error, "cannot look for topics that match a pattern");
-            }
-        }
-    }
-
-    fn keep_looking(self: &Arc<Self>, cluster: &'static str) {
-        let crew = Arc::downgrade(self);
-        self.spec.handle.spawn(async move {
-            loop {
-                tokio::time::sleep(LOOK_EVERY).await;
-                let Some(crew) = crew.upgrade() else { return };
-                crew.look(cluster).await;
-                if crew.lock().over {
-                    return;
-                }
-            }
-        });
-    }
-
-    fn match_patterns(self: &Arc<Self>) {
-        let mut inner = self.lock();
-        for team in &mut inner.teams {
-            let mut members = team.members.iter();
-            if members.any(|member| member.plan.patterns().next().is_some()) {
-                // A subscription that does not differ is none.
-                let _ = self.change(team);
-            }
-        }
+        leaves
     }
 
     /// No agent starts any more; answers what runs, and what is about to end.

@@ -138,7 +138,12 @@ impl ConsumerHandle for Handle {
             .upgrade()
             .ok_or_else(|| self.gone("subscribing"))?;
         if self.group {
-            return subscribe(&shared.client, &self.name, topics);
+            // A client that is given topics while it closes aborts the process (librdkafka 2.12.1, an assertion).
+            let closing = lock(&shared.closing);
+            return match *closing {
+                Some(_) => Err(self.gone("subscribing")),
+                None => subscribe(&shared.client, &self.name, topics),
+            };
         }
         {
             // Under the lock that goes with the signal, so that it is not missed.

@@ -201,3 +201,22 @@ fn a_lost_assignment_is_neither_drained_nor_committed_and_comes_back() {
     assert!(errors.iter().all(|error| !error.fatal), "{errors:?}");
     consumer.close(PATIENCE);
 }
+
+#[test]
+fn a_consumer_that_closes_takes_no_topics() {
+    let transport = broker();
+    for topic in ["t", "u"] {
+        transport.create_topic(topic, 1).expect("created");
+    }
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    assert_eq!(consumer.assigned().len(), 1);
+    // A call holds up the end.
+    client::lock(&consumer.running).push(consumer.drain.add());
+    consumer.handle.close(PATIENCE);
+    consumer.wait(|seen| matches!(seen, Seen::Began(..)).then_some(()));
+    let both = ["t", "u"].map(str::to_owned);
+    let error = consumer.handle.subscribe(&both).expect_err("it closes");
+    assert!(error.to_string().contains("`test` subscribing"), "{error}");
+    client::lock(&consumer.running).clear();
+    consumer.wait(|seen| matches!(seen, Seen::Closed).then_some(()));
+}
