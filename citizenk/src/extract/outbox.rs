@@ -4,7 +4,6 @@
 //! and forgotten when it failed. Clones share the staging area; a clone kept beyond its attempt
 //! answers an error.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -71,6 +70,58 @@ struct Area {
     start: Mark,
     start_len: usize,
     start_bytes: usize,
+}
+
+impl Area {
+    /// The topic's index in the table, for an attempt that still runs.
+    fn open(
+        &mut self,
+        epoch: u64,
+        topic: TopicId,
+        partitioner: crate::Partitioner,
+    ) -> Result<usize, OutboxError> {
+        if self.ended || self.epoch != epoch {
+            return Err(OutboxError::Ended);
+        }
+        match self.table.index_of(topic) {
+            Some(index) => Ok(index),
+            None if self.table.open => {
+                let table = Arc::make_mut(&mut self.table);
+                table.targets.push(OutputTarget {
+                    id: topic,
+                    topic: OutputTopic {
+                        cluster: topic.cluster,
+                        name: topic.text().to_owned(),
+                        partitioner,
+                    },
+                });
+                Ok(table.targets.len() - 1)
+            }
+            None => {
+                let targets = self.table.targets.iter();
+                let names: Vec<_> = targets.map(|target| target.id.text()).collect();
+                let declared = if names.is_empty() {
+                    "none".to_owned()
+                } else {
+                    names.join(", ")
+                };
+                let topic = topic.text();
+                Err(OutboxError::Undeclared { topic, declared })
+            }
+        }
+    }
+
+    /// Whether the attempt may stage one more record.
+    fn room(&self) -> Result<(), OutboxError> {
+        let limit = if self.batch.len() - self.start_len >= MAX_RECORDS {
+            format!("{MAX_RECORDS} records")
+        } else if self.batch.byte_len() - self.start_bytes >= MAX_BYTES {
+            format!("{} MiB", MAX_BYTES >> 20)
+        } else {
+            return Ok(());
+        };
+        Err(OutboxError::Full { limit })
+    }
 }
 
 /// Key and value of a staged record.
@@ -209,24 +260,23 @@ impl Outbox {
         records: impl IntoIterator<Item = RawRecord<'a>>,
         partition: impl Fn(&RawRecord<'a>) -> Option<i32>,
     ) -> Result<(), OutboxError> {
-        for record in records {
-            let staged = self.stage(topic.id(), topic.partitioner, |mut writer, _| {
-                if let Some(key) = record.key() {
-                    writer.key_bytes(key);
-                }
-                record.visit_headers(|name, value| {
-                    writer.header(name, value);
-                });
-                writer
-                    .partition(partition(&record))
-                    .timestamp(record.timestamp().millis());
-                record.stage_value(&mut writer);
-                Ok::<(), Infallible>(())
-            })?;
-            match staged {
-                Ok(()) => {}
-                Err(never) => match never {},
+        // Before the area is locked, once for all: what yields them may stage records of its own.
+        let records: Vec<RawRecord<'a>> = records.into_iter().collect();
+        let mut area = self.lock();
+        let index = area.open(self.epoch, topic.id(), topic.partitioner)?;
+        for record in &records {
+            area.room()?;
+            let mut writer = area.batch.record(index);
+            if let Some(key) = record.key() {
+                writer.key_bytes(key);
             }
+            record.visit_headers(|name, value| {
+                writer.header(name, value);
+            });
+            writer
+                .partition(partition(record))
+                .timestamp(record.timestamp().millis());
+            record.stage_value(&mut writer);
         }
         Ok(())
     }
@@ -374,49 +424,8 @@ impl Outbox {
     ) -> Result<Result<(), E>, OutboxError> {
         let mut area = self.lock();
         let area = &mut *area;
-        if area.ended || area.epoch != self.epoch {
-            return Err(OutboxError::Ended);
-        }
-        if area.batch.len() - area.start_len >= MAX_RECORDS {
-            return Err(OutboxError::Full {
-                limit: format!("{MAX_RECORDS} records"),
-            });
-        }
-        if area.batch.byte_len() - area.start_bytes >= MAX_BYTES {
-            return Err(OutboxError::Full {
-                limit: format!("{} MiB", MAX_BYTES >> 20),
-            });
-        }
-        let index = match area.table.index_of(topic) {
-            Some(index) => index,
-            None if area.table.open => {
-                let table = Arc::make_mut(&mut area.table);
-                table.targets.push(OutputTarget {
-                    id: topic,
-                    topic: OutputTopic {
-                        cluster: topic.cluster,
-                        name: topic.text().to_owned(),
-                        partitioner,
-                    },
-                });
-                table.targets.len() - 1
-            }
-            None => {
-                let names: Vec<_> = area
-                    .table
-                    .targets
-                    .iter()
-                    .map(|target| target.id.text())
-                    .collect();
-                let declared = if names.is_empty() {
-                    "none".to_owned()
-                } else {
-                    names.join(", ")
-                };
-                let topic = topic.text();
-                return Err(OutboxError::Undeclared { topic, declared });
-            }
-        };
+        let index = area.open(self.epoch, topic, partitioner)?;
+        area.room()?;
         Ok(write(area.batch.record(index), &area.table.schemas))
     }
 }
