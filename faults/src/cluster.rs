@@ -183,6 +183,26 @@ impl Cluster {
         )
     }
 
+    /// Deletes what rows before have left: a broker that was killed looks through all its logs before it serves.
+    pub(crate) fn delete_topics(&self) -> Result<()> {
+        let doing = || "delete the topics of rows before".to_owned();
+        let consumer: BaseConsumer = self.client().create().or_fail(doing)?;
+        let metadata = consumer.fetch_metadata(None, TIMEOUT).or_fail(doing)?;
+        let names = metadata.topics().iter().map(|topic| topic.name());
+        let names: Vec<&str> = names.filter(|name| !name.starts_with("__")).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let answers = self
+            .runtime
+            .block_on(self.admin()?.delete_topics(&names, &Self::options()))
+            .or_fail(doing)?;
+        for answer in answers {
+            one(Some(answer.map_err(|(_, code)| code)), doing)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn add_partitions(&self, name: &str, count: usize) -> Result<()> {
         let doing = || format!("give {name} {count} partitions");
         let more = NewPartitions::new(name, count);

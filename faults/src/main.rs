@@ -195,7 +195,7 @@ fn chosen(choice: &Choice) -> Result<Vec<&'static Row>> {
 fn one(cluster: &mut Cluster, row: &Row, terms: Terms, folder: &Path) -> Result<bool> {
     let begun = Instant::now();
     let mut trial = Trial::new(cluster, terms, folder)?;
-    let outcome = trial.heal().and_then(|()| (row.run)(&mut trial));
+    let outcome = trial.begin().and_then(|()| (row.run)(&mut trial));
     let (figures, misses) = trial.result(outcome)?;
     cluster.heal()?;
     let verdict = if misses.is_empty() { "ok  " } else { "FAIL" };

@@ -386,6 +386,12 @@ impl<'a> Trial<'a> {
         )
     }
 
+    /// Begins on a sound cluster with nothing on it.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        self.heal()?;
+        self.cluster.delete_topics()
+    }
+
     /// Starts brokers that have ended, takes every fault away, and waits until replicas agree.
     pub(crate) fn heal(&mut self) -> Result<()> {
         self.cluster.heal()?;
