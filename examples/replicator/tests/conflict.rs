@@ -60,9 +60,9 @@ async fn a_save_that_comes_too_late_is_told_what_has_changed() -> citizenk::Resu
     assert_eq!(problem["version"], version(&app).await.as_str());
     let diff = problem["diff"].as_str().expect("a difference");
     for part in [
-        "--- mappings.json\n+++ mappings.json\n@@ -1,1 +1,",
+        "--- mappings.json\n+++ mappings.json\n@@ -1 +1,",
         "\n+      \"valid_jmespath\": \"theirs\"",
-        "--- /dev/null\n+++ topic_mappings/A.json\n@@ -0,0 +1,1 @@\n+{\"key\": {\"1\": 2}}\n",
+        "--- /dev/null\n+++ topic_mappings/A.json\n@@ -0,0 +1 @@\n+{\"key\": {\"1\": 2}}\n",
     ] {
         assert!(diff.contains(part), "{part} is not in {diff}");
     }

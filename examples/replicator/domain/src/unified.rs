@@ -1,15 +1,11 @@
 //! How a text differs from another one, line by line, as `diff -u` writes it and `patch` reads it.
 
-use std::fmt::Write as _;
+use std::time::Duration;
 
-/// Lines around a change that are shown with it.
-const AROUND: usize = 3;
+use similar::TextDiff;
 
-/// Beyond so many pairs of lines that differ or lie between two that do, all of them are one change.
-const MOST: usize = 1_000_000;
-
-/// A line of both texts (` `), of the first one (`-`) or of the second one (`+`).
-type Line<'a> = (char, &'a str);
+/// After this what is left is shown as one change.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What makes the one text the other; empty if they are the same. `None`: there is no such file.
 #[must_use]
@@ -18,109 +14,26 @@ pub fn unified(file: &str, before: Option<&str>, after: Option<&str>) -> String 
         return String::new();
     }
     let name = |text: Option<&str>| text.map_or("/dev/null", |_| file).to_owned();
-    let mut diff = format!("--- {}\n+++ {}\n", name(before), name(after));
-    let lines = lines(before.unwrap_or_default(), after.unwrap_or_default());
-    let (mut at, mut old, mut new) = (0, 0, 0);
-    for hunk in hunks(&lines) {
-        let count = |lines: &[Line<'_>], without: char| {
-            lines.iter().filter(|(sign, _)| *sign != without).count()
-        };
-        let skipped = &lines[at..hunk.start];
-        old += count(skipped, '+');
-        new += count(skipped, '-');
-        let shown = &lines[hunk.clone()];
-        let (olds, news) = (count(shown, '+'), count(shown, '-'));
-        // Of no lines it is the one before that is named.
-        let first = |before: usize, count: usize| before + usize::from(count > 0);
-        // Writing to a text does not fail.
-        let _ = writeln!(
-            diff,
-            "@@ -{},{olds} +{},{news} @@",
-            first(old, olds),
-            first(new, news)
-        );
-        for (sign, line) in shown {
-            diff.push(*sign);
-            diff.push_str(line);
-            if !line.ends_with('\n') {
-                diff.push_str("\n\\ No newline at end of file\n");
-            }
-        }
-        (at, old, new) = (hunk.end, old + olds, new + news);
-    }
-    diff
-}
-
-/// Where lines are shown: around what changes, as one where two would touch.
-fn hunks(lines: &[Line<'_>]) -> Vec<std::ops::Range<usize>> {
-    let mut hunks: Vec<std::ops::Range<usize>> = Vec::new();
-    for at in (0..lines.len()).filter(|at| lines[*at].0 != ' ') {
-        let (start, end) = (
-            at.saturating_sub(AROUND),
-            (at + AROUND + 1).min(lines.len()),
-        );
-        match hunks.last_mut().filter(|last| last.end >= start) {
-            Some(last) => last.end = end,
-            None => hunks.push(start..end),
-        }
-    }
-    hunks
-}
-
-fn lines<'a>(before: &'a str, after: &'a str) -> Vec<Line<'a>> {
-    let old: Vec<&str> = before.split_inclusive('\n').collect();
-    let new: Vec<&str> = after.split_inclusive('\n').collect();
-    let pairs = || old.iter().zip(&new);
-    let head = pairs().take_while(|(old, new)| old == new).count();
-    let (old_rest, new_rest) = (&old[head..], &new[head..]);
-    let backwards = old_rest.iter().rev().zip(new_rest.iter().rev());
-    let tail = backwards.take_while(|(old, new)| old == new).count();
-    let both = |line: &&'a str| (' ', *line);
-    let mut all: Vec<Line<'a>> = old[..head].iter().map(both).collect();
-    all.extend(middle(
-        &old_rest[..old_rest.len() - tail],
-        &new_rest[..new_rest.len() - tail],
-    ));
-    all.extend(old[old.len() - tail..].iter().map(both));
-    all
-}
-
-/// With as many lines in common as there can be.
-fn middle<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
-    let (olds, news) = (old.len(), new.len());
-    let mut all = Vec::with_capacity(olds + news);
-    let (mut at_old, mut at_new) = (0, 0);
-    if olds.saturating_mul(news) <= MOST {
-        // How many lines are the same from here on.
-        let width = news + 1;
-        let mut same = vec![0_u32; (olds + 1) * width];
-        for at_old in (0..olds).rev() {
-            for at_new in (0..news).rev() {
-                let here = at_old * width + at_new;
-                same[here] = if old[at_old] == new[at_new] {
-                    same[here + width + 1] + 1
-                } else {
-                    same[here + width].max(same[here + 1])
-                };
-            }
-        }
-        while at_old < olds && at_new < news {
-            let here = at_old * width + at_new;
-            if old[at_old] == new[at_new] {
-                all.push((' ', old[at_old]));
-                (at_old, at_new) = (at_old + 1, at_new + 1);
-            } else if same[here + width] >= same[here + 1] {
-                all.push(('-', old[at_old]));
-                at_old += 1;
-            } else {
-                all.push(('+', new[at_new]));
-                at_new += 1;
+    // `patch` takes a lone carriage return for a part of its line.
+    let [old, new] = [before, after].map(|text| -> Vec<&str> {
+        let text = text.unwrap_or_default();
+        text.split_inclusive('\n').collect()
+    });
+    let diff = TextDiff::configure()
+        .newline_terminated(true)
+        .timeout(PATIENCE)
+        .diff_slices(&old, &new);
+    let mut text = format!("--- {}\n+++ {}\n", name(before), name(after));
+    for hunk in diff.unified_diff().iter_hunks() {
+        text += &format!("{}\n", hunk.header());
+        for change in hunk.iter_changes() {
+            text += &format!("{}{}", change.tag(), change.value());
+            if !change.value().ends_with('\n') {
+                text += "\n\\ No newline at end of file\n";
             }
         }
     }
-    all.extend(old[at_old..].iter().map(|line| ('-', *line)));
-    all.extend(new[at_new..].iter().map(|line| ('+', *line)));
-    all
+    text
 }
 
 #[cfg(test)]
@@ -139,9 +52,9 @@ mod tests {
         assert_eq!(unified("m.json", Some(&before), Some(&after)), expected);
         assert_eq!(unified("m.json", Some(&before), Some(&before)), "");
         let new = unified("t.json", None, Some("[]\n"));
-        assert_eq!(new, "--- /dev/null\n+++ t.json\n@@ -0,0 +1,1 @@\n+[]\n");
+        assert_eq!(new, "--- /dev/null\n+++ t.json\n@@ -0,0 +1 @@\n+[]\n");
         let gone = unified("t.json", Some("[]\n"), None);
-        assert_eq!(gone, "--- t.json\n+++ /dev/null\n@@ -1,1 +0,0 @@\n-[]\n");
+        assert_eq!(gone, "--- t.json\n+++ /dev/null\n@@ -1 +0,0 @@\n-[]\n");
     }
 
     /// What `patch` makes of it.
@@ -151,10 +64,10 @@ mod tests {
         let mut rows = diff.split_inclusive('\n').skip(2).peekable();
         while let Some(row) = rows.next() {
             if let Some(hunk) = row.strip_prefix("@@ -") {
-                let (first, rest) = hunk.split_once(',').expect("a place");
-                let (first, none): (usize, bool) =
-                    (first.parse().expect("a number"), rest.starts_with("0 "));
-                let start = if none { first } else { first - 1 };
+                let (place, _) = hunk.split_once(' ').expect("a place");
+                let (first, count) = place.split_once(',').unwrap_or((place, "1"));
+                let first: usize = first.parse().expect("a number");
+                let start = if count == "0" { first } else { first - 1 };
                 text.extend(old[at..start].iter().copied());
                 at = start;
                 continue;
@@ -180,8 +93,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_difference_makes_the_one_text_the_other(
-            before in "([abc]\n){0,30}[ab]?",
-            after in "([abc]\n){0,30}[ab]?",
+            before in "([abc]\r?\n|c\r){0,30}[ab]?",
+            after in "([abc]\r?\n|c\r){0,30}[ab]?",
         ) {
             let diff = unified("f", Some(&before), Some(&after));
             prop_assert_eq!(patched(&before, &diff), after);
