@@ -81,7 +81,7 @@ impl RawRecords {
     }
 
     /// The records, in offset order.
-    pub fn iter(&self) -> impl Iterator<Item = RawRecord<'_>> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = RawRecord<'_>> {
         self.runs.iter().flat_map(|run| {
             (run.start..run.end).map(|index| RawRecord {
                 chunk: &run.chunk,

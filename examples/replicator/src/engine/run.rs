@@ -249,7 +249,8 @@ impl Run {
         if !self.share.has(partition) {
             return Ok(());
         }
-        let last = records.iter().last().map_or(offset, |last| last.offset());
+        let last = records.iter().next_back();
+        let last = last.map_or(offset, |last| last.offset());
         let handled = self.copy(records, out, target, now);
         let mut troubles = lock(&self.troubles);
         match &handled {
@@ -292,16 +293,16 @@ impl Run {
         };
         let raw = rules.transform.is_raw() && !rules.mapping.provenance && self.sink.is_none();
         if raw {
-            for record in records.iter() {
-                tally.bytes_in += size(record.key(), record.value());
+            let partition = records.iter().next().map_or(0, |record| record.partition());
+            let counted = records
+                .iter()
+                .inspect(|record| tally.bytes_in += size(record.key(), record.value()));
+            if rules.keeps(partition) {
+                out.forward(target, counted)?;
+            } else {
+                out.forward_by_key(target, counted)?;
             }
             (tally.bytes_out, tally.sent) = (tally.bytes_in, tally.source);
-            let partition = records.iter().next().map_or(0, |record| record.partition());
-            if rules.keeps(partition) {
-                out.forward(target, records.iter())?;
-            } else {
-                out.forward_by_key(target, records.iter())?;
-            }
         } else {
             self.each(&rules, records, out, target, &mut tally)?;
         }
@@ -416,15 +417,10 @@ impl Run {
     }
 
     fn remember(&self, records: &RawRecords, tally: &Tally, now: i64) {
-        let (mut first, mut last) = (None, None);
-        for record in records.iter() {
-            first.get_or_insert(record.offset());
-            last = Some(record);
-        }
-        let (Some(first), Some(last)) = (first, last) else {
+        let (Some(first), Some(last)) = (records.iter().next(), records.iter().next_back()) else {
             return;
         };
-        let (partition, end) = (last.partition(), last.offset());
+        let (first, partition, end) = (first.offset(), last.partition(), last.offset());
         self.counters.last_at.store(now, Ordering::Relaxed);
         if let Some(written) = last.timestamp().millis() {
             let mut latencies = lock(&self.latencies);
