@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::Result;
-use super::service::Service;
+use super::service::{LOOK, Service};
 use crate::cluster::Cluster;
 use crate::usage;
 
@@ -51,7 +51,9 @@ pub(super) fn measure(
         };
         let begun = Instant::now();
         service.ask("POST", &format!("/api/mappings/m0/{verb}"))?;
-        service.until("the change is done", PATIENCE, |now| now.len() == rows)?;
+        service.until("the change is done", (PATIENCE, LOOK), |now| {
+            now.len() == rows
+        })?;
         took.push(begun.elapsed());
     }
     took.sort_unstable();

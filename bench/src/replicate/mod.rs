@@ -12,7 +12,7 @@ mod service;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -39,9 +39,9 @@ pub(crate) struct Options {
     /// The Replicator
     #[arg(long, value_name = "FILE")]
     binary: PathBuf,
-    /// Of each size
-    #[arg(long, default_value_t = 500_000)]
-    records: u64,
+    /// Of each size [default: 200 MB of them, 500,000 to 2,000,000]
+    #[arg(long)]
+    records: Option<u64>,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// How long records are; repeatable [default: 100 and 1000]
@@ -62,6 +62,15 @@ pub(crate) struct Options {
     /// Where its properties and its log are written
     #[arg(long, value_name = "FOLDER")]
     mirror_folder: Option<PathBuf>,
+}
+
+impl Options {
+    /// So many that what a start and an end cost counts for little.
+    fn records(&self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes.max(1)).unwrap_or(u64::MAX);
+        let most = (200_000_000 / bytes).clamp(500_000, 2_000_000);
+        self.records.unwrap_or(most)
+    }
 }
 
 /// What a mapping does with the records.
@@ -122,12 +131,12 @@ fn fill(servers: &str, topic: &str, records: u64, bytes: usize) -> Result<()> {
     })
 }
 
-fn by_hand(cluster: &mut Cluster, options: &Options, bytes: usize, turn: &str) -> Result<Measured> {
+fn by_hand(cluster: &mut Cluster, records: u64, bytes: usize, turn: &str) -> Result<Measured> {
     let (topic, output) = (format!("{turn}-in"), format!("{turn}-out"));
     for name in [&topic, &output] {
         cluster.create(name, PARTITIONS)?;
     }
-    fill(cluster.servers(), &topic, options.records, bytes)?;
+    fill(cluster.servers(), &topic, records, bytes)?;
     let run = Run {
         work: Work::Copy,
         contestant: Contestant::Floor,
@@ -135,12 +144,12 @@ fn by_hand(cluster: &mut Cluster, options: &Options, bytes: usize, turn: &str) -
         topic: topic.clone(),
         output: output.clone(),
         group: turn.to_owned(),
-        records: options.records,
+        records,
         bytes,
         embedded: false,
         allocations: false,
     };
-    let report = child::report(child::command(&run, &[])?, limit(options.records))?;
+    let report = child::report(child::command(&run, &[])?, limit(records))?;
     for name in [&topic, &output] {
         cluster.delete(name)?;
     }
@@ -153,9 +162,9 @@ fn by_hand(cluster: &mut Cluster, options: &Options, bytes: usize, turn: &str) -
 
 fn replicated(
     cluster: &mut Cluster,
-    options: &Options,
+    binary: &Path,
     way: Way,
-    bytes: usize,
+    (records, bytes): (u64, usize),
     turn: &str,
 ) -> Result<Measured> {
     let (topic, output) = (format!("{turn}-in"), format!("{turn}-out"));
@@ -163,14 +172,14 @@ fn replicated(
         cluster.create(name, PARTITIONS)?;
     }
     let servers = cluster.servers().to_owned();
-    let mut service = Service::start(&options.binary, &servers, turn, &output, &way.settings())?;
+    let mut service = Service::start(binary, &servers, turn, &output, &way.settings())?;
     service.pause()?;
-    fill(&servers, &topic, options.records, bytes)?;
-    let measured = service.measure(options.records, limit(options.records))?;
+    fill(&servers, &topic, records, bytes)?;
+    let measured = service.measure(records, limit(records))?;
     service.stop()?;
     let written = cluster.written(&output)?;
-    if written != i64::try_from(options.records)? {
-        return Err(format!("{written} copies of {} records", options.records).into());
+    if written != i64::try_from(records)? {
+        return Err(format!("{written} copies of {} records", records).into());
     }
     for name in [&topic, &output] {
         cluster.delete(name)?;
@@ -197,21 +206,29 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let mut floors = Vec::new();
         let mut ways = Way::ALL.map(|way| (way, Vec::new()));
         let mut mirrored = Vec::new();
+        let records = options.records(*bytes);
         for round in 0..options.rounds.max(1) {
             let turn =
                 |name: &str| format!("replicate-{}-{bytes}-{round}-{name}", std::process::id());
-            floors.push(by_hand(&mut cluster, options, *bytes, &turn("floor"))?);
+            floors.push(by_hand(&mut cluster, records, *bytes, &turn("floor"))?);
             for (way, measured) in &mut ways {
                 let turn = turn(&way.name().replace(' ', "-"));
-                measured.push(replicated(&mut cluster, options, *way, *bytes, &turn)?);
+                let size = (records, *bytes);
+                measured.push(replicated(
+                    &mut cluster,
+                    &options.binary,
+                    *way,
+                    size,
+                    &turn,
+                )?);
             }
             if let Some(mirror_maker) = &mirror_maker {
                 let turn = turn("mirror-maker");
-                let run = mirror_maker.measure(&mut cluster, options.records, *bytes, &turn)?;
+                let run = mirror_maker.measure(&mut cluster, records, *bytes, &turn)?;
                 mirrored.push(run);
             }
         }
-        last = table(*bytes, options, &floors, &ways, &mirrored).ok_or("no round was held")?;
+        last = table(*bytes, records, &floors, &ways, &mirrored).ok_or("no round was held")?;
     }
     if options.seconds > 0 {
         delay::measure(&mut cluster, &options.binary, options.seconds)?;
@@ -231,16 +248,16 @@ fn median(runs: &[Measured], of: fn(&Measured) -> f64) -> Option<Spread> {
 /// Prints the table; answers the last line.
 fn table(
     bytes: usize,
-    options: &Options,
+    records: u64,
     floors: &[Measured],
     ways: &[(Way, Vec<Measured>)],
     mirrored: &[Mirrored],
 ) -> Option<String> {
-    let millions = options.records as f64 / 1e6;
+    let millions = records as f64 / 1e6;
     let load = usage::load().unwrap_or_default();
     println!(
         "\n**replicate, Kafka, {} records of {bytes} bytes, {} rounds** (load {load:.1})\n",
-        options.records,
+        records,
         floors.len()
     );
     println!(
@@ -262,7 +279,7 @@ fn table(
             cpu.median / millions,
             cpu.least / millions,
             cpu.most / millions,
-            options.records as f64 / cpu.median,
+            records as f64 / cpu.median,
         );
         Some(())
     };

@@ -14,8 +14,10 @@ use crate::settings::{CONSUMER, PRODUCER, fetch_wait};
 use crate::{child, usage};
 
 const STARTS: Duration = Duration::from_secs(30);
-/// How often a measurement looks whether all is copied.
+/// How often one looks whether a change is done.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
+/// How often a measurement looks whether all is copied: each look is work for who is measured.
+const GLANCE: Duration = Duration::from_millis(100);
 /// For those requests that want to know why.
 const BODY: &str = r#"{"comment": "bench"}"#;
 
@@ -89,7 +91,7 @@ impl Service {
             port,
             folder,
         };
-        service.until("all run", STARTS, |rows| {
+        service.until("all run", (STARTS, LOOK), |rows| {
             let runs = |row: &Value| {
                 ["running", "idle"].contains(&row["state"].as_str().unwrap_or_default())
             };
@@ -127,7 +129,7 @@ impl Service {
     pub(super) fn until(
         &mut self,
         what: &str,
-        patience: Duration,
+        (patience, look): (Duration, Duration),
         is: impl Fn(&[Value]) -> bool,
     ) -> Result<()> {
         let begun = Instant::now();
@@ -142,7 +144,7 @@ impl Service {
             if begun.elapsed() > patience {
                 return Err(format!("not in time: {what}; {:?}", rows.first()).into());
             }
-            std::thread::park_timeout(LOOK);
+            std::thread::park_timeout(look);
         }
     }
 
@@ -155,7 +157,7 @@ impl Service {
     pub(super) fn measure(&mut self, records: u64, patience: Duration) -> Result<Measured> {
         let (begun, before) = (Instant::now(), self.cpu()?);
         self.ask("POST", "/api/mappings/bench/resume")?;
-        self.until("all are copied", patience, |rows| {
+        self.until("all are copied", (patience, GLANCE), |rows| {
             rows.iter()
                 .all(|row| row["target_count"].as_u64() >= Some(records))
         })?;
