@@ -78,6 +78,9 @@ struct Choice {
     /// Only this row; repeatable
     #[arg(long, value_name = "NAME")]
     row: Vec<String>,
+    /// Leave out the rows before this one, in the order of `--list`
+    #[arg(long, value_name = "NAME", conflicts_with = "row")]
+    from: Option<String>,
     /// Every row, with all its rounds, instead of the quick ones
     #[arg(long)]
     all: bool,
@@ -176,18 +179,23 @@ fn run(choice: &Choice) -> Result<bool> {
 }
 
 fn chosen(choice: &Choice) -> Result<Vec<&'static Row>> {
-    if choice.row.is_empty() {
-        let wanted = |row: &&Row| choice.all || choice.minutes.is_some() || row.quick;
-        return Ok(rows::all().filter(wanted).collect());
-    }
-    let find = |name: &String| {
-        let found = rows::all().find(|row| row.name.eq_ignore_ascii_case(name));
+    let all: Vec<_> = rows::all().collect();
+    let place = |name: &String| {
+        let found = all
+            .iter()
+            .position(|row| row.name.eq_ignore_ascii_case(name));
         found.ok_or_else(|| {
             Failure::new(format!(
                 "there is no row `{name}`; `cargo xtask faults --list` shows them"
             ))
         })
     };
+    if choice.row.is_empty() {
+        let wanted = |row: &&Row| choice.all || choice.minutes.is_some() || row.quick;
+        let first = choice.from.as_ref().map_or(Ok(0), place)?;
+        return Ok(all[first..].iter().copied().filter(wanted).collect());
+    }
+    let find = |name: &String| Ok(all[place(name)?]);
     choice.row.iter().map(find).collect()
 }
 
@@ -231,6 +239,9 @@ mod tests {
         assert_eq!(choose("x --row w1 --row B9").ok(), Some(2));
         assert_eq!(choose("x --all").ok(), Some(rows::all().count()));
         assert!(choose("x").ok() < choose("x --all").ok());
+        let last = rows::all().last().map_or("", |row| row.name);
+        assert_eq!(choose(&format!("x --all --from {last}")).ok(), Some(1));
+        assert!(choose("x --from W99").is_err_and(|failure| failure.to_string().contains("W99")));
         assert!(choose("x --row W99").is_err_and(|failure| failure.to_string().contains("W99")));
     }
 }

@@ -85,7 +85,7 @@ enum Task {
     /// Faults on three real brokers: workers killed, networks cut, leaders moved; `--list` shows them
     #[command(disable_help_flag = true)]
     Faults {
-        /// `--minutes M`, `--seed S`, `--row NAME`, `--all`, `--list`
+        /// `--minutes M`, `--seed S`, `--row NAME`, `--from NAME`, `--all`, `--list`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
