@@ -51,7 +51,7 @@ pub(super) fn measure(
         };
         let begun = Instant::now();
         service.ask("POST", &format!("/api/mappings/m0/{verb}"))?;
-        service.until("the change is done", (PATIENCE, LOOK), |now| {
+        service.until("the change is done", PATIENCE, LOOK, |now| {
             now.len() == rows
         })?;
         took.push(begun.elapsed());

@@ -164,7 +164,8 @@ fn replicated(
     cluster: &mut Cluster,
     binary: &Path,
     way: Way,
-    (records, bytes): (u64, usize),
+    records: u64,
+    bytes: usize,
     turn: &str,
 ) -> Result<Measured> {
     let (topic, output) = (format!("{turn}-in"), format!("{turn}-out"));
@@ -179,7 +180,7 @@ fn replicated(
     service.stop()?;
     let written = cluster.written(&output)?;
     if written != i64::try_from(records)? {
-        return Err(format!("{written} copies of {} records", records).into());
+        return Err(format!("{written} copies of {records} records").into());
     }
     for name in [&topic, &output] {
         cluster.delete(name)?;
@@ -213,14 +214,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             floors.push(by_hand(&mut cluster, records, *bytes, &turn("floor"))?);
             for (way, measured) in &mut ways {
                 let turn = turn(&way.name().replace(' ', "-"));
-                let size = (records, *bytes);
-                measured.push(replicated(
-                    &mut cluster,
-                    &options.binary,
-                    *way,
-                    size,
-                    &turn,
-                )?);
+                let binary = &options.binary;
+                let run = replicated(&mut cluster, binary, *way, records, *bytes, &turn)?;
+                measured.push(run);
             }
             if let Some(mirror_maker) = &mirror_maker {
                 let turn = turn("mirror-maker");
@@ -256,8 +252,7 @@ fn table(
     let millions = records as f64 / 1e6;
     let load = usage::load().unwrap_or_default();
     println!(
-        "\n**replicate, Kafka, {} records of {bytes} bytes, {} rounds** (load {load:.1})\n",
-        records,
+        "\n**replicate, Kafka, {records} records of {bytes} bytes, {} rounds** (load {load:.1})\n",
         floors.len()
     );
     println!(

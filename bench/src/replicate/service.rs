@@ -91,7 +91,7 @@ impl Service {
             port,
             folder,
         };
-        service.until("all run", (STARTS, LOOK), |rows| {
+        service.until("all run", STARTS, LOOK, |rows| {
             let runs = |row: &Value| {
                 ["running", "idle"].contains(&row["state"].as_str().unwrap_or_default())
             };
@@ -129,7 +129,8 @@ impl Service {
     pub(super) fn until(
         &mut self,
         what: &str,
-        (patience, look): (Duration, Duration),
+        patience: Duration,
+        look: Duration,
         is: impl Fn(&[Value]) -> bool,
     ) -> Result<()> {
         let begun = Instant::now();
@@ -157,7 +158,7 @@ impl Service {
     pub(super) fn measure(&mut self, records: u64, patience: Duration) -> Result<Measured> {
         let (begun, before) = (Instant::now(), self.cpu()?);
         self.ask("POST", "/api/mappings/bench/resume")?;
-        self.until("all are copied", (patience, GLANCE), |rows| {
+        self.until("all are copied", patience, GLANCE, |rows| {
             rows.iter()
                 .all(|row| row["target_count"].as_u64() >= Some(records))
         })?;

@@ -229,14 +229,14 @@ impl Engine {
             .partition(|(_, live)| live.run.rules().mapping.source_is_file);
         self.replay(files);
         // Whoever was active before a restart goes on where its group is; the others begin now.
-        let resumes = |key: &RunKey| self.options.group.is_some() && active.contains(&key.name());
-        let offsets = match topics.iter().any(|(key, _)| resumes(key)) {
+        let resumes = |live: &Live| self.options.group.is_some() && active.contains(&*live.name);
+        let offsets = match topics.iter().any(|(_, live)| resumes(live)) {
             true => self.source_offsets().await,
             false => Vec::new(),
         };
         for (key, live) in topics {
             let engine = self.clone();
-            let resumes = resumes(&key);
+            let resumes = resumes(&live);
             if resumes {
                 let own = |at: &&GroupOffset| at.partition.topic == key.pair.source;
                 let own = offsets.iter().filter(own);
