@@ -97,7 +97,8 @@ pub enum RunError {
     },
     /// Started calls did not end within the drain deadline.
     #[error(
-        "the drain deadline passed with {calls} calls and {outputs} outputs unfinished; they will be processed again"
+        "the drain deadline passed with {calls} calls and {outputs} outputs unfinished; their records will be processed \
+         again, but what has no record, as what timers and tasks send, will not"
     )]
     Drain {
         /// Handler calls still running.

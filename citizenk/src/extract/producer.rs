@@ -1,6 +1,6 @@
 //! Sending outside an attempt.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -205,12 +205,13 @@ impl<'a, V, K> ProducerRecord<'a, V, K> {
         let topic = self.topic.id();
         let producer = self.producer;
         // Taken out and not borrowed: encoding is the program's code, and may send, too.
-        let mut scratch = SCRATCH.try_with(RefCell::take).unwrap_or_default();
+        let kept = SCRATCH.try_with(Cell::take).ok().flatten();
+        let mut scratch = kept.unwrap_or_default();
         let reply = self.stage_into(&mut scratch, value);
         scratch.clear();
         if scratch.capacity() <= MAX_SCRATCH {
             // A thread that ends needs it no more.
-            let _ = SCRATCH.try_with(|cell| cell.replace(scratch));
+            let _ = SCRATCH.try_with(|cell| cell.set(Some(scratch)));
         }
         let state = match reply {
             Ok(LoneReply::Under(receipt)) => SendState::Under(receipt),
@@ -273,7 +274,7 @@ const MAX_SCRATCH: usize = 256 * 1024;
 
 thread_local! {
     /// Where a record is encoded before the client copies it; empty between two calls.
-    static SCRATCH: RefCell<StagedBatch> = const { RefCell::new(StagedBatch::new()) };
+    static SCRATCH: Cell<Option<Box<StagedBatch>>> = const { Cell::new(None) };
 }
 
 /// A record on its way; answers after the broker's acknowledgement. See [`Producer::send`].

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::oneshot;
 
@@ -11,7 +11,7 @@ use super::fan::{Fan, Part};
 pub(crate) use crate::config::TopicNames;
 use crate::extract::{LoneReply, OutputTable, ProduceError, ProducePort, ProduceReply, Sent};
 use crate::runtime::lane::shipping::Outlet;
-use crate::staging::{Answer, OutputTopic, Receipt, StagedBatch, unheard};
+use crate::staging::{Answer, OutputTopic, Receipt, StagedBatch, Unheard, unheard};
 use crate::telemetry::{ProducerMetrics, UnawaitedErrors};
 use crate::topic::{Partitioner, TopicId};
 use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
@@ -23,24 +23,30 @@ pub(crate) struct Sender {
     /// Over all of them, where there are several.
     fan: Option<Arc<dyn ProducerHandle>>,
     names: TopicNames,
-    /// Topics that records were sent to one by one: a program has few.
-    known: RwLock<Vec<Known>>,
+    /// Topics that records were sent to one by one, the first ones first: a program has few.
+    routes: Box<[OnceLock<Arc<Route>>]>,
     /// Of the parts, in their order; none where nothing is counted.
     metrics: Vec<ProducerMetrics>,
 }
 
-/// A topic as the program names it.
+/// Where the records of a topic go, which the program names so.
 #[derive(Debug)]
-struct Known {
+struct Route {
     id: TopicId,
     partitioner: Partitioner,
-    part: usize,
+    producer: Arc<dyn ProducerHandle>,
     topic: ProducerTopic,
     unawaited: Option<UnawaitedErrors>,
 }
 
+impl Unheard for Route {
+    fn unheard(&self, error: &TransportError) {
+        unheard(error, self.unawaited.as_ref());
+    }
+}
+
 /// More than these are looked up by name.
-const MOST_KNOWN: usize = 256;
+const MOST_ROUTES: usize = 256;
 
 /// Collects the acknowledgements of one call.
 struct Acks {
@@ -98,7 +104,7 @@ impl Sender {
             parts,
             fan,
             names,
-            known: RwLock::default(),
+            routes: (0..MOST_ROUTES).map(|_| OnceLock::new()).collect(),
             metrics: Vec::new(),
         }
     }
@@ -182,61 +188,62 @@ impl Sender {
     }
 
     /// Finds a topic without allocating, but for the first time.
-    fn known(
-        &self,
-        id: TopicId,
-        partitioner: Partitioner,
-    ) -> Result<(usize, ProducerTopic, Option<UnawaitedErrors>), TransportError> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let found = known
-            .iter()
-            .find(|known| known.id.is(id) && known.partitioner == partitioner);
-        if let Some(found) = found {
-            return Ok((found.part, found.topic, found.unawaited.clone()));
+    fn route(&self, id: TopicId, partitioner: Partitioner) -> Result<Arc<Route>, TransportError> {
+        let known = self.routes.iter().map_while(OnceLock::get);
+        let mut found = known.filter(|route| route.id.is(id) && route.partitioner == partitioner);
+        if let Some(route) = found.next() {
+            return Ok(route.clone());
         }
-        drop(known);
-        let part = self.part_of(id.cluster)?;
-        let topic = self.parts[part].producer.topic(&self.named(OutputTopic {
+        let producer = &self.parts[self.part_of(id.cluster)?].producer;
+        let topic = producer.topic(&self.named(OutputTopic {
             cluster: id.cluster,
             name: id.text().to_owned(),
             partitioner,
         }))?;
-        let unawaited = self.unawaited(id.cluster, id.text());
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < MOST_KNOWN {
-            known.push(Known {
-                id,
-                partitioner,
-                part,
-                topic,
-                unawaited: unawaited.clone(),
-            });
-        }
-        Ok((part, topic, unawaited))
+        let route = Arc::new(Route {
+            id,
+            partitioner,
+            producer: producer.clone(),
+            topic,
+            unawaited: self.unawaited(id.cluster, id.text()),
+        });
+        // Another thread may have come first with the same: both are right.
+        let mut free = self.routes.iter();
+        let _ = free.find(|slot| slot.set(route.clone()).is_ok());
+        Ok(route)
     }
+}
 
+impl Route {
     /// Sends the only record of a batch, which is taken out only when the queue is full.
-    fn send_one(
-        &self,
-        id: TopicId,
-        partitioner: Partitioner,
-        record: &mut StagedBatch,
-    ) -> Result<LoneReply, TransportError> {
-        let (part, topic, unawaited) = self.known(id, partitioner)?;
-        let producer = &self.parts[part].producer;
-        let receipt = Arc::new(Receipt::new(unawaited));
+    fn send_one(self: Arc<Self>, record: &mut StagedBatch) -> LoneReply {
+        let receipt = Arc::new(Receipt::new(self.clone()));
         let answer = Answer::to(&receipt);
         // At once, so that calls keep their order even when their futures are awaited later.
-        Ok(match producer.produce_one(topic, record, answer) {
+        match self.producer.produce_one(self.topic, record, answer) {
             Ok(()) => LoneReply::Under(receipt),
             Err(answer) => {
-                let sending = sent_later(producer.clone(), topic, mem::take(record), answer);
+                let sending = self.sent_later(mem::take(record), answer);
                 LoneReply::Full(Box::pin(async move {
                     sending.await;
                     poll_fn(|cx| receipt.poll(cx)).await
                 }))
             }
-        })
+        }
+    }
+
+    /// Sends a record as soon as the queue has room for it.
+    async fn sent_later(self: Arc<Self>, record: StagedBatch, mut answer: Answer) {
+        loop {
+            let space = self.producer.space().notified();
+            tokio::pin!(space);
+            space.as_mut().enable();
+            match self.producer.produce_one(self.topic, &record, answer) {
+                Ok(()) => return,
+                Err(back) => answer = back,
+            }
+            space.await;
+        }
     }
 }
 
@@ -285,25 +292,6 @@ fn send_to(
     }
 }
 
-/// Sends a record as soon as the queue has room for it.
-async fn sent_later(
-    producer: Arc<dyn ProducerHandle>,
-    topic: ProducerTopic,
-    record: StagedBatch,
-    mut answer: Answer,
-) {
-    loop {
-        let space = producer.space().notified();
-        tokio::pin!(space);
-        space.as_mut().enable();
-        match producer.produce_one(topic, &record, answer) {
-            Ok(()) => return,
-            Err(back) => answer = back,
-        }
-        space.await;
-    }
-}
-
 /// The port handlers see; sends once the app runs.
 #[derive(Clone, Default)]
 pub(crate) struct Port {
@@ -342,17 +330,23 @@ impl ProducePort for Port {
         partitioner: Partitioner,
         record: &mut StagedBatch,
     ) -> Result<LoneReply, ProduceError> {
-        let Some(sender) = self.get() else {
-            return Err(ProduceError::NotRunning {
-                topic: topic.to_string(),
-            });
+        let route = {
+            let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(sender) = &*sender else {
+                return Err(ProduceError::NotRunning {
+                    topic: topic.to_string(),
+                });
+            };
+            // The lock must not be held while the program's own partitioner is called, which may send, too.
+            sender.route(topic, partitioner)
         };
-        sender
-            .send_one(topic, partitioner, record)
-            .map_err(|source| ProduceError::Delivery {
+        match route {
+            Ok(route) => Ok(route.send_one(record)),
+            Err(source) => Err(ProduceError::Delivery {
                 topic: topic.to_string(),
                 source,
-            })
+            }),
+        }
     }
 
     fn send(&self, topic: OutputTopic, batch: StagedBatch) -> ProduceReply {

@@ -15,7 +15,7 @@ use crate::topic::Partitioner;
 mod receipt;
 mod shared;
 
-pub(crate) use receipt::{Answer, Outcome, Receipt, unheard};
+pub(crate) use receipt::{Answer, Outcome, Receipt, Unheard, unheard};
 use shared::Shared;
 
 /// A topic that records can be staged for.
@@ -113,15 +113,6 @@ pub(crate) struct Mark {
 }
 
 impl StagedBatch {
-    pub(crate) const fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            headers: Vec::new(),
-            entries: Vec::new(),
-            shared: Shared::new(),
-        }
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -151,24 +142,24 @@ impl StagedBatch {
 
     /// Forgets everything staged after `mark`.
     pub(crate) fn truncate(&mut self, mark: Mark) {
-        for entry in &self.entries[mark.entries..] {
-            if let Some(Value::Shared { chunk, index }) = entry.value {
-                self.shared.give_back(chunk, index);
+        if self.shared.len() > 0 {
+            for entry in &self.entries[mark.entries..] {
+                if let Some(Value::Shared { chunk, index }) = entry.value {
+                    self.shared.give_back(chunk, index);
+                }
             }
+            self.shared.truncate(mark.chunks);
         }
-        self.shared.truncate(mark.chunks);
         self.bytes.truncate(mark.bytes);
         self.headers.truncate(mark.headers);
         self.entries.truncate(mark.entries);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.truncate(Mark {
-            bytes: 0,
-            headers: 0,
-            entries: 0,
-            chunks: 0,
-        });
+        self.bytes.clear();
+        self.headers.clear();
+        self.entries.clear();
+        self.shared.clear();
     }
 
     /// Copies the values of chunks of which fewer than half the records are sent: a batch keeps its chunks
@@ -351,7 +342,10 @@ impl RecordWriter<'_> {
 
 impl Drop for RecordWriter<'_> {
     fn drop(&mut self) {
-        self.batch.truncate(self.mark);
+        // Nothing is to be forgotten after a `finish`, which is nearly always.
+        if self.batch.mark() != self.mark {
+            self.batch.truncate(self.mark);
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! In: the transport's answer, through an [`Answer`], once and from any thread. Out: a [`Receipt`] to poll.
 //! One allocation for both sides; owned by whoever waits and, until it answers, by the transport.
 
+use std::fmt;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -12,62 +14,106 @@ use crate::telemetry::UnawaitedErrors;
 /// Partition and offset of a delivered record, or why it was not delivered.
 pub(crate) type Outcome = Result<(i32, i64), TransportError>;
 
-#[derive(Debug, Default)]
-struct State {
-    outcome: Option<Outcome>,
-    waker: Option<Waker>,
+/// Hears of a failure that nobody waited for.
+pub(crate) trait Unheard: Send + Sync {
+    fn unheard(&self, error: &TransportError);
 }
 
-/// The side of who waits.
-#[derive(Debug, Default)]
+/// Somebody's waker is in place.
+const WAITING: u8 = 1;
+/// Place or error are in place.
+const SETTLED: u8 = 2;
+/// It is an error.
+const FAILED: u8 = 4;
+
+#[derive(Default)]
+struct Rest {
+    waker: Option<Waker>,
+    error: Option<Box<TransportError>>,
+}
+
+/// The side of who waits. A record that arrives before it is asked for takes no lock: with many on their way that is
+/// nearly each.
+#[derive(Default)]
 pub(crate) struct Receipt {
-    state: Mutex<State>,
-    /// Counts a failure that nobody heard of.
-    unawaited: Option<UnawaitedErrors>,
+    state: AtomicU8,
+    partition: AtomicI32,
+    offset: AtomicI64,
+    rest: Mutex<Rest>,
+    unheard: Option<Arc<dyn Unheard>>,
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receipt")
+    }
 }
 
 impl Receipt {
-    pub(crate) fn new(unawaited: Option<UnawaitedErrors>) -> Self {
-        Self {
-            state: Mutex::default(),
-            unawaited,
-        }
+    pub(crate) fn new(unheard: Arc<dyn Unheard>) -> Self {
+        let mut receipt = Self::default();
+        receipt.unheard = Some(unheard);
+        receipt
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settle(&self, outcome: Outcome) {
-        let mut state = self.lock();
-        state.outcome = Some(outcome);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        let settled = match outcome {
+            Ok((partition, offset)) => {
+                self.partition.store(partition, Ordering::Relaxed);
+                self.offset.store(offset, Ordering::Relaxed);
+                SETTLED
+            }
+            Err(error) => {
+                self.rest().error = Some(Box::new(error));
+                SETTLED | FAILED
+            }
+        };
+        // Releases what was stored, and sees the waker of who waits.
+        if self.state.fetch_or(settled, Ordering::AcqRel) & WAITING != 0 {
+            let waker = self.rest().waker.take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
         }
+    }
+
+    /// What was settled; an error only once.
+    fn outcome(&self, state: u8) -> Option<Outcome> {
+        if state & SETTLED == 0 {
+            return None;
+        }
+        if state & FAILED != 0 {
+            return self.rest().error.take().map(|error| Err(*error));
+        }
+        let partition = self.partition.load(Ordering::Relaxed);
+        Some(Ok((partition, self.offset.load(Ordering::Relaxed))))
     }
 
     /// Ready once the transport has answered; to be asked by one task, until it is ready.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let mut state = self.lock();
-        if let Some(outcome) = state.outcome.take() {
+        if let Some(outcome) = self.outcome(self.state.load(Ordering::Acquire)) {
             return Poll::Ready(outcome);
         }
-        match &mut state.waker {
+        match &mut self.rest().waker {
             Some(known) => known.clone_from(cx.waker()),
             empty => *empty = Some(cx.waker().clone()),
         }
-        Poll::Pending
+        // It may have been settled meanwhile, by one that saw no waker, or the one before.
+        let state = self.state.fetch_or(WAITING, Ordering::AcqRel);
+        self.outcome(state).map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 impl Drop for Receipt {
     /// Nobody heard of the failure: at least the log and the metrics do.
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Err(error)) = &state.outcome {
-            unheard(error, self.unawaited.as_ref());
+        let rest = self.rest.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(error), Some(unheard)) = (&rest.error, &self.unheard) {
+            unheard.unheard(error);
         }
     }
 }
@@ -123,8 +169,13 @@ impl Drop for Answer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::future::poll_fn;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
     use std::task::Wake;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -151,6 +202,39 @@ mod tests {
         assert_eq!((count(&first), count(&last)), (0, 1));
         let mut cx = Context::from_waker(Waker::noop());
         assert_eq!(receipt.poll(&mut cx), Poll::Ready(Ok((3, 7))));
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_missed_whenever_it_comes() {
+        const RECORDS: i32 = 20_000;
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let place = |number: i32| (number, i64::from(number) << 32);
+        let (records, taken) = mpsc::sync_channel::<(i32, Answer)>(1);
+        let transport = std::thread::spawn(move || {
+            for (number, answer) in taken {
+                if number % 3 == 0 {
+                    drop(answer);
+                } else {
+                    answer.give(Ok(place(number)));
+                }
+            }
+        });
+        for number in 0..RECORDS {
+            let receipt = Arc::<Receipt>::default();
+            let record = (number, Answer::to(&receipt));
+            assert!(records.send(record).is_ok(), "the transport takes all");
+            // By one who goes away, and by one who stays.
+            let mut cx = Context::from_waker(Waker::noop());
+            let outcome = match receipt.poll(&mut cx) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => timeout(PATIENCE, poll_fn(|cx| receipt.poll(cx)))
+                    .await
+                    .expect("the answer comes"),
+            };
+            assert_eq!(outcome.ok(), (number % 3 != 0).then(|| place(number)));
+        }
+        drop(records);
+        transport.join().expect("it has no reason to panic");
     }
 
     #[test]

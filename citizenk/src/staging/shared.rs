@@ -43,13 +43,6 @@ impl Part {
 }
 
 impl Shared {
-    pub(super) const fn new() -> Self {
-        Self {
-            chunks: Vec::new(),
-            bytes: 0,
-        }
-    }
-
     /// Chunks.
     pub(super) fn len(&self) -> usize {
         self.chunks.len()
@@ -103,6 +96,11 @@ impl Shared {
     /// Forgets the chunks from this one on, whose values were given back.
     pub(super) fn truncate(&mut self, chunks: usize) {
         self.chunks.truncate(chunks);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.chunks.clear();
+        self.bytes = 0;
     }
 
     pub(super) fn is_wasteful(&self) -> bool {

@@ -217,7 +217,12 @@ async fn a_circle_nobody_could_see_is_found_when_the_clusters_answer() -> citize
     app.cluster_available("target", true);
     until(&app, "the circle is told", async || {
         let service: Value = app.get("/api/service").await.json();
-        service["refused"].to_string().contains("circle")
+        let refused = service["refused"].to_string();
+        assert!(
+            !refused.contains("circle") || refused.contains("cluster id"),
+            "why: {refused}"
+        );
+        refused.contains("circle")
     })
     .await;
     assert_eq!(rows(&app).await, Vec::<Value>::new());

@@ -293,9 +293,11 @@ pub(crate) async fn messages(
     let (mut scratch, mut bytes) = (Scratch::default(), 0);
     loop {
         let event = match tokio::time::timeout_at(end, stream.next()).await {
-            Err(_) if found.scanned == 0 => {
+            Err(_) | Ok(Some(Err(ReadError::Silent { .. }))) if found.scanned == 0 => {
                 let topic = &wanted.topic;
-                let why = format!("no record of `{topic}` came within {patience:?}");
+                let why = format!(
+                    "no record of `{topic}` came within {patience:?}; `timeout_ms` may be up to 60000"
+                );
                 return Err(silent(&wanted.cluster, why));
             }
             Err(_) => {
@@ -306,7 +308,7 @@ pub(crate) async fn messages(
             Ok(Some(Ok(event))) => event,
             Ok(Some(Err(error))) if !error.is_final() => continue,
             // What came is not kept back for what does not.
-            Ok(Some(Err(ReadError::Silent { .. }))) if found.scanned > 0 => {
+            Ok(Some(Err(ReadError::Silent { .. }))) => {
                 found.timed_out = true;
                 break;
             }

@@ -525,8 +525,12 @@ fn loop_of(loaded: &Loaded, one_cluster: bool) -> Option<String> {
         .iter()
         .map(|edge| format!("`{}` copies {} to {}", edge.mapping, edge.from, edge.to))
         .collect();
-    Some(format!(
-        "records would go round in a circle: {}",
-        steps.join(", ")
-    ))
+    let mut message = format!("records would go round in a circle: {}", steps.join(", "));
+    if one_cluster {
+        message.push_str(
+            "; source and target are one cluster, as both answer with one cluster id (two clusters that were made with \
+             the same id need ids of their own: Kafka's image gives all the same one unless `CLUSTER_ID` is set)",
+        );
+    }
+    Some(message)
 }
