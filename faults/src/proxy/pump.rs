@@ -171,13 +171,12 @@ async fn pass(
             return Err(ended());
         }
         Mode::Flip { every } if direction == Direction::Response && frame.key == Some(FETCH) => {
-            if let Some(at) = padding(&frame.bytes, FILLER, hit()).filter(|_| {
-                shared
-                    .hits
-                    .load(Ordering::Relaxed)
-                    .is_multiple_of(every.max(1))
-            }) {
-                frame.bytes[at] ^= 1;
+            let turn = shared.hits.load(Ordering::Relaxed);
+            if let Some(at) = padding(&frame.bytes, FILLER, turn) {
+                // The first with records is one of them.
+                if hit().is_multiple_of(every.max(1)) {
+                    frame.bytes[at] ^= 1;
+                }
             }
         }
         Mode::Call { key, fault } if frame.key == Some(key) => match (fault, direction) {

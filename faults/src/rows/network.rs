@@ -111,10 +111,15 @@ fn b8(trial: &mut Trial<'_>) -> Result<()> {
 fn b9(trial: &mut Trial<'_>) -> Result<()> {
     steady(trial, 2, &Plan::default())?;
     let long = trial.seconds(6, 30);
-    let after = 600 + trial.dice.below(600);
+    // Most frames with records are longer than that.
+    let after = 100 + trial.dice.below(200);
     trial.cluster.switch(Mode::Cut { after });
     trial.hold(long)?;
-    trial.figure(format!("{} frames cut", trial.cluster.hits()));
+    let cut = trial.cluster.hits();
+    trial.figure(format!("{cut} frames cut"));
+    trial.expect(cut > 0, || {
+        format!("no frame was longer than {after} bytes")
+    });
     trial.cluster.switch(Mode::Pass);
     recovered(trial, RECOVERED)?;
     trial.finish(PATIENCE, Rules::AT_LEAST_ONCE).map(|_| ())
@@ -122,8 +127,9 @@ fn b9(trial: &mut Trial<'_>) -> Result<()> {
 
 fn b9b(trial: &mut Trial<'_>) -> Result<()> {
     const WORKERS: usize = 2;
+    const EVERY: usize = 2;
     steady(trial, WORKERS, &Plan::default())?;
-    let mut crashes = 0;
+    let (mut crashes, mut damaged) = (0, 0);
     for _ in 0..trial.rounds(3, 10) {
         // Records wait, so that an answer holds many batches, of which one is damaged.
         trial.cluster.switch(Mode::Hold {
@@ -134,8 +140,9 @@ fn b9b(trial: &mut Trial<'_>) -> Result<()> {
         for worker in &mut trial.workers {
             worker.may_end = true;
         }
-        trial.cluster.switch(Mode::Flip { every: 2 });
+        trial.cluster.switch(Mode::Flip { every: EVERY });
         trial.hold(Duration::from_secs(2))?;
+        damaged += trial.cluster.hits().div_ceil(EVERY);
         trial.cluster.switch(Mode::Pass);
         // The client library may fall over what it got; then whoever runs the service starts it again.
         let alive = trial
@@ -150,7 +157,10 @@ fn b9b(trial: &mut Trial<'_>) -> Result<()> {
         trial.assigned(STARTED)?;
         recovered(trial, RECOVERED)?;
     }
-    trial.figure(format!("{crashes} crashes of the client library"));
+    trial.figure(format!(
+        "{damaged} answers damaged, {crashes} crashes of the client library"
+    ));
+    trial.expect(damaged > 0, || "no answer was damaged".to_owned());
     trial.finish(PATIENCE, Rules::AT_LEAST_ONCE).map(|_| ())
 }
 
@@ -167,7 +177,9 @@ fn b11b(trial: &mut Trial<'_>) -> Result<()> {
         });
         let long = trial.seconds(6, 20);
         trial.hold(long)?;
-        trial.figure(format!("{} commits met it", trial.cluster.hits()));
+        let met = trial.cluster.hits();
+        trial.figure(format!("{met} commits met it"));
+        trial.expect(met > 0, || format!("no commit met {fault:?}"));
         trial.cluster.switch(Mode::Pass);
         flow(trial)?;
     }

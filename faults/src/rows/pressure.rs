@@ -6,6 +6,7 @@ use xtask::failure::Result;
 
 use super::{PATIENCE, RATE, RECOVERED, Row, STARTED, flow, recovered, steady};
 use crate::checker::Rules;
+use crate::cluster::NODES;
 use crate::history::Deed;
 use crate::journal::now;
 use crate::proxy::frame::{FETCH, PRODUCE};
@@ -155,7 +156,9 @@ fn b17(trial: &mut Trial<'_>) -> Result<()> {
         format!("only {waiting} records are behind: the quota does not count")
     });
     trial.expect(most > 1000.0, || format!("the metrics say {most}"));
-    let took = trial.caught_up(3 * PATIENCE)?;
+    // What waits is read no faster than the quota lets through.
+    let due = waiting as u64 * PADDING as u64 / (NODES as u64 * QUOTA);
+    let took = trial.caught_up(Duration::from_secs(due) + 2 * PATIENCE)?;
     trial.figure(format!("caught up {:.0} s", took.as_secs_f64()));
     trial.until("the metrics say that all is done", PATIENCE, |trial| {
         Ok(lag(trial)? == 0.0)

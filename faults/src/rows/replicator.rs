@@ -43,7 +43,8 @@ pub(super) const ROWS: &[Row] = &[
         what: "the Replicator is killed under load, and started again",
         target: "0 lost, at most what came within the commit interval twice for each kill",
         quick: true,
-        limit: 150,
+        // Each kill's group waits for the dead member's session, 45 seconds.
+        limit: 240,
         run: killed,
     },
     Row {
