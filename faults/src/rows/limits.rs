@@ -32,16 +32,25 @@ pub(super) const ROWS: &[Row] = &[
 fn w15(trial: &mut Trial<'_>) -> Result<()> {
     /// Ten times what six partitions with calls of 50 ms can do.
     const FAST: u64 = 1200;
+    /// Memory that has not grown by 2 % for so long is full.
+    const STEADY: Duration = Duration::from_secs(10);
     const PADDING: usize = 2000;
     trial.topics(&[])?;
     let worker = trial.worker(&Plan::default().with("--delay", "50"))?;
     trial.assigned(STARTED)?;
     trial.load_padded(FAST, PADDING)?;
-    // Lanes hold so many records; the client's own queue comes before them.
+    let memory = |trial: &Trial<'_>| trial.workers[worker].memory().unwrap_or(0);
+    // Lanes hold so many records; the client's own queue comes before them. A busy machine fills them later.
     let full = Duration::from_secs(45);
     trial.hold(full)?;
-    let memory = |trial: &Trial<'_>| trial.workers[worker].memory().unwrap_or(0);
-    let (before, mut most) = (memory(trial), 0);
+    let mut before = 0;
+    trial.until("the worker's buffers are full", full, |trial| {
+        let last = before;
+        before = memory(trial);
+        trial.hold(STEADY)?;
+        Ok(before > 0 && before * 100 <= last * 102)
+    })?;
+    let mut most = 0;
     let long = trial.seconds(30, 600);
     for _ in 0..long.as_secs() {
         trial.hold(Duration::from_secs(1))?;
