@@ -3,7 +3,6 @@
 //! The source is the tier's cluster, the target a Kafka of the row's own behind a proxy; between them runs
 //! `examples/replicator` as a process.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -20,12 +19,16 @@ use xtask::kafka::Kafka;
 use xtask::process::{self, Signal};
 use xtask::workspace::Workspace;
 
-use super::{PATIENCE, RATE, Row};
+use super::{PATIENCE, RATE, Row, bounded};
 use crate::cluster::NODES;
-use crate::history::{Id, Input};
 use crate::observe::Source;
 use crate::proxy::{Mode, Proxy};
 use crate::trial::Trial;
+use crate::worker::memory;
+
+mod copies;
+
+use copies::judge;
 
 /// A group's member that was killed is missed after its session; then its partitions are dealt anew.
 const TAKEN_OVER: Duration = Duration::from_secs(70);
@@ -78,6 +81,14 @@ pub(super) const ROWS: &[Row] = &[
         quick: false,
         limit: 180,
         run: target_refuses,
+    },
+    Row {
+        name: "R6",
+        what: "the target stands still while the source sends much",
+        target: "once its buffers are full the Replicator's memory grows by 20 % at most; 0 lost, recovers by itself",
+        quick: false,
+        limit: 300,
+        run: target_stalls,
     },
 ];
 
@@ -339,62 +350,6 @@ impl Drop for Bench {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Judged {
-    records: usize,
-    lost: usize,
-    /// More often in the copy than in the source.
-    twice: u64,
-    /// Keys whose records were first copied in another order.
-    disorder: usize,
-    /// Keys whose records were copied for the last time in another order.
-    stale: usize,
-}
-
-fn judge(input: &[Input], copied: &[Input]) -> Judged {
-    let count = |records: &[Input]| {
-        let mut counts: BTreeMap<Id, u64> = BTreeMap::new();
-        for record in records {
-            *counts.entry(record.id).or_default() += 1;
-        }
-        counts
-    };
-    let (from, to) = (count(input), count(copied));
-    let order = |records: &[Input], last: bool| {
-        let mut places: Vec<&Input> = records.iter().collect();
-        places.sort_by_key(|record| (record.place.partition, record.place.offset));
-        if last {
-            places.reverse();
-        }
-        let mut seen = BTreeSet::new();
-        places.retain(|record| seen.insert(record.id));
-        if last {
-            places.reverse();
-        }
-        let mut keys: BTreeMap<(i32, u32), Vec<Id>> = BTreeMap::new();
-        for record in places {
-            let key = (record.place.partition, record.key);
-            keys.entry(key).or_default().push(record.id);
-        }
-        keys
-    };
-    let differs = |last| {
-        let (from, to) = (order(input, last), order(copied, last));
-        let other = from.iter().filter(|(key, ids)| to.get(key) != Some(ids));
-        other.count()
-    };
-    Judged {
-        records: to.len(),
-        lost: from.keys().filter(|id| !to.contains_key(id)).count(),
-        twice: to
-            .iter()
-            .map(|(id, count)| count.saturating_sub(from.get(id).copied().unwrap_or(0)))
-            .sum(),
-        disorder: differs(false),
-        stale: differs(true),
-    }
-}
-
 fn begin(trial: &mut Trial<'_>) -> Result<Bench> {
     let mut bench = Bench::open(trial)?;
     trial.load(RATE)?;
@@ -522,46 +477,22 @@ fn target_refuses(trial: &mut Trial<'_>) -> Result<()> {
     bench.finish(trial, 0, true)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::history::Place;
-
-    fn record(seq: u64, offset: i64) -> Input {
-        let id = Id { producer: 0, seq };
-        Input {
-            place: Place::new(0, offset),
-            id,
-            key: 1,
-        }
-    }
-
-    #[test]
-    fn what_is_lost_twice_or_out_of_order_is_found() {
-        let input = [record(1, 0), record(2, 1), record(3, 2)];
-        let judged = |copied: &[Input]| {
-            let Judged {
-                lost,
-                twice,
-                disorder,
-                stale,
-                ..
-            } = judge(&input, copied);
-            (lost, twice, disorder, stale)
-        };
-        assert_eq!(judged(&input), (0, 0, 0, 0));
-        assert_eq!(judged(&input[..2]), (1, 0, 1, 1));
-        let again = [
-            record(1, 0),
-            record(2, 1),
-            record(1, 2),
-            record(2, 3),
-            record(3, 4),
-        ];
-        assert_eq!(judged(&again), (0, 2, 0, 0));
-        let swapped = [record(2, 0), record(1, 1), record(3, 2)];
-        assert_eq!(judged(&swapped), (0, 0, 1, 1));
-        let repeated = [record(2, 0), record(1, 1), record(2, 2), record(3, 3)];
-        assert_eq!(judged(&repeated), (0, 1, 1, 0));
-    }
+fn target_stalls(trial: &mut Trial<'_>) -> Result<()> {
+    /// In the minute and a half of the row more than lanes and queues hold.
+    const FAST: u64 = 2_000;
+    const PADDING: usize = 2_000;
+    let mut bench = begin(trial)?;
+    let Some(replicator) = bench.replicator.as_ref().map(Child::id) else {
+        return Err(Failure::new("the Replicator does not run"));
+    };
+    bench.kafka.signal(0, Signal::SIGSTOP);
+    trial.load_padded(FAST, PADDING)?;
+    let long = trial.seconds(30, 120);
+    bounded(trial, long, |_| memory(replicator))?;
+    trial.end_load()?;
+    bench.kafka.signal(0, Signal::SIGCONT);
+    let took = bench.caught_up(trial, 3 * PATIENCE)?;
+    trial.figure(format!("caught up after {:.0} s", took.as_secs_f64()));
+    // What was given up while it was on its way may have arrived all the same.
+    bench.finish(trial, 0, true)
 }
