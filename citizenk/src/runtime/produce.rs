@@ -11,7 +11,7 @@ use super::fan::{Fan, Part};
 pub(crate) use crate::config::TopicNames;
 use crate::extract::{LoneReply, OutputTable, ProduceError, ProducePort, ProduceReply, Sent};
 use crate::runtime::lane::shipping::Outlet;
-use crate::staging::{Answer, OutputTopic, Receipt, StagedBatch, Unheard, unheard};
+use crate::staging::{Answer, OutputTopic, Receipt, StagedBatch, unheard};
 use crate::telemetry::{ProducerMetrics, UnawaitedErrors};
 use crate::topic::{Partitioner, TopicId};
 use crate::transport::{Delivered, DeliverySink, ProducerHandle, ProducerTopic, TransportError};
@@ -37,12 +37,6 @@ struct Route {
     producer: Arc<dyn ProducerHandle>,
     topic: ProducerTopic,
     unawaited: Option<UnawaitedErrors>,
-}
-
-impl Unheard for Route {
-    fn unheard(&self, error: &TransportError) {
-        unheard(error, self.unawaited.as_ref());
-    }
 }
 
 /// More than these are looked up by name.
@@ -189,9 +183,9 @@ impl Sender {
 
     /// Finds a topic without allocating, but for the first time.
     fn route(&self, id: TopicId, partitioner: Partitioner) -> Result<Arc<Route>, TransportError> {
-        let known = self.routes.iter().map_while(OnceLock::get);
-        let mut found = known.filter(|route| route.id.is(id) && route.partitioner == partitioner);
-        if let Some(route) = found.next() {
+        let mut known = self.routes.iter().map_while(OnceLock::get);
+        let found = known.find(|route| route.id.is(id) && route.partitioner == partitioner);
+        if let Some(route) = found {
             return Ok(route.clone());
         }
         let producer = &self.parts[self.part_of(id.cluster)?].producer;
@@ -217,7 +211,7 @@ impl Sender {
 impl Route {
     /// Sends the only record of a batch, which is taken out only when the queue is full.
     fn send_one(self: Arc<Self>, record: &mut StagedBatch) -> LoneReply {
-        let receipt = Arc::new(Receipt::new(self.clone()));
+        let receipt = Arc::new(Receipt::new(self.unawaited.clone()));
         let answer = Answer::to(&receipt);
         // At once, so that calls keep their order even when their futures are awaited later.
         match self.producer.produce_one(self.topic, record, answer) {

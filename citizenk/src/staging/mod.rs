@@ -15,7 +15,7 @@ use crate::topic::Partitioner;
 mod receipt;
 mod shared;
 
-pub(crate) use receipt::{Answer, Outcome, Receipt, Unheard, unheard};
+pub(crate) use receipt::{Answer, Outcome, Receipt, unheard};
 use shared::Shared;
 
 /// A topic that records can be staged for.

@@ -3,7 +3,6 @@
 //! In: the transport's answer, through an [`Answer`], once and from any thread. Out: a [`Receipt`] to poll.
 //! One allocation for both sides; owned by whoever waits and, until it answers, by the transport.
 
-use std::fmt;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -14,11 +13,6 @@ use crate::telemetry::UnawaitedErrors;
 /// Partition and offset of a delivered record, or why it was not delivered.
 pub(crate) type Outcome = Result<(i32, i64), TransportError>;
 
-/// Hears of a failure that nobody waited for.
-pub(crate) trait Unheard: Send + Sync {
-    fn unheard(&self, error: &TransportError);
-}
-
 /// Somebody's waker is in place.
 const WAITING: u8 = 1;
 /// Place or error are in place.
@@ -26,7 +20,7 @@ const SETTLED: u8 = 2;
 /// It is an error.
 const FAILED: u8 = 4;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Rest {
     waker: Option<Waker>,
     error: Option<Box<TransportError>>,
@@ -34,25 +28,20 @@ struct Rest {
 
 /// The side of who waits. A record that arrives before it is asked for takes no lock: with many on their way that is
 /// nearly each.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Receipt {
     state: AtomicU8,
     partition: AtomicI32,
     offset: AtomicI64,
     rest: Mutex<Rest>,
-    unheard: Option<Arc<dyn Unheard>>,
-}
-
-impl fmt::Debug for Receipt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Receipt")
-    }
+    /// Counts a failure that nobody heard of.
+    unawaited: Option<UnawaitedErrors>,
 }
 
 impl Receipt {
-    pub(crate) fn new(unheard: Arc<dyn Unheard>) -> Self {
+    pub(crate) fn new(unawaited: Option<UnawaitedErrors>) -> Self {
         let mut receipt = Self::default();
-        receipt.unheard = Some(unheard);
+        receipt.unawaited = unawaited;
         receipt
     }
 
@@ -112,8 +101,8 @@ impl Drop for Receipt {
     /// Nobody heard of the failure: at least the log and the metrics do.
     fn drop(&mut self) {
         let rest = self.rest.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(error), Some(unheard)) = (&rest.error, &self.unheard) {
-            unheard.unheard(error);
+        if let Some(error) = &rest.error {
+            unheard(error, self.unawaited.as_ref());
         }
     }
 }

@@ -46,7 +46,7 @@ pub(super) const ROWS: &[Row] = &[
         what: "the Replicator is killed under load, and started again",
         target: "0 lost, at most what came within the commit interval twice for each kill",
         quick: true,
-        // Each kill's group waits for the dead member's session, 45 seconds.
+        // After each kill the group waits for the dead member's session, 45 seconds.
         limit: 240,
         run: killed,
     },
@@ -489,6 +489,10 @@ fn target_stalls(trial: &mut Trial<'_>) -> Result<()> {
     trial.load_padded(FAST, PADDING)?;
     let long = trial.seconds(30, 120);
     bounded(trial, long, |_| memory(replicator))?;
+    let waiting = trial.acknowledged();
+    trial.expect(waiting > 50_000, || {
+        format!("only {waiting} records came: buffers may hold them all")
+    });
     trial.end_load()?;
     bench.kafka.signal(0, Signal::SIGCONT);
     let took = bench.caught_up(trial, 3 * PATIENCE)?;
