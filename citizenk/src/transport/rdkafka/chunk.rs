@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex};
 use rdkafka::bindings as rd;
 
 use super::client::{Client, lock};
+use super::consumer::Token;
+use super::copied::CopiedChunk;
 use super::error;
 use crate::record::{ChunkStore, Timestamp};
 
@@ -114,6 +116,24 @@ impl Pool {
     }
 }
 
+/// Counts a chunk as long as something holds it.
+pub(super) struct Held(Arc<Pool>);
+
+impl Held {
+    fn new(pool: Arc<Pool>) -> Self {
+        HELD.fetch_add(1, Ordering::Relaxed);
+        pool.held.fetch_add(1, Ordering::Relaxed);
+        Self(pool)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::Relaxed);
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Records of one partition.
 pub(super) struct RdChunk {
     messages: Messages,
@@ -121,7 +141,8 @@ pub(super) struct RdChunk {
     partition: i32,
     /// librdkafka parses a message's headers at the first look, inside the message.
     headers: Mutex<()>,
-    pool: Arc<Pool>,
+    held: Held,
+    _token: Token,
     /// Keeps the client until the messages are gone; after them in this list, so dropped after.
     _client: Arc<Client>,
 }
@@ -132,18 +153,23 @@ impl RdChunk {
         topic: Arc<str>,
         partition: i32,
         pool: Arc<Pool>,
+        token: Token,
         client: Arc<Client>,
     ) -> Self {
-        HELD.fetch_add(1, Ordering::Relaxed);
-        pool.held.fetch_add(1, Ordering::Relaxed);
         Self {
             messages,
             topic,
             partition,
             headers: Mutex::new(()),
-            pool,
+            held: Held::new(pool),
+            _token: token,
             _client: client,
         }
+    }
+
+    /// The same records, which keep nothing of what they came with.
+    pub(super) fn copied(&self) -> CopiedChunk {
+        CopiedChunk::of(self, Held::new(self.held.0.clone()))
     }
 
     fn message(&self, index: usize) -> &rd::rd_kafka_message_t {
@@ -154,9 +180,7 @@ impl RdChunk {
 
 impl Drop for RdChunk {
     fn drop(&mut self) {
-        HELD.fetch_sub(1, Ordering::Relaxed);
-        self.pool.held.fetch_sub(1, Ordering::Relaxed);
-        self.pool.put(std::mem::take(&mut self.messages));
+        self.held.0.put(std::mem::take(&mut self.messages));
     }
 }
 

@@ -31,6 +31,7 @@ mod chunk;
 mod client;
 mod conf;
 mod consumer;
+mod copied;
 mod embedded;
 mod error;
 mod list;

@@ -30,6 +30,8 @@ mod close;
 mod control;
 mod discover;
 mod ends;
+mod fetches;
+pub(super) use fetches::Token;
 mod poll;
 mod rebalance;
 mod reset;

@@ -15,6 +15,7 @@ use super::super::conf::millis;
 use super::super::error;
 use super::Shared;
 use super::control::Core;
+use super::fetches::Fetches;
 use crate::record::{Chunk, OwnedRecord, RecordRef, TopicPartition};
 use crate::transport::{ConsumerEvents, ConsumerSpec, Pace, TransportError};
 
@@ -37,6 +38,7 @@ pub(super) struct Poller {
     pub(super) max_chunk: usize,
     /// Where librdkafka puts the messages of a poll; all null between polls.
     buffer: Vec<*mut rd::rd_kafka_message_t>,
+    fetches: Fetches,
     errors: Vec<TransportError>,
     /// Ends that the poll has met, behind the records it got.
     reached: Vec<(TopicPartition, i64)>,
@@ -61,6 +63,7 @@ impl Poller {
             last_drain,
             max_chunk,
             buffer: vec![ptr::null_mut(); max_chunk.max(SMALLEST_POLL)],
+            fetches: Fetches::default(),
             errors: Vec::new(),
             reached: Vec::new(),
         }
@@ -172,11 +175,13 @@ impl Poller {
 
     /// Sorts the received messages by partition and takes the errors among them out.
     fn sort(&mut self, count: usize) {
+        let mut bytes = 0;
         for index in 0..count {
             let raw = std::mem::replace(&mut self.buffer[index], ptr::null_mut());
             // SAFETY: librdkafka gave us the message; each is staged or destroyed once.
             unsafe {
                 if (*raw).err == error::OK {
+                    bytes += (*raw).key_len + (*raw).len;
                     self.core.slots.stage(raw);
                 } else {
                     self.failure(&*raw);
@@ -184,6 +189,7 @@ impl Poller {
                 }
             }
         }
+        self.fetches.came(bytes);
     }
 
     /// # Safety
@@ -238,14 +244,19 @@ impl Poller {
                 id.topic,
                 id.partition,
                 self.core.pool.clone(),
+                self.fetches.token(),
                 self.core.client.clone(),
             );
-            let chunk: Chunk = Arc::new(chunk);
+            let chunk: Chunk = if self.fetches.are_many() {
+                Arc::new(chunk.copied())
+            } else {
+                Arc::new(chunk)
+            };
             if self.core.pool.held() <= MOST_HELD {
                 self.events.records(&mut self.core, chunk);
                 continue;
             }
-            // User code keeps events, and each would keep a whole fetch: from here on each keeps only
+            // User code keeps events, and each would keep a whole chunk: from here on each keeps only
             // itself.
             for index in 0..chunk.len() {
                 let record = OwnedRecord::from(&RecordRef::new(chunk.clone(), index));

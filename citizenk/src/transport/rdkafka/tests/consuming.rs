@@ -367,3 +367,67 @@ fn a_client_with_nothing_to_deliver_shows_that_it_lives() {
     assert_eq!(consumer.chunk().offset(0), 3);
     consumer.close(PATIENCE);
 }
+
+#[test]
+fn records_that_are_kept_keep_nothing_of_what_came_with_them() {
+    let transport = broker();
+    transport.create_topic("t", 2).expect("created");
+    let producer = producer(&transport, &[("linger.ms", "0")]);
+    let topic = producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic");
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    consumer.assigned();
+    // Of each round the small one is kept, as by a call that never ends. The broker keeps 5 MiB of a partition.
+    let round = |kept: &mut Vec<Chunk>| {
+        let mut batch = StagedBatch::default();
+        let mut small = batch.record(0);
+        small.partition(Some(0)).key_bytes(b"k");
+        small.header("a", Some(b"1")).header("a", None);
+        small.finish(kept.len().is_multiple_of(2).then_some(b"small"));
+        drop(small);
+        for _ in 0..40 {
+            let mut large = batch.record(0);
+            large.partition(Some(1)).finish(Some(&[7; 100_000]));
+        }
+        for result in send(&producer, &[topic], &batch) {
+            result.expect("delivered");
+        }
+        let mut left = 41;
+        while left > 0 {
+            let chunk = consumer.chunk();
+            left -= chunk.len();
+            kept.extend((chunk.partition() == 0).then_some(chunk));
+        }
+    };
+    let mut kept = Vec::new();
+    for _ in 0..40 {
+        round(&mut kept);
+    }
+    let copied = |chunk: &Chunk| format!("{chunk:?}").contains("copied");
+    let first = kept.iter().position(copied).expect("copies");
+    // 16 MiB came together, and four times that may be kept: 4 MB in each round.
+    assert!((17..=27).contains(&first), "{first}");
+    assert!(kept[first..].iter().all(copied));
+    for (index, chunk) in kept.iter().enumerate() {
+        let record = RecordRef::new(chunk.clone(), 0);
+        let value = index.is_multiple_of(2).then_some(b"small".as_slice());
+        assert_eq!(
+            (record.key(), record.payload()),
+            (Some(b"k".as_slice()), value)
+        );
+        assert_eq!((record.offset(), record.partition()), (index as i64, 0));
+        assert!(record.timestamp().millis().is_some());
+        let headers = record.headers();
+        let headers: Vec<_> = headers.iter().collect();
+        assert_eq!(headers, [("a", Some(b"1".as_slice())), ("a", None)]);
+    }
+    kept.clear();
+    round(&mut kept);
+    round(&mut kept);
+    assert!(!copied(&kept[1]), "nothing is kept any more");
+    drop(kept);
+    consumer.close(PATIENCE);
+    drop((consumer, producer));
+    ends(transport);
+}
