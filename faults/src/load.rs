@@ -117,6 +117,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub(crate) struct Load {
     shared: Arc<Shared>,
+    padding: usize,
     stop: Option<mpsc::SyncSender<()>>,
     thread: Option<JoinHandle<Result<()>>>,
 }
@@ -133,6 +134,7 @@ impl Load {
             .create_with_context(Delivered(shared.clone()))
             .or_fail(|| "start the load".into())?;
         let (stop, stopped) = mpsc::sync_channel(1);
+        let padding = plan.padding;
         let thread = std::thread::spawn(move || {
             let begun = Instant::now();
             let mut seq = 0;
@@ -155,6 +157,7 @@ impl Load {
         });
         Ok(Self {
             shared,
+            padding,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -167,6 +170,11 @@ impl Load {
 
     pub(crate) fn acknowledged(&self) -> usize {
         lock(&self.shared.sent).len()
+    }
+
+    /// The bytes of these, without what every record has.
+    pub(crate) fn acknowledged_bytes(&self) -> u64 {
+        (self.acknowledged() * self.padding) as u64
     }
 
     /// Stops and waits until every record is acknowledged or refused; answers the number of refused ones.

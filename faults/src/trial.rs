@@ -180,7 +180,8 @@ impl<'a> Trial<'a> {
         let plan = load::Plan {
             topic: self.input.topic.clone(),
             partitions: self.partitions,
-            keys: KEYS,
+            // So that most partitions have some.
+            keys: KEYS.max(4 * self.partitions as usize),
             rate,
             producer: u32::try_from(number).unwrap_or(u32::MAX),
             padding,
@@ -210,6 +211,13 @@ impl<'a> Trial<'a> {
 
     pub(crate) fn acknowledged(&self) -> usize {
         self.loads.iter().map(Load::acknowledged).sum()
+    }
+
+    /// The bytes of what has not come out yet, about: records of all sizes come out alike.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        let bytes: u64 = self.loads.iter().map(Load::acknowledged_bytes).sum();
+        let left = self.acknowledged().saturating_sub(self.seen());
+        bytes * left as u64 / self.acknowledged().max(1) as u64
     }
 
     /// How many outputs were seen so far.

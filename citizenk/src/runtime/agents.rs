@@ -366,6 +366,9 @@ pub struct AgentStatus {
     pub partitions: BTreeMap<TopicPartition, Option<i64>>,
     /// Records it did not handle because other agents of its group read on without it.
     pub skipped: u64,
+    /// Why the broker refuses outputs that are sent again until it takes them; of one partition, where it does of
+    /// several. `None` with exactly once, whose transactions are tried again as a whole.
+    pub refused: Option<String>,
 }
 
 impl AgentHandle {
@@ -385,6 +388,7 @@ impl AgentHandle {
             group: self.member.plan.group.clone(),
             partitions: seat.positions().into_iter().collect(),
             skipped: seat.skipped(),
+            refused: seat.refusal(),
         }
     }
 

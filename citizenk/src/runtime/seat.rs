@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::ack::LaneAck;
+use super::lane::inbox::Inbox;
 use crate::record::TopicPartition;
 
 /// What an agent does.
@@ -30,7 +31,7 @@ pub enum AgentState {
 #[derive(Clone, Debug)]
 pub(crate) enum Spot {
     /// A lane reads it.
-    Lane(Arc<LaneAck>),
+    Lane(Arc<LaneAck>, Arc<Inbox>),
     /// None does; the next offset when the last one ended, if it is known.
     Idle(Option<i64>),
 }
@@ -92,7 +93,7 @@ impl Seat {
     /// The next offset of one partition that is not settled, where it is known.
     pub(crate) fn position(&self, partition: &TopicPartition) -> Option<i64> {
         match lock(&self.spots).get(partition)? {
-            Spot::Lane(ack) => ack.position(),
+            Spot::Lane(ack, _) => ack.position(),
             Spot::Idle(position) => *position,
         }
     }
@@ -101,13 +102,22 @@ impl Seat {
     pub(crate) fn positions(&self) -> Vec<(TopicPartition, Option<i64>)> {
         let spots = lock(&self.spots);
         let position = |spot: &Spot| match spot {
-            Spot::Lane(ack) => ack.position(),
+            Spot::Lane(ack, _) => ack.position(),
             Spot::Idle(position) => *position,
         };
         spots
             .iter()
             .map(|(partition, spot)| (partition.clone(), position(spot)))
             .collect()
+    }
+
+    /// Why the broker refuses outputs of a partition, where it does.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let spots = lock(&self.spots);
+        spots.values().find_map(|spot| match spot {
+            Spot::Lane(_, inbox) => inbox.signs.refusal(),
+            Spot::Idle(_) => None,
+        })
     }
 
     /// Waits until the agent's consumer has partitions for it, or has none any more.

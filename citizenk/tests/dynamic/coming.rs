@@ -352,3 +352,32 @@ fn raw_records_are_passed_on_as_they_came() {
         app.stop().await.unwrap();
     });
 }
+
+#[test]
+fn an_agents_status_says_why_the_broker_refuses_its_outputs() {
+    const TEN: Duration = Duration::from_secs(10);
+    block_on(async {
+        let seen = Seen::default();
+        let copy = Agent::builder::<RawRecords>("copy")
+            .raw(["orders"])
+            .sends(&TARGET)
+            .on_produce_error(Policy::retry(9).backoff(TEN, TEN))
+            .handle(async |records: RawRecords, out: Outbox| out.forward(&TARGET, records.iter()));
+        let app = TestApp::new(app(&seen).topic(&TARGET))
+            .start()
+            .await
+            .unwrap();
+        let copy = app.agents().start(copy).await.unwrap();
+        app.fail_next(&TARGET, 2);
+        flow(&app, &ORDERS, 0..1).await;
+        for _ in 0..2 {
+            let why = copy.status().refused.unwrap();
+            assert!(why.contains("refused by the test"), "{why}");
+            assert!(app.topic(&TARGET).sent().is_empty());
+            app.advance("10s").await;
+        }
+        assert_eq!(app.topic(&TARGET).sent().len(), 1);
+        assert_eq!(copy.status().refused, None);
+        app.stop().await.unwrap();
+    });
+}

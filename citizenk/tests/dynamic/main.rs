@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use citizenk::prelude::*;
 use citizenk::testing::{TestApp, block_on};
 use citizenk::{
-    Agent, AgentDef, AgentState, Agents, AgentsError, Guarantee, RawRecords, ReadFrom,
+    Agent, AgentDef, AgentState, Agents, AgentsError, Guarantee, Policy, RawRecords, ReadFrom,
     TopicPartition,
 };
 use futures_util::future::join_all;

@@ -184,15 +184,14 @@ impl Engine {
     }
 
     fn row(&self, key: &RunKey, live: &Live) -> Row {
-        let positions = live.positions();
-        live.run.settle(&positions);
+        let (positions, phase) = live.look();
         let rules = live.run.rules();
         let sample = lock(&live.history).last().unwrap_or_default();
         let counters = &live.run.counters;
         let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let mut row = Row::of(&rules.mapping, &key.pair.source, &key.pair.target);
         row.lag = self.lag(key, live, &positions);
-        let (state, detail) = state(&live.run.phase(), row.lag, sample.rate_in);
+        let (state, detail) = state(&phase, row.lag, sample.rate_in);
         (row.state, row.detail) = (state.into(), detail);
         row.assignments = positions.into_keys().collect();
         let groups = lock(&self.groups);

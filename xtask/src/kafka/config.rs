@@ -108,6 +108,14 @@ pub(crate) fn properties(node: &Node, cluster: &[Node]) -> String {
         &escape(&node.folder.join("data").display().to_string()),
     );
 
+    if node.front.is_some() && cluster.len() == 1 {
+        // So that an ACL may turn clients away; more nodes than one do not find together without users.
+        set(
+            "authorizer.class.name",
+            &"org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        );
+        set("allow.everyone.if.no.acl.found", &true);
+    }
     set("auto.create.topics.enable", &auto_create);
     // As many as the embedded broker gives a topic, so that an example behaves alike on both.
     set("num.partitions", &4);

@@ -192,7 +192,7 @@ impl Dispatcher {
                 tracing::error!(group, %partition, agent, waiting = %since(stall), cause = stall.cause.name(), "no progress: {}", stall.cause);
             }
             Change::Ended(stall) => {
-                tracing::info!(group, %partition, agent, stood = %since(stall), cause = stall.cause.name(), "progress again");
+                tracing::info!(group, %partition, stood = %since(stall), cause = stall.cause.name(), "progress again");
             }
         }
     }

@@ -135,7 +135,9 @@ impl Dispatcher {
                 .spawn(&agent.plan.spec.name, inbox.clone(), lane),
             Err(issue) => self.cx.supervisor.fail(RunError::Build(issue.into())),
         }
-        agent.seat.put(partition, Spot::Lane(ack.clone()));
+        agent
+            .seat
+            .put(partition, Spot::Lane(ack.clone(), inbox.clone()));
         let lane = Lane {
             agent: number,
             batch_size: agent.plan.spec.tuning.batch_size,

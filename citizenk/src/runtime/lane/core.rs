@@ -320,8 +320,8 @@ impl<In: AgentInput, P, H> Core<In, P, H> {
     }
 
     /// The same before refused outputs are sent again: the handler has done its part.
-    pub(crate) async fn pause_outputs(&self, pause: Duration) -> Next {
-        self.cx.inbox.signs.refused();
+    pub(crate) async fn pause_outputs(&self, pause: Duration, why: String) -> Next {
+        self.cx.inbox.signs.refused(why);
         self.wait(pause).await
     }
 

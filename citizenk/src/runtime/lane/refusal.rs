@@ -41,7 +41,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
     match plan.on_produce.decide_plain(refused.attempt, 0) {
         Decision::RetryAfter(pause) => {
             tracing::warn!(agent, %partition, count, %error, ?pause, "outputs were not delivered; sending them again");
-            if core.pause_outputs(pause).await == Next::Halt {
+            if core.pause_outputs(pause, error.to_string()).await == Next::Halt {
                 return Next::Halt;
             }
             let Some(repeated) = shipping.resend(refused).await else {

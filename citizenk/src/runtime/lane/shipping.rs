@@ -296,6 +296,9 @@ impl Shipping {
             }
             let done = self.in_flight.pop_front()?;
             if !done.shipment.failed.load(Ordering::Acquire) {
+                if done.attempt > 1 {
+                    self.inbox.signs.taken();
+                }
                 self.recycle(done.batch);
                 continue;
             }

@@ -1,6 +1,7 @@
 //! What the watchdog sees of a lane; plain counters, touched when a lane waits and never per record.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
 pub(crate) struct Signs {
@@ -9,6 +10,8 @@ pub(crate) struct Signs {
     refused: AtomicU64,
     shipped: AtomicU64,
     answered: AtomicU64,
+    /// Why the broker has refused outputs that are sent again, until it takes them.
+    refusal: Mutex<Option<String>>,
 }
 
 impl Signs {
@@ -32,8 +35,22 @@ impl Signs {
     }
 
     /// Outputs were refused and are sent again.
-    pub(crate) fn refused(&self) {
+    pub(crate) fn refused(&self, why: String) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+        *self.lock() = Some(why);
+    }
+
+    /// What had been refused was taken.
+    pub(crate) fn taken(&self) {
+        *self.lock() = None;
+    }
+
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn refusals(&self) -> u64 {

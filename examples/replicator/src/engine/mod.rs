@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use citizenk::prelude::*;
-use citizenk::{AgentHandle, AgentState, Agents};
+use citizenk::{AgentHandle, AgentState, AgentStatus, Agents};
 use replicator_domain::env::Options;
 use replicator_domain::loops::{Edge, circle};
 use replicator_domain::values::ValueMap;
@@ -97,15 +97,33 @@ impl Live {
     /// The partitions it copies, with the next offset that is not settled.
     pub(crate) fn positions(&self) -> BTreeMap<i32, Option<i64>> {
         let status = self.agent.get().map(AgentHandle::status);
-        let partitions = status
+        self.positions_of(status.as_ref())
+    }
+
+    fn positions_of(&self, status: Option<&AgentStatus>) -> BTreeMap<i32, Option<i64>> {
+        status
             .filter(|status| status.state != AgentState::Stopped)
-            .map(|status| status.partitions);
-        partitions
-            .unwrap_or_default()
             .into_iter()
+            .flat_map(|status| &status.partitions)
             .filter(|(at, _)| self.run.share.has(at.partition))
-            .map(|(at, next)| (at.partition, next))
+            .map(|(at, next)| (at.partition, *next))
             .collect()
+    }
+
+    /// Takes note of what the target has acknowledged. Answers the positions, and what it does: what the target says
+    /// against it counts more than what the run knows.
+    pub(crate) fn look(&self) -> (BTreeMap<i32, Option<i64>>, Phase) {
+        let status = self.agent.get().map(AgentHandle::status);
+        let refused = status.as_ref().and_then(|status| status.refused.as_deref());
+        let positions = self.positions_of(status.as_ref());
+        self.run.settle(&positions);
+        let phase = match (self.run.phase(), refused) {
+            (Phase::Running | Phase::Failed(_) | Phase::Waiting(_), Some(why)) => {
+                Phase::Failed(format!("`{}` refuses records: {why}", self.run.pair.target))
+            }
+            (phase, _) => phase,
+        };
+        (positions, phase)
     }
 }
 

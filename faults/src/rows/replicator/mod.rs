@@ -19,7 +19,7 @@ use xtask::kafka::Kafka;
 use xtask::process::{self, Signal};
 use xtask::workspace::Workspace;
 
-use super::{PATIENCE, RATE, Row, bounded};
+use super::{PATIENCE, RATE, Row};
 use crate::cluster::NODES;
 use crate::observe::Source;
 use crate::proxy::{Mode, Proxy};
@@ -76,10 +76,10 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "R4",
-        what: "the target refuses what it is given, for one of two mappings",
+        what: "the target refuses what it is given, for one of two mappings: too large, and then not allowed",
         target: "0 lost, every key ends in order; the mapping says so, another goes on, and it recovers by itself",
         quick: false,
-        limit: 180,
+        limit: 300,
         run: target_refuses,
     },
     Row {
@@ -189,6 +189,21 @@ impl Bench {
         };
         tool.stdin(Stdio::null()).stdout(Stdio::null());
         process::run(tool, "changing a topic", TOOL)
+    }
+
+    /// Turns everybody away who does this with the target's topic, or no more.
+    fn deny(&self, operation: &str, denied: bool) -> Result<()> {
+        let address = format!("127.0.0.1:{}", self.kafka.ports()[0]);
+        let mut tool = self.kafka.tool("acls", &address)?;
+        if denied {
+            tool.arg("--add");
+        } else {
+            tool.args(["--remove", "--force"]);
+        }
+        tool.args(["--deny-principal", "User:*", "--operation", operation]);
+        tool.args(["--topic", &self.target.topic]);
+        tool.stdin(Stdio::null()).stdout(Stdio::null());
+        process::run(tool, "changing who may use a topic", TOOL)
     }
 
     fn start(&mut self, trial: &mut Trial<'_>) -> Result<()> {
@@ -398,6 +413,18 @@ fn says(bench: &mut Bench, trial: &mut Trial<'_>) -> Result<()> {
     Ok(())
 }
 
+/// As [`says`], in words of the broker's, and the other mapping goes on.
+fn says_why(bench: &mut Bench, trial: &mut Trial<'_>, code: &str) -> Result<()> {
+    says(bench, trial)?;
+    let detail = bench.row("a")["detail"].to_string();
+    trial.expect(detail.contains(code), || format!("it says {detail}"));
+    let other = bench.row("other");
+    trial.expect(other["state"] == "running", || {
+        format!("the other mapping is {}", other["state"])
+    });
+    Ok(())
+}
+
 fn well_again(bench: &mut Bench, trial: &mut Trial<'_>) -> Result<()> {
     let took = bench.caught_up(trial, PATIENCE)?;
     trial.figure(format!("caught up after {:.1} s", took.as_secs_f64()));
@@ -467,14 +494,49 @@ fn target_refuses(trial: &mut Trial<'_>) -> Result<()> {
     let mut bench = begin(trial)?;
     // Smaller than any record is.
     bench.configure("max.message.bytes=60")?;
-    says(&mut bench, trial)?;
-    let other = bench.row("other");
-    trial.expect(other["state"] == "running", || {
-        format!("the other mapping is {}", other["state"])
-    });
+    says_why(&mut bench, trial, "MSG_SIZE_TOO_LARGE")?;
     bench.configure("max.message.bytes")?;
     well_again(&mut bench, trial)?;
+    // Without the second a client does not even learn what partitions there are.
+    for operation in ["Write", "Describe"] {
+        bench.deny(operation, true)?;
+        says_why(&mut bench, trial, "TOPIC_AUTHORIZATION_FAILED")?;
+        bench.deny(operation, false)?;
+        well_again(&mut bench, trial)?;
+    }
     bench.finish(trial, 0, true)
+}
+
+/// Waits until a process under load has filled its buffers, and expects that it takes little more memory for so `long`.
+fn bounded(trial: &mut Trial<'_>, process: u32, long: Duration) -> Result<()> {
+    /// Lanes hold so many records, and the client's own queue comes before them; a busy machine fills them later.
+    const FULL: Duration = Duration::from_secs(45);
+    /// Memory that has not grown by 2 % for so long is full.
+    const STEADY: Duration = Duration::from_secs(10);
+    let held = || memory(process).unwrap_or(0);
+    trial.hold(FULL)?;
+    let mut before = 0;
+    trial.until("the buffers are full", FULL, |trial| {
+        let last = before;
+        before = held();
+        trial.hold(STEADY)?;
+        Ok(before > 0 && before * 100 <= last * 102)
+    })?;
+    let mut most = 0;
+    for _ in 0..long.as_secs() {
+        trial.hold(Duration::from_secs(1))?;
+        most = held().max(most);
+    }
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    trial.figure(format!(
+        "{} MB, then {} MB at most",
+        megabytes(before),
+        megabytes(most)
+    ));
+    trial.expect(most > 0 && most * 10 <= before * 12, || {
+        format!("memory grew from {before} to {most} bytes")
+    });
+    Ok(())
 }
 
 fn target_stalls(trial: &mut Trial<'_>) -> Result<()> {
@@ -488,7 +550,7 @@ fn target_stalls(trial: &mut Trial<'_>) -> Result<()> {
     bench.kafka.signal(0, Signal::SIGSTOP);
     trial.load_padded(FAST, PADDING)?;
     let long = trial.seconds(30, 120);
-    bounded(trial, long, |_| memory(replicator))?;
+    bounded(trial, replicator, long)?;
     let waiting = trial.acknowledged();
     trial.expect(waiting > 50_000, || {
         format!("only {waiting} records came: buffers may hold them all")
