@@ -49,7 +49,8 @@ use self::tail::Tail;
 /// A full lane waits this long before its partition is paused for the sake of the others: a pause
 /// throws away what was fetched.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// The same while nobody is known to be hungry: what is not taken may hide that others are.
+/// The same while nobody is known to be hungry: what is not taken may hide that others are, and what is taken now and
+/// then to stay in the group would fill memory.
 const LONG_PATIENCE: Duration = Duration::from_secs(1);
 /// How often lag and stalls are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -222,13 +223,11 @@ impl Dispatcher {
         if full.is_empty() {
             return Pace { wait, take: true };
         }
-        if let Some(patience) = self.patience(control) {
-            let patient = now.checked_sub(patience);
-            full.retain(|(_, since)| patient.is_some_and(|limit| *since <= limit));
-            if !full.is_empty() {
-                self.pause(control, full);
-                return Pace { wait, take: true };
-            }
+        let patient = now.checked_sub(self.patience(control));
+        full.retain(|(_, since)| patient.is_some_and(|limit| *since <= limit));
+        if !full.is_empty() {
+            self.pause(control, full);
+            return Pace { wait, take: true };
         }
         Pace {
             wait: wait.min(PATIENCE),
@@ -236,22 +235,19 @@ impl Dispatcher {
         }
     }
 
-    /// How long full lanes may hold up the others: not long where one is hungry, for ever where none is empty.
-    /// An empty lane is hungry only where the broker has something for it. Asked only when a lane is full: each
-    /// end is a search among the client's topics.
-    fn patience(&self, control: &mut dyn Control) -> Option<Duration> {
-        let mut patience = None;
+    /// How long full lanes may hold up the others: not long where one is hungry. An empty lane is hungry only where
+    /// the broker has something for it. Asked only when a lane is full: each end is a search among the client's topics.
+    fn patience(&self, control: &mut dyn Control) -> Duration {
         for (partition, state) in &self.partitions {
             if state.paused || state.full_since.is_some() || state.queued() > 0 {
                 continue;
             }
             let end = state.end(partition, control);
             if end.is_some_and(|end| state.next.is_none_or(|next| end > next)) {
-                return Some(PATIENCE);
+                return PATIENCE;
             }
-            patience = Some(LONG_PATIENCE);
         }
-        patience
+        LONG_PATIENCE
     }
 
     fn pause(&mut self, control: &mut dyn Control, full: Vec<(TopicPartition, Instant)>) {

@@ -14,7 +14,7 @@ use rdkafka::bindings as rd;
 
 use super::client::{Client, lock};
 use super::consumer::Token;
-use super::copied::CopiedChunk;
+use super::copied::{self, CopiedChunk};
 use super::error;
 use crate::record::{ChunkStore, Timestamp};
 
@@ -168,8 +168,15 @@ impl RdChunk {
     }
 
     /// The same records, which keep nothing of what they came with.
-    pub(super) fn copied(&self) -> CopiedChunk {
-        CopiedChunk::of(self, Held::new(self.held.0.clone()))
+    pub(super) fn copies(&self) -> impl Iterator<Item = CopiedChunk> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let first = next;
+            (first < self.len()).then(|| {
+                next = copied::piece(self, first);
+                CopiedChunk::of(self, first..next, Held::new(self.held.0.clone()))
+            })
+        })
     }
 
     fn message(&self, index: usize) -> &rd::rd_kafka_message_t {

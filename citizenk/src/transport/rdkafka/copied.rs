@@ -1,6 +1,6 @@
 //! Chunks whose records were copied, so that they keep nothing of what they came with.
 //!
-//! In: a chunk of librdkafka's messages. Out: the same records, in one piece of memory.
+//! In: a chunk of librdkafka's messages. Out: the same records in pieces, each one piece of memory.
 
 use std::fmt;
 use std::ops::Range;
@@ -38,11 +38,30 @@ fn put(all: &mut Vec<u8>, bytes: &[u8]) -> Place {
     start..all.len()
 }
 
+/// Copies have so many bytes, or one record: a lane holds what it took until the last record of it is done.
+const PIECE: usize = 128 << 10;
+
+fn size(chunk: &dyn ChunkStore, index: usize) -> usize {
+    let (key, payload) = (chunk.key(index), chunk.payload(index));
+    key.map_or(0, <[u8]>::len) + payload.map_or(0, <[u8]>::len)
+}
+
+/// Where the records end that are copied together.
+pub(super) fn piece(chunk: &dyn ChunkStore, first: usize) -> usize {
+    let mut bytes = size(chunk, first);
+    let more = (first + 1..chunk.len()).take_while(|index| {
+        bytes += size(chunk, *index);
+        bytes <= PIECE
+    });
+    first + 1 + more.count()
+}
+
 impl CopiedChunk {
-    pub(super) fn of(chunk: &dyn ChunkStore, held: Held) -> Self {
-        let mut bytes = Vec::with_capacity(chunk.bytes());
+    pub(super) fn of(chunk: &dyn ChunkStore, which: Place, held: Held) -> Self {
+        let bytes = which.clone().map(|index| size(chunk, index));
+        let mut bytes = Vec::with_capacity(bytes.sum());
         let mut headers = Vec::new();
-        let records = (0..chunk.len())
+        let records = which
             .map(|index| Record {
                 offset: chunk.offset(index),
                 timestamp: chunk.timestamp(index),

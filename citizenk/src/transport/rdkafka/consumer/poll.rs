@@ -247,20 +247,20 @@ impl Poller {
                 self.fetches.token(),
                 self.core.client.clone(),
             );
-            let chunk: Chunk = if self.fetches.are_many() {
-                Arc::new(chunk.copied())
+            if self.core.pool.held() > MOST_HELD {
+                // User code keeps events, and each would keep a whole chunk: from here on each keeps only
+                // itself.
+                let chunk: Chunk = Arc::new(chunk);
+                for index in 0..chunk.len() {
+                    let record = OwnedRecord::from(&RecordRef::new(chunk.clone(), index));
+                    self.events.records(&mut self.core, Arc::new(record));
+                }
+            } else if self.fetches.are_many() {
+                for piece in chunk.copies() {
+                    self.events.records(&mut self.core, Arc::new(piece));
+                }
             } else {
-                Arc::new(chunk)
-            };
-            if self.core.pool.held() <= MOST_HELD {
-                self.events.records(&mut self.core, chunk);
-                continue;
-            }
-            // User code keeps events, and each would keep a whole chunk: from here on each keeps only
-            // itself.
-            for index in 0..chunk.len() {
-                let record = OwnedRecord::from(&RecordRef::new(chunk.clone(), index));
-                self.events.records(&mut self.core, Arc::new(record));
+                self.events.records(&mut self.core, Arc::new(chunk));
             }
         }
     }
