@@ -361,7 +361,7 @@ fn an_agents_status_says_why_the_broker_refuses_its_outputs() {
         let copy = Agent::builder::<RawRecords>("copy")
             .raw(["orders"])
             .sends(&TARGET)
-            .on_produce_error(Policy::retry(9).backoff(TEN, TEN))
+            .on_produce_error(Policy::retry(2).backoff(TEN, TEN).then_skip())
             .handle(async |records: RawRecords, out: Outbox| out.forward(&TARGET, records.iter()));
         let app = TestApp::new(app(&seen).topic(&TARGET))
             .start()
@@ -378,6 +378,15 @@ fn an_agents_status_says_why_the_broker_refuses_its_outputs() {
         }
         assert_eq!(app.topic(&TARGET).sent().len(), 1);
         assert_eq!(copy.status().refused, None);
+
+        // Given up is not refused any more.
+        app.fail_next(&TARGET, 3);
+        flow(&app, &ORDERS, 1..2).await;
+        app.advance("10s").await;
+        assert!(copy.status().refused.is_some());
+        app.advance("10s").await;
+        assert_eq!(copy.status().refused, None);
+        assert_eq!(app.topic(&TARGET).sent().len(), 1);
         app.stop().await.unwrap();
     });
 }

@@ -53,6 +53,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
             Next::Done
         }
         Decision::Skip => {
+            core.cx.inbox.signs.accepted();
             for (index, error) in &refused.failures {
                 core.cx.metrics.skipped(SkipReason::Produce, 1);
                 tracing::warn!(agent, %partition, topic = topic_of(*index), %error, "output skipped");
@@ -70,6 +71,7 @@ pub(super) async fn attend<In: AgentInput, P, H>(
                     .stop_for(&format!("could not deliver a dead letter: {error}"))
                     .await;
             }
+            core.cx.inbox.signs.accepted();
             tracing::warn!(agent, %partition, count, %error, "outputs sent to the dead-letter topic");
             core.cx.metrics.dead_lettered(count);
             shipping.redirect(refused, topic, agent, &plan.table).await;

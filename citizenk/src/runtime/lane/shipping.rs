@@ -297,7 +297,7 @@ impl Shipping {
             let done = self.in_flight.pop_front()?;
             if !done.shipment.failed.load(Ordering::Acquire) {
                 if done.attempt > 1 {
-                    self.inbox.signs.taken();
+                    self.inbox.signs.accepted();
                 }
                 self.recycle(done.batch);
                 continue;

@@ -40,8 +40,8 @@ impl Signs {
         *self.lock() = Some(why);
     }
 
-    /// What had been refused was taken.
-    pub(crate) fn taken(&self) {
+    /// What had been refused was taken, or given up.
+    pub(crate) fn accepted(&self) {
         *self.lock() = None;
     }
 
