@@ -86,6 +86,42 @@ fn recovered(trial: &mut Trial<'_>, goal: Duration) -> Result<()> {
     Ok(())
 }
 
+/// Waits until a process under load has filled its buffers, and expects that it takes little more memory for so `long`.
+fn bounded(
+    trial: &mut Trial<'_>,
+    long: Duration,
+    memory: impl Fn(&Trial<'_>) -> Option<u64>,
+) -> Result<()> {
+    /// Lanes hold so many records, and the client's own queue comes before them; a busy machine fills them later.
+    const FULL: Duration = Duration::from_secs(45);
+    /// Memory that has not grown by 2 % for so long is full.
+    const STEADY: Duration = Duration::from_secs(10);
+    let held = |trial: &Trial<'_>| memory(trial).unwrap_or(0);
+    trial.hold(FULL)?;
+    let mut before = 0;
+    trial.until("the buffers are full", FULL, |trial| {
+        let last = before;
+        before = held(trial);
+        trial.hold(STEADY)?;
+        Ok(before > 0 && before * 100 <= last * 102)
+    })?;
+    let mut most = 0;
+    for _ in 0..long.as_secs() {
+        trial.hold(Duration::from_secs(1))?;
+        most = held(trial).max(most);
+    }
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    trial.figure(format!(
+        "{} MB, then {} MB at most",
+        megabytes(before),
+        megabytes(most)
+    ));
+    trial.expect(most > 0 && most * 10 <= before * 12, || {
+        format!("memory grew from {before} to {most} bytes")
+    });
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

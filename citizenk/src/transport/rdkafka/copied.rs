@@ -41,13 +41,13 @@ fn put(all: &mut Vec<u8>, bytes: &[u8]) -> Place {
 /// Copies have so many bytes, or one record: a lane holds what it took until the last record of it is done.
 const PIECE: usize = 128 << 10;
 
-fn size(chunk: &dyn ChunkStore, index: usize) -> usize {
+fn size(chunk: &impl ChunkStore, index: usize) -> usize {
     let (key, payload) = (chunk.key(index), chunk.payload(index));
     key.map_or(0, <[u8]>::len) + payload.map_or(0, <[u8]>::len)
 }
 
 /// Where the records end that are copied together.
-pub(super) fn piece(chunk: &dyn ChunkStore, first: usize) -> usize {
+pub(super) fn piece(chunk: &impl ChunkStore, first: usize) -> usize {
     let mut bytes = size(chunk, first);
     let more = (first + 1..chunk.len()).take_while(|index| {
         bytes += size(chunk, *index);
@@ -57,7 +57,7 @@ pub(super) fn piece(chunk: &dyn ChunkStore, first: usize) -> usize {
 }
 
 impl CopiedChunk {
-    pub(super) fn of(chunk: &dyn ChunkStore, which: Place, held: Held) -> Self {
+    pub(super) fn of(chunk: &impl ChunkStore, which: Place, held: Held) -> Self {
         let bytes = which.clone().map(|index| size(chunk, index));
         let mut bytes = Vec::with_capacity(bytes.sum());
         let mut headers = Vec::new();

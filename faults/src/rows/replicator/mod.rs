@@ -19,7 +19,7 @@ use xtask::kafka::Kafka;
 use xtask::process::{self, Signal};
 use xtask::workspace::Workspace;
 
-use super::{PATIENCE, RATE, Row};
+use super::{PATIENCE, RATE, Row, bounded};
 use crate::cluster::NODES;
 use crate::observe::Source;
 use crate::proxy::{Mode, Proxy};
@@ -79,7 +79,7 @@ pub(super) const ROWS: &[Row] = &[
         what: "the target refuses what it is given, for one of two mappings: too large, and then not allowed",
         target: "0 lost, every key ends in order; the mapping says so, another goes on, and it recovers by itself",
         quick: false,
-        limit: 300,
+        limit: 180,
         run: target_refuses,
     },
     Row {
@@ -507,38 +507,6 @@ fn target_refuses(trial: &mut Trial<'_>) -> Result<()> {
     bench.finish(trial, 0, true)
 }
 
-/// Waits until a process under load has filled its buffers, and expects that it takes little more memory for so `long`.
-fn bounded(trial: &mut Trial<'_>, process: u32, long: Duration) -> Result<()> {
-    /// Lanes hold so many records, and the client's own queue comes before them; a busy machine fills them later.
-    const FULL: Duration = Duration::from_secs(45);
-    /// Memory that has not grown by 2 % for so long is full.
-    const STEADY: Duration = Duration::from_secs(10);
-    let held = || memory(process).unwrap_or(0);
-    trial.hold(FULL)?;
-    let mut before = 0;
-    trial.until("the buffers are full", FULL, |trial| {
-        let last = before;
-        before = held();
-        trial.hold(STEADY)?;
-        Ok(before > 0 && before * 100 <= last * 102)
-    })?;
-    let mut most = 0;
-    for _ in 0..long.as_secs() {
-        trial.hold(Duration::from_secs(1))?;
-        most = held().max(most);
-    }
-    let megabytes = |bytes: u64| bytes / 1_000_000;
-    trial.figure(format!(
-        "{} MB, then {} MB at most",
-        megabytes(before),
-        megabytes(most)
-    ));
-    trial.expect(most > 0 && most * 10 <= before * 12, || {
-        format!("memory grew from {before} to {most} bytes")
-    });
-    Ok(())
-}
-
 fn target_stalls(trial: &mut Trial<'_>) -> Result<()> {
     /// In the minute and a half of the row more than lanes and queues hold.
     const FAST: u64 = 2_000;
@@ -550,7 +518,7 @@ fn target_stalls(trial: &mut Trial<'_>) -> Result<()> {
     bench.kafka.signal(0, Signal::SIGSTOP);
     trial.load_padded(FAST, PADDING)?;
     let long = trial.seconds(30, 120);
-    bounded(trial, replicator, long)?;
+    bounded(trial, long, |_| memory(replicator))?;
     let waiting = trial.acknowledged();
     trial.expect(waiting > 50_000, || {
         format!("only {waiting} records came: buffers may hold them all")
