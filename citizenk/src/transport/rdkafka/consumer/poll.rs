@@ -1,5 +1,6 @@
 //! The polling thread's loop.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
@@ -25,8 +26,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const MOST_HELD: usize = 4096;
 /// How often a message is taken while none are wanted.
 const TRICKLE: Duration = Duration::from_millis(100);
-/// A poll takes at least as many messages, when they are there, however small the chunks are to be.
+/// A poll may take as many messages, however small the chunks are to be.
 const SMALLEST_POLL: usize = 512;
+/// And takes about so many bytes: whoever gets them may be full, and what the client has fetched while somebody else
+/// was waited for is up to `queued.max.messages.kbytes`, perhaps all of one partition.
+const POLL_BYTES: usize = 1 << 20;
+/// Of those that are there, so many times as many are taken as were seen: the next may be larger.
+const GROWTH: usize = 8;
 
 pub(super) struct Poller {
     pub(super) shared: Arc<Shared>,
@@ -38,6 +44,8 @@ pub(super) struct Poller {
     pub(super) max_chunk: usize,
     /// Where librdkafka puts the messages of a poll; all null between polls.
     buffer: Vec<*mut rd::rd_kafka_message_t>,
+    /// Of the keys and values of the last poll.
+    bytes: usize,
     fetches: Fetches,
     errors: Vec<TransportError>,
     /// Ends that the poll has met, behind the records it got.
@@ -63,6 +71,7 @@ impl Poller {
             last_drain,
             max_chunk,
             buffer: vec![ptr::null_mut(); max_chunk.max(SMALLEST_POLL)],
+            bytes: 0,
             fetches: Fetches::default(),
             errors: Vec::new(),
             reached: Vec::new(),
@@ -152,36 +161,51 @@ impl Poller {
         }
     }
 
-    /// Fills the buffer; answers how many messages it got.
+    /// Fills the buffer until bytes or messages are enough; answers how many messages it got.
     fn receive(&mut self, wait: Duration, most: usize) -> usize {
-        let queue = self.core.client.queue();
         let timeout = if wait.is_zero() { 0 } else { millis(wait) };
-        // A call that may wait returns when its buffer is full, so it gets room for one message; the
-        // next takes what else is there without waiting.
-        // SAFETY: the queue is alive, the buffer has room for as many as are asked for.
-        let first = unsafe {
-            rd::rd_kafka_consume_batch_queue(queue, timeout, self.buffer.as_mut_ptr(), 1)
-        };
-        let first = usize::try_from(first).unwrap_or(0);
-        if first == 0 || most <= first {
-            return first;
+        self.bytes = 0;
+        // A call that may wait returns when its buffer is full, so it gets room for one message; those
+        // after it take what else is there without waiting.
+        let mut count = self.fill(timeout, 0..1);
+        while count > 0 {
+            let step = step(count, self.bytes, most);
+            let more = self.fill(0, count..count + step);
+            count += more;
+            if more < step || step == 0 {
+                break;
+            }
         }
-        let rest = &mut self.buffer[first..most];
-        // SAFETY: as above.
-        let more =
-            unsafe { rd::rd_kafka_consume_batch_queue(queue, 0, rest.as_mut_ptr(), rest.len()) };
-        first + usize::try_from(more).unwrap_or(0)
+        count
+    }
+
+    /// Takes messages into these places of the buffer; answers how many there were.
+    fn fill(&mut self, timeout: i32, places: Range<usize>) -> usize {
+        let places = &mut self.buffer[places];
+        if places.is_empty() {
+            return 0;
+        }
+        let queue = self.core.client.queue();
+        // SAFETY: the queue is alive, the buffer has room for as many as are asked for.
+        let count = unsafe {
+            rd::rd_kafka_consume_batch_queue(queue, timeout, places.as_mut_ptr(), places.len())
+        };
+        let count = usize::try_from(count).unwrap_or(0);
+        for raw in &places[..count] {
+            // SAFETY: librdkafka gave us the message, which nobody has destroyed.
+            let message = unsafe { &**raw };
+            self.bytes += message.key_len + message.len;
+        }
+        count
     }
 
     /// Sorts the received messages by partition and takes the errors among them out.
     fn sort(&mut self, count: usize) {
-        let mut bytes = 0;
         for index in 0..count {
             let raw = std::mem::replace(&mut self.buffer[index], ptr::null_mut());
             // SAFETY: librdkafka gave us the message; each is staged or destroyed once.
             unsafe {
                 if (*raw).err == error::OK {
-                    bytes += (*raw).key_len + (*raw).len;
                     self.core.slots.stage(raw);
                 } else {
                     self.failure(&*raw);
@@ -189,7 +213,7 @@ impl Poller {
                 }
             }
         }
-        self.fetches.came(bytes);
+        self.fetches.came(self.bytes);
     }
 
     /// # Safety
@@ -309,6 +333,61 @@ impl Poller {
         }
         if !found.is_empty() {
             self.start_found(&found);
+        }
+    }
+}
+
+/// How many messages a poll takes next that has so many, of so many bytes: as many as fit if they are as large.
+fn step(count: usize, bytes: usize, most: usize) -> usize {
+    let fit = POLL_BYTES.saturating_sub(bytes).saturating_mul(count) / bytes.max(1);
+    fit.min(count * GROWTH).min(most.saturating_sub(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a poll takes of messages of these sizes, and in how many steps.
+    fn taken(sizes: &[usize], most: usize) -> (usize, usize) {
+        let (mut count, mut bytes, mut steps) = (1, sizes[0], 1);
+        loop {
+            let step = step(count, bytes, most).min(sizes.len() - count);
+            if step == 0 {
+                return (count, steps);
+            }
+            bytes += sizes[count..count + step].iter().sum::<usize>();
+            count += step;
+            steps += 1;
+        }
+    }
+
+    #[test]
+    fn small_messages_are_taken_in_few_steps_and_large_ones_to_the_limit() {
+        assert_eq!(taken(&[0; 2_000], 1_000), (1_000, 5));
+        assert_eq!(taken(&[100; 2_000], 1_000), (1_000, 5));
+        assert_eq!(taken(&[100_000; 2_000], 1_000), (10, 3));
+        assert_eq!(taken(&[2 << 20; 2_000], 1_000), (1, 1));
+        assert_eq!(taken(&[100; 2_000], 1), (1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn messages_of_one_size_never_pass_the_limit(size in 0..2_usize << 20, most in 1..2_000_usize) {
+            let (count, _) = taken(&vec![size; 4_000], most);
+            prop_assert!(count <= most && (count == 1 || count * size <= POLL_BYTES));
+            prop_assert!(count == most || (count + 1) * size > POLL_BYTES);
+        }
+
+        #[test]
+        fn of_any_others_the_last_step_is_too_much_at_most(
+            sizes in prop::collection::vec(0..1_usize << 20, 1..2_000),
+        ) {
+            let (count, _) = taken(&sizes, 1_000);
+            let before = count / (GROWTH + 1);
+            prop_assert!(count <= 1_000);
+            prop_assert!(sizes[..before].iter().sum::<usize>() <= POLL_BYTES);
         }
     }
 }

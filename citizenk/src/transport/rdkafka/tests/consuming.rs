@@ -369,6 +369,49 @@ fn a_client_with_nothing_to_deliver_shows_that_it_lives() {
 }
 
 #[test]
+fn a_poll_takes_about_a_mebibyte_however_much_is_there() {
+    /// Of requests for records.
+    const FETCH: i16 = 1;
+    const RECORD: usize = 100_000;
+    let transport = broker();
+    transport.create_topic("t", 1).expect("created");
+    let producer = producer(&transport, &[]);
+    let topic = producer
+        .topic(&output("t", Partitioner::Murmur2))
+        .expect("a topic");
+    let mut batch = StagedBatch::default();
+    // The broker keeps 5 MiB of a partition.
+    for _ in 0..40 {
+        batch
+            .record(0)
+            .partition(Some(0))
+            .finish(Some(&[7; RECORD]));
+    }
+    for result in send(&producer, &[topic], &batch) {
+        result.expect("delivered");
+    }
+    let broker = transport.embedded.clone().expect("embedded");
+    count_requests(&broker);
+    let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
+    consumer.assigned();
+    // Nothing is taken before all of it was fetched, 1 MiB at a time.
+    consumer.act(move |_| {
+        let end = Instant::now() + PATIENCE;
+        while requests(&broker).get(&FETCH).is_none_or(|count| *count < 8) {
+            assert!(Instant::now() < end, "it is not fetched");
+            std::thread::yield_now();
+        }
+    });
+    let mut left = batch.len();
+    while left > 0 {
+        let chunk = consumer.chunk();
+        assert!(chunk.bytes() <= 1 << 20, "{} bytes", chunk.bytes());
+        left -= chunk.len();
+    }
+    consumer.close(PATIENCE);
+}
+
+#[test]
 fn records_that_are_kept_keep_nothing_of_what_came_with_them() {
     let transport = broker();
     transport.create_topic("t", 2).expect("created");
