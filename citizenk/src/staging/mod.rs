@@ -193,7 +193,8 @@ impl StagedBatch {
         }
     }
 
-    /// Copies record `index` of `other` to the end of this batch, under the same topic index.
+    /// Copies record `index` of `other` to the end of this batch, under the same topic index. A value in a chunk stays
+    /// there.
     pub(crate) fn push_from(&mut self, other: &StagedBatch, index: usize) {
         let staged = other.get(index);
         let mut writer = self.record(staged.topic);
@@ -205,8 +206,19 @@ impl StagedBatch {
         }
         writer
             .partition(staged.partition)
-            .timestamp(staged.timestamp)
-            .finish(staged.value);
+            .timestamp(staged.timestamp);
+        match other.shared_value(index) {
+            Some((chunk, index)) => writer.finish_with_value_of(chunk, index),
+            None => writer.finish(staged.value),
+        }
+    }
+
+    /// The chunk that has the value of record `index`, and where.
+    fn shared_value(&self, index: usize) -> Option<(&Chunk, usize)> {
+        match self.entries[index].value.as_ref()? {
+            Value::Own(_) => None,
+            Value::Shared { chunk, index } => Some((self.shared.chunk(*chunk)?, *index as usize)),
+        }
     }
 
     pub(crate) fn get(&self, index: usize) -> Staged<'_> {

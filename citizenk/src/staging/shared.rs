@@ -80,6 +80,11 @@ impl Shared {
         })
     }
 
+    /// `None` once its values were copied.
+    pub(super) fn chunk(&self, chunk: u32) -> Option<&Chunk> {
+        self.chunks[chunk as usize].chunk.as_ref()
+    }
+
     pub(super) fn value(&self, chunk: u32, index: u32) -> &[u8] {
         self.chunks[chunk as usize].value(index)
     }
@@ -196,11 +201,14 @@ mod tests {
         assert_eq!(firsts(&batch), expected);
         let mut copy = StagedBatch::default();
         (0..5).for_each(|index| copy.push_from(&batch, index));
+        assert_eq!(copy.bytes.len(), 20, "and what goes again stays there");
         batch.release_chunks();
-        assert_eq!(Arc::strong_count(&large), 2, "most of it is sent");
+        assert_eq!(Arc::strong_count(&large), 3, "most of it is sent");
         batch.clear();
-        assert_eq!((batch.byte_len(), Arc::strong_count(&large)), (0, 1));
+        assert_eq!((batch.byte_len(), Arc::strong_count(&large)), (0, 2));
         assert_eq!(firsts(&copy), expected);
+        copy.clear();
+        assert_eq!(Arc::strong_count(&large), 1);
     }
 
     #[test]

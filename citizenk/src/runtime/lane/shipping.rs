@@ -225,6 +225,7 @@ impl Shipping {
             repeated += chosen.len() - failures.len();
             self.recycle(batch);
         }
+        again.release_chunks();
         // Together, so that no input of what was refused is done before what follows it is there again.
         self.send(again, spans, attempt + 1).await;
         Some(repeated)

@@ -271,6 +271,7 @@ fn judge(
     if letter_topic.is_some() {
         tracing::warn!(agent, %partition, count = refused.len(), "outputs sent to the dead-letter topic");
     }
+    rest.release_chunks();
     line.ledger
         .recycle(std::mem::replace(&mut part.piece.batch, rest));
     Ok(Duration::ZERO)
