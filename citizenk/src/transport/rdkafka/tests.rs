@@ -17,6 +17,7 @@ use crate::transport::{
     Control, Delivered, DeliverySink, Drain, DrainToken, Pace, ProducerTopic, Start,
 };
 
+mod aborting;
 mod administering;
 mod consuming;
 mod groupless;

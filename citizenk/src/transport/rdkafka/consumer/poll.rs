@@ -163,28 +163,27 @@ impl Poller {
 
     /// Fills the buffer until bytes or messages are enough; answers how many messages it got.
     fn receive(&mut self, wait: Duration, most: usize) -> usize {
-        let timeout = if wait.is_zero() { 0 } else { millis(wait) };
         self.bytes = 0;
         // A call that may wait returns when its buffer is full, so it gets room for one message; those
         // after it take what else is there without waiting.
-        let mut count = self.fill(timeout, 0..1);
-        while count > 0 {
-            let step = step(count, self.bytes, most);
-            let more = self.fill(0, count..count + step);
+        let mut timeout = if wait.is_zero() { 0 } else { millis(wait) };
+        let (mut count, mut wanted) = (0, 1);
+        loop {
+            let more = self.fill(timeout, count..count + wanted);
             count += more;
-            if more < step || step == 0 {
-                break;
+            if more < wanted {
+                return count;
+            }
+            (timeout, wanted) = (0, step(count, self.bytes, most));
+            if wanted == 0 {
+                return count;
             }
         }
-        count
     }
 
     /// Takes messages into these places of the buffer; answers how many there were.
     fn fill(&mut self, timeout: i32, places: Range<usize>) -> usize {
         let places = &mut self.buffer[places];
-        if places.is_empty() {
-            return 0;
-        }
         let queue = self.core.client.queue();
         // SAFETY: the queue is alive, the buffer has room for as many as are asked for.
         let count = unsafe {

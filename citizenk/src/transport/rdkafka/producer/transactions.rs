@@ -251,7 +251,7 @@ impl Transactional {
     fn landed(&self, until: Instant, timeout: Duration) -> Result<(), TransactionError> {
         let shared = &self.shared;
         while self.producer.flush(STEP) > 0 {
-            let spoilt = shared.failed.load(Ordering::Acquire) > self.failed
+            let spoilt = self.has_failed()
                 || shared.refused.load(Ordering::Acquire) > self.refused
                 || shared.client.fatal(String::new()).is_some();
             if spoilt {
@@ -272,12 +272,29 @@ impl Transactional {
         Ok(())
     }
 
+    /// Gives up what is left behind a record that was refused. What a broker sends back stands in the queue again, which
+    /// librdkafka (2.12.1) has emptied before, and an abort waits until its time is over. The gap in the sequence harms
+    /// nobody: this producer is replaced ([`Self::ended`]).
+    fn purge(&self, until: Instant) {
+        while self.has_failed() && self.producer.in_flight() > 0 && Instant::now() < until {
+            // SAFETY: the client is alive.
+            unsafe {
+                let flags = rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_NON_BLOCKING;
+                rd::rd_kafka_purge(self.shared.client.rk(), flags);
+            }
+            self.producer.flush(STEP);
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.shared.failed.load(Ordering::Acquire) > self.failed
+    }
+
     fn ended(&self) -> Ended {
         // librdkafka (2.12.1) does not give back the sequence number of a record that the broker refused:
         // what comes next would be refused as out of order.
-        let failed = self.shared.failed.load(Ordering::Acquire) > self.failed;
         Ended {
-            in_doubt: failed || self.requests.counts().doubtful_since(self.began),
+            in_doubt: self.has_failed() || self.requests.counts().doubtful_since(self.began),
         }
     }
 
@@ -426,6 +443,9 @@ impl Transactions for Transactional {
     }
 
     fn abort(&mut self, timeout: Duration) -> Result<Ended, TransactionError> {
+        let until = Instant::now() + timeout;
+        self.purge(until);
+        let timeout = until.saturating_duration_since(Instant::now()).max(STEP);
         // SAFETY: the client is alive.
         let result = self.call("aborting", |rk| unsafe {
             rd::rd_kafka_abort_transaction(rk, millis(timeout))
