@@ -159,10 +159,6 @@ fn send(
 }
 
 fn fill(transport: &KafkaTransport, topic: &str, partition: i32, values: std::ops::Range<usize>) {
-    let producer = producer(transport, &[]);
-    let handle = producer
-        .topic(&output(topic, Partitioner::Murmur2))
-        .expect("a topic");
     let mut batch = StagedBatch::default();
     for value in values {
         batch
@@ -170,7 +166,16 @@ fn fill(transport: &KafkaTransport, topic: &str, partition: i32, values: std::op
             .partition(Some(partition))
             .finish(Some(value.to_string().as_bytes()));
     }
-    for result in send(&producer, &[handle], &batch) {
+    write(transport, topic, &batch);
+}
+
+/// Produces a whole batch to one topic.
+fn write(transport: &KafkaTransport, topic: &str, batch: &StagedBatch) {
+    let producer = producer(transport, &[]);
+    let handle = producer
+        .topic(&output(topic, Partitioner::Murmur2))
+        .expect("a topic");
+    for result in send(&producer, &[handle], batch) {
         result.expect("delivered");
     }
 }

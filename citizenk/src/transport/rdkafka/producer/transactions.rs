@@ -253,7 +253,7 @@ impl Transactional {
         while self.producer.flush(STEP) > 0 {
             let spoilt = self.has_failed()
                 || shared.refused.load(Ordering::Acquire) > self.refused
-                || shared.client.fatal(String::new()).is_some();
+                || self.is_fatal();
             if spoilt {
                 break;
             }
@@ -276,7 +276,12 @@ impl Transactional {
     /// librdkafka (2.12.1) has emptied before, and an abort waits until its time is over. The gap in the sequence harms
     /// nobody: this producer is replaced ([`Self::ended`]).
     fn purge(&self, until: Instant) {
-        while self.has_failed() && self.producer.in_flight() > 0 && Instant::now() < until {
+        // A client that is of no use any more refuses the abort, and nothing is to be waited for.
+        while self.has_failed()
+            && !self.is_fatal()
+            && self.producer.in_flight() > 0
+            && Instant::now() < until
+        {
             // SAFETY: the client is alive.
             unsafe {
                 let flags = rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_NON_BLOCKING;
@@ -286,8 +291,13 @@ impl Transactional {
         }
     }
 
+    /// A record of this transaction was not delivered.
     fn has_failed(&self) -> bool {
         self.shared.failed.load(Ordering::Acquire) > self.failed
+    }
+
+    fn is_fatal(&self) -> bool {
+        self.broken.is_some() || self.shared.client.fatal(String::new()).is_some()
     }
 
     fn ended(&self) -> Ended {

@@ -375,10 +375,6 @@ fn a_poll_takes_about_a_mebibyte_however_much_is_there() {
     const RECORD: usize = 100_000;
     let transport = broker();
     transport.create_topic("t", 1).expect("created");
-    let producer = producer(&transport, &[]);
-    let topic = producer
-        .topic(&output("t", Partitioner::Murmur2))
-        .expect("a topic");
     let mut batch = StagedBatch::default();
     // The broker keeps 5 MiB of a partition.
     for _ in 0..40 {
@@ -387,9 +383,7 @@ fn a_poll_takes_about_a_mebibyte_however_much_is_there() {
             .partition(Some(0))
             .finish(Some(&[7; RECORD]));
     }
-    for result in send(&producer, &[topic], &batch) {
-        result.expect("delivered");
-    }
+    write(&transport, "t", &batch);
     let broker = transport.embedded.clone().expect("embedded");
     count_requests(&broker);
     let consumer = Consumer::start(&transport, spec(Some("g"), &["t"]));
